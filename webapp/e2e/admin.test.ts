@@ -93,7 +93,7 @@ test("the audit log is read by actor, action, outcome and time, page by page", a
     await log.locator("tbody tr").first().waitFor();
 });
 
-test("whoever is no admin is refused the audit log, in words", async () => {
+test("a role below admin is refused the audit log with a message", async () => {
     const page = await signedIn(await make("reader", "viewer"));
     expect(await page.getByRole("link", { name: "Audit log" }).count()).toBe(0);
     await page.goto(`${server.url}/audit`);

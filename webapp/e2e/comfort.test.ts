@@ -100,7 +100,7 @@ test("a chart is saved as a PNG of what is seen", async () => {
     await save.waitFor({ state: "detached" });
 });
 
-test("a notification tells the end of a run, where its reader has asked for one", async () => {
+test("a notification tells the end of a run, when the reader has enabled it", async () => {
     const { id } = await api<{ id: string }>("/runs", {
         spec: { ...shop("announced"), duration: "10m" },
     });

@@ -61,7 +61,7 @@ test("the list shows what is started elsewhere, and filters stay in the address"
     await tests.getByText("quickstart").waitFor();
 });
 
-test("runs are asked for by days and times, by keyboard, and what is no date is told", async () => {
+test("runs are filtered by days and times, by keyboard, and an invalid date is reported", async () => {
     const id = await server.run(users("dated"));
     await server.ended(id);
     const { created_at } = await server.ask<{ created_at: string }>("GET", `/runs/${id}`);
@@ -122,32 +122,32 @@ test("runs are deleted together, and taken back", async () => {
 });
 
 test("an answer to an older question is dropped, and a press asks nothing again", async () => {
-    await server.ended(await server.run(users("asked first")));
-    await server.ended(await server.run(users("asked last")));
-    const page = await open(`${server.url}/?text=asked`);
+    await server.ended(await server.run(users("typed first")));
+    await server.ended(await server.run(users("typed last")));
+    const page = await open(`${server.url}/?text=typed`);
     const tests = page.getByRole("list", { name: "Tests" });
-    await tests.getByText("asked first").waitFor();
+    await tests.getByText("typed first").waitFor();
     const texts: string[] = [];
     let release: () => void = () => undefined;
     const held = new Promise<void>((resolve) => (release = resolve));
     await page.route("**/api/v1/history**", async (route) => {
         const text = new URL(route.request().url()).searchParams.get("text") ?? "";
         texts.push(text);
-        if (text === "asked first") await held;
+        if (text === "typed first") await held;
         await route.continue().catch(() => undefined); // the page has given this question up
     });
     await page.getByRole("heading", { name: "Runs", level: 1 }).click();
     const search = page.getByLabel("Search name or URL");
-    await search.fill("asked first");
-    await until("the first question", () => Promise.resolve(texts.includes("asked first")));
-    await search.fill("asked last");
-    await tests.getByText("asked first").waitFor({ state: "detached" });
+    await search.fill("typed first");
+    await until("the first question", () => Promise.resolve(texts.includes("typed first")));
+    await search.fill("typed last");
+    await tests.getByText("typed first").waitFor({ state: "detached" });
     release();
     await page.getByRole("heading", { name: "Runs", level: 1 }).click();
     expect(await tests.locator("> li").count()).toBe(1);
-    await search.fill("asked");
-    await tests.getByText("asked first").waitFor();
-    expect(texts).toEqual(["asked first", "asked last", "asked"]);
+    await search.fill("typed");
+    await tests.getByText("typed first").waitFor();
+    expect(texts).toEqual(["typed first", "typed last", "typed"]);
 });
 
 test("runs are cancelled together", async () => {

@@ -43,12 +43,12 @@ describe("a new test", () => {
         await page.getByRole("tab", { name: "YAML" }).click();
         const text = page.getByLabel("The spec as YAML");
         await text.fill(
-            `name: by hand # kept\nurl: ${target}/users\nheaders:\n  X-Trace: "{{nobody}}"\nrequests_per_second: 5\nduration: 1s\n`,
+            `name: by hand # kept\nurl: ${target}/users\nheaders:\n  X-Trace: "{{missing}}"\nrequests_per_second: 5\nduration: 1s\n`,
         );
-        await page.getByRole("button", { name: /nobody\}\} is not defined/ }).waitFor();
+        await page.getByRole("button", { name: /missing\}\} is not defined/ }).waitFor();
         expect(await page.getByLabel("Test name").inputValue()).toBe("by hand");
         expect(await page.getByLabel("Rate", { exact: true }).first().inputValue()).toBe("5");
-        await page.getByRole("button", { name: /nobody\}\} is not defined/ }).click();
+        await page.getByRole("button", { name: /missing\}\} is not defined/ }).click();
         await page.waitForFunction(
             () => (document.activeElement as HTMLElement | null)?.dataset.path === "headers.X-Trace",
         );
@@ -85,14 +85,14 @@ describe("a new test", () => {
         await api(`/runs/${page.url().split("/").at(-1)}/cancel`, {});
     });
 
-    it("has each problem at its field, and a line under each name that nobody defined", async () => {
+    it("has each problem at its field, and a line under each name that is not defined", async () => {
         const page = await at("/new");
         await page.getByRole("tab", { name: "YAML" }).click();
         const text = page.getByLabel("The spec as YAML");
         await text.fill(
             JSON.stringify({
                 name: "wrong",
-                headers: { "X-Trace": "a {{nobody}}", "X-Fine": "{{uuid}}" },
+                headers: { "X-Trace": "a {{missing}}", "X-Fine": "{{uuid}}" },
                 auth: { type: "bearer_token", token: "{{env:NOT_SET_ANYWHERE}} {{nowhere}}" },
                 variables: { nested: "{{nested}}" },
                 endpoints: [
@@ -132,7 +132,7 @@ describe("a new test", () => {
             if (wrong !== "true" || !error.includes(message)) astray.push(`${rows.join(" | ")} -> ${where}: ${error}`);
         }
         expect(astray).toEqual([]);
-        for (const name of ["nobody", "lost", "gone", "nowhere"])
+        for (const name of ["missing", "lost", "gone", "nowhere"])
             expect(await page.locator(".unknown", { hasText: name }).count(), name).toBe(1);
         expect(await page.locator(".unknown", { hasText: "uuid" }).count()).toBe(0);
         await page.getByRole("button", { name: "Define lost" }).first().click();

@@ -35,7 +35,7 @@ describe("kept tests", () => {
         await page.getByText("“kept” was started").waitFor();
     });
 
-    it("keep a credential that nobody is shown when a run is edited", async () => {
+    it("keep a hidden credential when a run is edited", async () => {
         const id = await ran({
             name: "secret",
             url: `${target}/auth/bearer?token=hush`,
@@ -135,7 +135,7 @@ describe("a schedule", () => {
             .toBe(true);
     });
 
-    it("signs what it sends with a secret that nobody sees again, and its own spec is edited in the form", async () => {
+    it("signs what it sends with a secret that is not shown again, and its own spec is edited in the form", async () => {
         const { id } = await api<{ id: string }>("/schedules", {
             name: "its own",
             spec: {

@@ -162,7 +162,7 @@ test("a run that was stopped before its end is not shown as passed", async () =>
     await page.getByText(word).first().waitFor();
 });
 
-test("endpoints are drawn over each other, hidden one by one, and told in figures", async () => {
+test("endpoints are drawn over each other, hidden one by one, and listed in figures", async () => {
     const page = await open(shop);
     const section = page.getByRole("region", { name: "Endpoints over time", exact: true });
     const chart = section.getByRole("img", { name: /^p95 of the response time of 3 endpoints/ });

@@ -75,7 +75,7 @@ fn fields_are_shown_where_they_are_wanted() {
     bytes.extend(head(1, END_STREAM, &[(":status", "100")]));
     // An informational head that ends the stream is wrong; without the flag it is passed over.
     let (record, result) = feed(&mut connection, &bytes);
-    result.expect("the connection goes on");
+    result.expect("the connection stays open");
     assert!(matches!(record.0[1], Seen::Failed(1, Failure::Malformed(_))));
 
     connection.send_request(0, wanting, |_, _| {}).expect("a free stream");
@@ -104,7 +104,7 @@ fn variable_values_of_any_length_are_sent() {
         let sent = frames(&take(&mut connection));
         let block: Vec<u8> = sent.iter().flat_map(|(.., payload)| payload.clone()).collect();
         assert!(block.ends_with(&path));
-        assert_eq!(sent.len(), length / 16_384 + 1, "a head over 16 KiB goes on in CONTINUATION");
+        assert_eq!(sent.len(), length / 16_384 + 1, "a head over 16 KiB continues in CONTINUATION");
         assert_eq!(sent.last().expect("a frame").1 & END_HEADERS, END_HEADERS);
         assert_eq!(sent[0].1 & END_STREAM, END_STREAM);
     }

@@ -133,7 +133,7 @@ fn malformed_answers_end_their_stream_alone() {
     for (bytes, reason) in cases {
         let mut connection = open();
         let (record, result) = feed(&mut connection, &bytes);
-        result.expect("the connection goes on");
+        result.expect("the connection stays open");
         let failure = Failure::Malformed(reason);
         assert_eq!(record.0.last(), Some(&Seen::Failed(0, failure)), "{reason}");
         assert_eq!(failure.to_string(), format!("not HTTP/2: {reason}"));
@@ -152,7 +152,7 @@ fn headers_over_the_limit_fail_their_request() {
     block.extend([0xbe; 20]);
     let mut connection = open();
     let (record, result) = feed(&mut connection, &frame(HEADERS, END_HEADERS, 1, &block));
-    result.expect("the header table is in step, so the connection goes on");
+    result.expect("the header table is in step, so the connection stays open");
     assert_eq!(record.0, [Seen::Failed(0, Failure::HeadersTooLarge)]);
     let (record, result) = feed(&mut connection, &frame(HEADERS, END_HEADERS | END_STREAM, 3, &[0x88, 0xbe]));
     result.expect("no error");
@@ -192,7 +192,7 @@ fn floods_end() {
         let mut rounds = 0;
         let error = loop {
             rounds += 1;
-            assert!(rounds < 200, "{name} go on for ever");
+            assert!(rounds < 200, "{name} never end");
             take(&mut connection);
             if let Err(error) = feed(&mut connection, &bytes).1 {
                 break error;

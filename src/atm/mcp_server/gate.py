@@ -159,7 +159,7 @@ class Gate:
             raise ApiRefusedError(Problem(what, "beyond_limits", hint=f"{hint}this MCP server {remedy}"))
         question = f"An agent wants to {action}. That {why}. Allow it this once?"
         if not await self.confirmation.approved(context, question):
-            hint = f"a person was asked and did not approve; request less ({self.limits.in_words()})"
+            hint = f"a person did not approve; request less ({self.limits.in_words()})"
             raise ApiRefusedError(Problem(what, "not_approved", hint=hint))
 
     async def _scheduled(self, control: ControlClient, without: str) -> Used:

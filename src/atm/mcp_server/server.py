@@ -65,8 +65,8 @@ def instructions(services: ToolServices) -> str:
     may = (
         "It is read-only: you may look at runs but not start any."
         if limits.read_only
-        else f"Targets: {', '.join(limits.targets)}; no others. Limits: {limits.in_words()}. Beyond them a person is "
-        "asked, or the call is refused: never split a test to get around them."
+        else f"Targets: {', '.join(limits.targets)}; no others. Limits: {limits.in_words()}. Beyond them a person "
+        "must approve, or the call is refused: never split a test to get around them."
     )
     return (
         f"Load tests HTTP APIs through {where}. Usual order: run_api_test, wait_for_test, explain_result, then "

@@ -91,7 +91,7 @@ const sets = (palette: Palette): Record<string, readonly string[]> => ({
 describe.each(["dark", "light"] as Theme[])("the %s theme", (theme) => {
     const palette = PALETTES[theme];
     for (const [name, colours] of Object.entries(sets(palette))) {
-        test(`${name} can be told apart with every kind of sight`, () => {
+        test(`${name} is distinguishable with every kind of sight`, () => {
             expect(leastDistance(colours)).toBeGreaterThanOrEqual(8.5);
         });
         test(`${name} stand out from the card`, () => {

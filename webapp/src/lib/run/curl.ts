@@ -31,7 +31,7 @@ export function curlOf(sample: Sample): { command: string; notes: string[] } {
     return {
         command: parts.join(" \\\n  "),
         notes: [
-            ...(masked ? ["*** stands for a secret: fill it in"] : []),
+            ...(masked ? ["*** replaces a secret: fill it in"] : []),
             ...(isCut ? ["the body is not recorded in full"] : []),
         ],
     };

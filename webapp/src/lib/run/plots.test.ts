@@ -7,7 +7,7 @@ import { failurePlot, frameOf } from "./plots";
 
 const until = (second: number): Stretch[] => [{ start: second - 1, seconds: 1, outcomes: {}, failed: 0 } as Stretch];
 
-test("a run that goes on has an axis that it fills: it doubles, up to what is planned", () => {
+test("a run in progress has an axis that it fills: it doubles, up to what is planned", () => {
     expect(frameOf(until(1), 1800, true).to).toBe(120);
     expect(frameOf(until(118), 1800, true).to).toBe(120);
     expect(frameOf(until(121), 1800, true).to).toBe(240);

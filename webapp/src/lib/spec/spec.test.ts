@@ -86,14 +86,14 @@ describe("problems", () => {
         expect(problemsAt(found, "timeout")).toHaveLength(1);
     });
 
-    it("are not shown before their field was left, or somebody tried to go on", () => {
+    it("are not shown before their field was left, or continue was pressed", () => {
         expect(visible(found, new Set(), false)).toEqual([]);
         expect(visible(found, new Set(["url"]), false).map((each) => each.where)).toEqual(["url character 23"]);
         expect(visible(found, new Set(["load"]), false)).toHaveLength(1);
         expect(visible(found, new Set(), true)).toHaveLength(4);
     });
 
-    it("mark the names that nobody has defined, and no others", () => {
+    it("mark the names that are not defined, and no others", () => {
         expect(marked("{{base}}/{{foo}}?a={{ foo |raw}}{{", ["foo"])).toEqual([
             { text: "{{base}}", unknown: false },
             { text: "/", unknown: false },

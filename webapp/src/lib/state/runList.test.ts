@@ -11,7 +11,7 @@ import {
     NO_FILTER,
     problemsOf,
     queryOf,
-    told,
+    withRun,
     without,
 } from "./runList";
 
@@ -53,7 +53,7 @@ test("dates are read from an address, and hold to the end of the last day", () =
     expect(filterWords({ ...filter, status: "failed" })).toBe("Failed + since 2026-07-01 + until 2026-07-10");
 });
 
-test("what an address asks for in vain is told by its name", () => {
+test("an unknown filter of an address is reported by its name", () => {
     const problems = (text: string) => problemsOf(new URLSearchParams(text), true);
     expect(problems("status=failed&when=7d&since=&until=")).toEqual({});
     expect(problems("status=nice&when=century&since=soon&until=2026-02-30")).toEqual({
@@ -78,11 +78,11 @@ test("a new run goes to the front of its test, and its test to the front of the 
         { name: "other", runs: 1, recent: [run("o", { name: "other" })] },
         { name: "shop", runs: 1, recent: [run("a")] },
     ];
-    const after = told(tests, run("b"), true);
+    const after = withRun(tests, run("b"), true);
     expect(after.map((test) => test.name)).toEqual(["shop", "other"]);
     expect(after[0]).toMatchObject({ runs: 2, recent: [{ id: "b" }, { id: "a" }] });
-    expect(told(tests, run("z"), false)).toBe(tests);
-    expect(told(tests, run("a", { passed: false }), false)[1]?.recent[0]?.passed).toBe(false);
+    expect(withRun(tests, run("z"), false)).toBe(tests);
+    expect(withRun(tests, run("a", { passed: false }), false)[1]?.recent[0]?.passed).toBe(false);
 });
 
 test("a deleted run leaves, and a test without runs leaves with it", () => {

@@ -137,7 +137,7 @@ export function replaced(runs: RunSummaryView[], run: RunSummaryView): RunSummar
 }
 
 /** The tests with a run that is new or has changed; `isNew` says that it was created after the list was read. */
-export function told(tests: TestHistory[], run: RunSummaryView, isNew: boolean): TestHistory[] {
+export function withRun(tests: TestHistory[], run: RunSummaryView, isNew: boolean): TestHistory[] {
     const index = tests.findIndex((test) => test.name === run.name);
     const test = tests[index];
     if (!test) return isNew ? [{ name: run.name, runs: 1, recent: [run] }, ...tests] : tests;

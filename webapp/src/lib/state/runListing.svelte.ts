@@ -2,7 +2,7 @@
 import { api, ApiProblem } from "$lib/api/client";
 import type { ListChange, RunSummaryView, TestHistory } from "$lib/api/schema";
 
-import { type Filter, isByTest, matches, NO_FILTER, queryOf, replaced, told, without } from "./runList";
+import { type Filter, isByTest, matches, NO_FILTER, queryOf, replaced, withRun, without } from "./runList";
 
 const TESTS_PER_PAGE = 50;
 const RUNS_PER_PAGE = 100;
@@ -126,7 +126,7 @@ export class RunListing {
         const { byTest, total } = this.listed;
         const grown = (by: number): number | null => (total === null ? null : total + by);
         if (byTest) {
-            const tests = told(this.listed.tests, run, isNew && fits);
+            const tests = withRun(this.listed.tests, run, isNew && fits);
             this.listed = { ...this.listed, tests, total: grown(tests.length - this.listed.tests.length) };
             return;
         }

@@ -53,7 +53,7 @@ test("counts of longer stretches are drawn per second", () => {
     expect(only).toMatchObject({ completed: 10, failed: 2 });
 });
 
-test("the rest of a second at the end of a run is told, and not drawn", () => {
+test("the rest of a second at the end of a run is reported, and not drawn", () => {
     const known = stretches(answer([point(0), point(1), point(2)], [generator(0), generator(1), generator(2, 0.2)]));
     expect(known).toHaveLength(3);
     expect(drawable(known).map((each) => each.start)).toEqual([0, 1]);
