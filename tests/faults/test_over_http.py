@@ -186,7 +186,7 @@ def test_a_broken_file_is_named_and_when_it_is_gone_all_goes_on(
         answer = client.get(path)
         assert refusal(answer) == (503, "corrupt_data"), (path, answer.text)
         assert "retry-after" not in answer.headers
-        assert "move its folder away" in answer.json()["errors"][0]["hint"]
+        assert "move its directory away" in answer.json()["errors"][0]["hint"]
     assert client.get(f"/runs/{fine}").json() == before
     shutil.move(folder, tmp_path / "away")
     # Without a new start: the server that claims and watches runs has lived through it.
