@@ -77,7 +77,7 @@ def test_a_run_without_thresholds_passes_when_no_request_fails(target: TargetSer
     check_exit(process, 99)
     assert " ✗ THRESHOLDS   1 of 1 failed" in process.stdout
     assert "error_rate <= 0 %" in process.stdout
-    assert "implied, as the spec has no thresholds" in " ".join(process.stdout.split())
+    assert "implied, because the spec has no thresholds" in " ".join(process.stdout.split())
 
 
 def test_a_target_that_never_answers_has_failed_though_its_thresholds_hold(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_every_command_that_is_named_anywhere_exists() -> None:
         named = set(re.findall(r"`atm ([a-z]+)\b", text))
         assert named <= known, path
         # `atm keys create` in a sentence, and at the beginning of a line of a block.
-        for group, part in re.findall(r"(?:`|^|\$\()atm ([a-z]+) ([a-z]+)\b", text, re.MULTILINE):
+        for group, part in re.findall(r"(?:`|^|\$\()atm ([a-z]+) ([a-z]+(?:-[a-z]+)*)\b", text, re.MULTILINE):
             assert part in groups.get(group, {part}), f"{path}: atm {group} {part}"
 
 
