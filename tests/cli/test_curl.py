@@ -87,3 +87,16 @@ def test_what_is_wrong_is_said_with_the_usual_exit_code() -> None:
         assert made.returncode == 2
         assert made.stdout == ""
         assert made.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize("arguments", [("-",), ()])
+def test_a_whole_command_is_read_from_stdin_or_from_one_argument(arguments: tuple[str, ...]) -> None:
+    command = "curl -d 'a=1' http://127.0.0.1:9/a && curl http://127.0.0.1:9/b"
+    from_stdin = atm("curl", *arguments, text=command)
+    quoted = atm("curl", command)
+    assert (from_stdin.returncode, quoted.returncode) == (0, 0), quoted.stderr
+    assert from_stdin.stdout == quoted.stdout
+    assert [endpoint["url"] for endpoint in yaml.safe_load(quoted.stdout)["endpoints"]] == [
+        "http://127.0.0.1:9/a",
+        "http://127.0.0.1:9/b",
+    ]

@@ -19,7 +19,10 @@ LONGEST = 200_000
 def command(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="CURL_ARGUMENT", help="The arguments of curl; without any, stdin is read."),
+        typer.Argument(
+            metavar="CURL_ARGUMENT",
+            help="The arguments of curl, or a whole command in quotes; without any, or with -, stdin is read.",
+        ),
     ] = None,
 ) -> int:
     """Convert curl commands into a spec.
@@ -30,7 +33,11 @@ def command(
     from atm.importers.curl import import_arguments, import_curl
 
     output = Output.of()
-    if arguments:
+    arguments = [] if arguments == ["-"] else arguments or []
+    if len(arguments) == 1 and arguments[0].split(maxsplit=1)[:1] == ["curl"]:
+        # The whole command in quotes; no URL begins like this.
+        imported = import_curl(arguments[0])
+    elif arguments:
         imported = import_arguments(arguments)
     elif sys.stdin.isatty():
         hint = "`atm curl https://api.example.com/`, or `atm curl < copied.txt`"
