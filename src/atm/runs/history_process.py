@@ -11,7 +11,7 @@ import sys
 
 from atm.config import load_settings
 from atm.runs.local_history import abandoned_spool, spool_directory
-from atm.runs.local_recovery import recover_local_runs
+from atm.runs.local_recovery import abandoned, recover_local_runs
 from atm.runs.spool import ENDED_SPOOLS
 from atm.storage import open_storage
 
@@ -22,13 +22,16 @@ _NICE = 10
 def main() -> int:
     """Store all local runs that have ended; return 1 where one of them could not be stored."""
     os.nice(_NICE)
+    left = 0
     try:
         asyncio.run(_store())
     finally:
-        left = list(spool_directory().glob(ENDED_SPOOLS))
-        for path in left:
-            # Commands do not wait for these any longer.
-            path.rename(abandoned_spool(path))
+        for path in spool_directory().glob(ENDED_SPOOLS):
+            with abandoned(path) as is_abandoned:
+                # Commands do not wait for it any longer; one that another process is storing keeps its name.
+                if is_abandoned:
+                    path.rename(abandoned_spool(path))
+                    left += 1
     return 1 if left else 0
 
 

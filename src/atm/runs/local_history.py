@@ -86,7 +86,8 @@ class LocalHistory:
             child_process.start_detached("atm.runs.history_process", variables=variables)
         return True
 
-    def _finish(self, result: RunResult) -> None:
+    def _finish(self, result: RunResult) -> datetime:
+        """Spool the end of the run; return its time. Raises StorageUnavailableError where the spool is incomplete."""
         info = result.run
         ended_at = info.completed_at or info.created_at
         self._spool.write(
@@ -95,14 +96,14 @@ class LocalHistory:
         if not self._end():
             what = f"the seconds of the run could not be written: {self._spool.error or 'no space left'}"
             raise StorageUnavailableError(Problem(what, "no_temporary_file", place=str(self._path.parent)))
+        return ended_at
 
     async def save(self, result: RunResult, settings: Settings) -> None:
         """Store the run atomically. Raises SettingsError and as `StorageInterface.runs.restore`."""
         from atm.storage import open_storage
 
-        self._finish(result)
+        ended_at = self._finish(result)
         info = result.run
-        ended_at = info.completed_at or info.created_at
         storage = await open_storage(settings)
         try:
             run = run_of(self._run or {}, info.status, result, info.error or "", ended_at)

@@ -46,14 +46,14 @@ async def recover_local_runs(storage: StorageInterface, directory: Path) -> int:
     """
     stored = 0
     for path in pending(directory):
-        with _abandoned(path) as is_abandoned:
+        with abandoned(path) as is_abandoned:
             if is_abandoned and await _store(storage, path):
                 stored += 1
     return stored
 
 
 @contextmanager
-def _abandoned(path: Path) -> Iterator[bool]:
+def abandoned(path: Path) -> Iterator[bool]:
     """Try to lock a spool until the block ends; yield whether no other process holds it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

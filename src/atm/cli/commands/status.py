@@ -30,15 +30,12 @@ def command(
     from atm.cli.listing import status_lines
 
     output = Output.of(color, json=json)
-    paper = output.out.paper
     if json:
         output.document(with_history(server, lambda history: _view(history, run)).model_dump(mode="json"))
-    elif (stored := read(server, lambda reader: find(reader, run))) is not None:
-        output.out.lines(status_lines(stored, paper, datetime.now(UTC)))
     else:
-        output.out.lines(
-            status_lines(with_history(server, lambda history: _view(history, run)), paper, datetime.now(UTC))
-        )
+        stored = read(server, lambda reader: find(reader, run))
+        details = stored or with_history(server, lambda history: _view(history, run))
+        output.out.lines(status_lines(details, output.out.paper, datetime.now(UTC)))
     return ExitCode.PASSED
 
 

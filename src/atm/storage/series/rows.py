@@ -17,6 +17,7 @@ from atm.metrics.interval import COUNTS, HISTOGRAMS, EndpointInterval, FailureGr
 from atm.metrics.spread import in_milliseconds, spread_ns
 from atm.models.outcome import Outcome
 from atm.models.run_figures import Spread
+from atm.storage.result import dumps
 from atm.storage.series import codec
 
 WHOLE = 0
@@ -133,7 +134,7 @@ def endpoint_row(resolution: int, start: int, interval: EndpointInterval, endpoi
         start,
         endpoint,
         interval.warm_up,
-        _dumps(document),
+        dumps(document),
         spreads,
         codec.encode({name: getattr(interval, name) for name in HISTOGRAMS}),
     )
@@ -156,7 +157,7 @@ def generator_row(resolution: int, start: int, generated: Generated) -> Interval
         document["failures"] = [_failure_document(failure) for failure in generated.failures]
     histograms = {name: getattr(generator, name) for name in codec.GENERATOR_HISTOGRAMS}
     figures = _figures(spread_ns(generator.schedule_lag))
-    return IntervalRow(resolution, start, GENERATOR, False, _dumps(document), figures, codec.encode(histograms))
+    return IntervalRow(resolution, start, GENERATOR, False, dumps(document), figures, codec.encode(histograms))
 
 
 def endpoint_of(row: IntervalRow, histograms: Container[str] = HISTOGRAMS) -> EndpointInterval:
@@ -240,13 +241,9 @@ def intervals_of(rows: Iterable[IntervalRow]) -> list[Interval]:
     return [intervals[start] for start in sorted(intervals)]
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
 def _figures(*spreads_ns: tuple[float | None, ...]) -> str:
     """Return spreads as stored, in whole ns."""
-    return _dumps([[_rounded(figure) for figure in figures] for figures in spreads_ns])
+    return dumps([[_rounded(figure) for figure in figures] for figures in spreads_ns])
 
 
 def _spreads(text: str) -> list[Spread]:
