@@ -5,23 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from atm.plan.load_plan import (
-    BodyCheck,
-    Connections,
-    Encoding,
-    Flow,
-    Header,
-    LiteralPart,
-    Load,
-    LoadPlan,
-    Origin,
-    Part,
-    SecretPart,
-    Segment,
-    Step,
-    Template,
-    VariablePart,
-)
+from atm.plan.load_plan import BodyCheck, Connections, Flow, Header, Load, LoadPlan, Origin, Segment, Step
+from atm.plan.template_parts import Encoding, LiteralPart, Part, SecretPart, Template, VariablePart
 from atm.testing import TargetServer
 
 SECOND = 1_000_000_000

@@ -7,8 +7,9 @@ import re
 from urllib.parse import quote
 
 from atm.engine.base import Engine
-from atm.plan.load_plan import Connections, Encoding
+from atm.plan.load_plan import Connections
 from atm.plan.randomness import random_int, uuid4
+from atm.plan.template_parts import Encoding
 from atm.testing import TargetServer
 from tests.contract.engine_runs import run
 from tests.contract.plans import closed, http, plan, step

@@ -9,8 +9,9 @@ from typing import Any
 
 from atm.engine.base import Engine
 from atm.models.outcome import Outcome, StopReason
-from atm.plan.load_plan import BodyCheck, Connections, Encoding, Flow, LoadPlan, Sampling, Step
+from atm.plan.load_plan import BodyCheck, Connections, Flow, LoadPlan, Sampling, Step
 from atm.plan.randomness import uuid4
+from atm.plan.template_parts import Encoding
 from atm.testing import TargetServer
 from tests.contract.engine_runs import Ran, received, run
 from tests.contract.plans import NUMBERED, SECOND, closed, http, opened, plan, step

@@ -9,20 +9,9 @@ import pytest
 from atm.models.auth import Jwt, OAuth2ClientCredentials
 from atm.models.spec import EndpointSpec, TestSpec
 from atm.plan.compile import CompiledTest, compile_plan
-from atm.plan.load_plan import (
-    BodyCheck,
-    Encoding,
-    Header,
-    LiteralPart,
-    Load,
-    Origin,
-    SecretPart,
-    Segment,
-    Step,
-    Template,
-    VariablePart,
-)
+from atm.plan.load_plan import BodyCheck, Header, Load, Origin, Segment, Step
 from atm.plan.spec_reader import read_spec_text
+from atm.plan.template_parts import Encoding, LiteralPart, SecretPart, Template, VariablePart
 from atm.testing.certificates import Authority
 from atm.version import VERSION
 

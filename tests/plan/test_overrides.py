@@ -7,9 +7,10 @@ import pytest
 from atm.errors import SpecError
 from atm.plan.compile import compile_plan
 from atm.plan.document import SpecDocument
-from atm.plan.load_plan import LiteralPart, LoadPlan, Segment
+from atm.plan.load_plan import LoadPlan, Segment
 from atm.plan.overrides import Overrides, with_overrides
 from atm.plan.spec_reader import read_spec_text
+from atm.plan.template_parts import LiteralPart
 
 SECOND = 1_000_000_000
 SPEC = b"""\

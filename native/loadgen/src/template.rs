@@ -205,6 +205,8 @@ impl Writer<'_> {
                     self.program.needs_wall_time |= matches!(op, Op::Timestamp { .. } | Op::Unix);
                     self.program.ops.push(op);
                 }
+                // The plan's check refuses these until programs are run.
+                Part::Value { .. } => {}
             }
         }
     }
@@ -224,6 +226,7 @@ impl Writer<'_> {
                     }
                     op => self.program.body_varying.push(op),
                 },
+                Part::Value { .. } => {}
             }
         }
     }
@@ -250,7 +253,7 @@ pub fn encoded(value: &str, encoding: Encoding) -> String {
     let mut text = String::with_capacity(value.len());
     // Writing to a String cannot fail, so the results are ignored.
     match encoding {
-        Encoding::Raw => text.push_str(value),
+        Encoding::Raw | Encoding::JsonValue | Encoding::Header | Encoding::Target => text.push_str(value),
         Encoding::Percent => {
             for byte in value.bytes() {
                 if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

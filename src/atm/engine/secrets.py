@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from atm.errors import EngineError, Problem
 from atm.plan.line_breaks import breaks_header, breaks_target
-from atm.plan.load_plan import Encoding, LiteralPart, LoadPlan, SecretPart, Step, Template
+from atm.plan.load_plan import LoadPlan, Step
+from atm.plan.template_parts import Encoding, LiteralPart, SecretPart, Template
 
 
 def slots_of(step: Step) -> frozenset[str]:

@@ -42,6 +42,7 @@ COUNTS = (
     "bytes_received",
     "bytes_sent",
     "clamped",
+    "not_reached",
 )
 """The plain counters of an `EndpointInterval`, by field name."""
 
@@ -81,6 +82,8 @@ class EndpointInterval:
     bytes_sent: int = 0
     clamped: int = 0
     """Samples over one hour, recorded as one hour."""
+    not_reached: int = 0
+    """Iterations that ended (completed or failed) in this second without a request of this step."""
 
     response_ok: Histogram = field(default_factory=Histogram)
     """Response time (from the intended start) of ok requests."""
@@ -228,25 +231,64 @@ class GeneratorInterval:
         return cls(**values)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class IterationInterval:
-    """Iterations of one flow in this second. Over a run, `started = completed + failed + unfinished`."""
+    """Iterations of one flow in this second. Over a run, `started = completed + failed + unfinished`.
+
+    Missed iterations are counted at the flow's first step. Times are those of completed iterations.
+    """
 
     flow: int
     """Index into the plan's flows."""
     warm_up: bool
     started: int = 0
     completed: int = 0
-    """Every step had a full response, with any outcome."""
+    """The program came to its end; without a program: every step had a full response, with any outcome."""
     failed: int = 0
-    """Ended by a step without a full response."""
+    """Ended by a step, see `RequestOp`; without a program: by a step without a full response."""
     unfinished: int = 0
     """In progress when the run ended."""
+    time: Histogram = field(default_factory=Histogram)
+    """From the intended start to the end of the last operation."""
+    active_time: Histogram = field(default_factory=Histogram)
+    """The same without the think time that was drawn."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object without zeros and empty histograms."""
+        document: dict[str, Any] = {"flow": self.flow, "warm_up": self.warm_up}
+        counts = ("started", "completed", "failed", "unfinished")
+        document.update({name: count for name in counts if (count := getattr(self, name))})
+        document.update({name: _encoded(times) for name in ("time", "active_time") if (times := getattr(self, name))})
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> IterationInterval:
+        """Read the output of `to_json`. Raises ValueError or TypeError on anything else."""
+        values = dict(document)
+        for name in ("time", "active_time"):
+            if name in values:
+                values[name] = _decoded(values[name])
+        return cls(**values)
+
+
+@dataclass(slots=True)
+class CheckInterval:
+    """Evaluations of one check in this second."""
+
+    check: int
+    """Index into the plan's checks."""
+    warm_up: bool
+    passed: int = 0
+    failed: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object without zeros."""
-        counts = {name: getattr(self, name) for name in ("started", "completed", "failed", "unfinished")}
-        return {"flow": self.flow, "warm_up": self.warm_up, **{name: count for name, count in counts.items() if count}}
+        counts = {"passed": self.passed, "failed": self.failed}
+        return {
+            "check": self.check,
+            "warm_up": self.warm_up,
+            **{name: count for name, count in counts.items() if count},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +358,8 @@ class Interval:
     failures: list[FailureGroup] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     iterations: list[IterationInterval] = field(default_factory=list)
-    """Empty for a plan whose flows all have one step: there, an iteration is one request."""
+    """Empty for a plan whose flows all have one step and no program: there, an iteration is one request."""
+    checks: list[CheckInterval] = field(default_factory=list)
 
     def to_bytes(self) -> bytes:
         """Return one JSON object in UTF-8, without a line feed."""
@@ -334,6 +377,8 @@ class Interval:
             document["samples"] = [_sample_to_json(sample) for sample in self.samples]
         if self.iterations:
             document["iterations"] = [iteration.to_json() for iteration in self.iterations]
+        if self.checks:
+            document["checks"] = [check.to_json() for check in self.checks]
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
     @classmethod
@@ -353,7 +398,8 @@ class Interval:
                     for part in document.get("failures", ())
                 ],
                 samples=[_sample_from_json(part) for part in document.get("samples", ())],
-                iterations=[IterationInterval(**part) for part in document.get("iterations", ())],
+                iterations=[IterationInterval.from_json(part) for part in document.get("iterations", ())],
+                checks=[CheckInterval(**part) for part in document.get("checks", ())],
             )
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not an interval: {error!r}") from error

@@ -17,11 +17,12 @@ from atm.models.threshold import IMPLIED, Threshold, parse_threshold
 from atm.plan.client_key import is_pkcs12, key_problem
 from atm.plan.document import SpecDocument
 from atm.plan.load import compile_load, nanoseconds, total_requests
-from atm.plan.load_plan import Connections, Flow, LiteralPart, LoadPlan, Origin, Proxy, Step, Tls, VariablePart
+from atm.plan.load_plan import Connections, Flow, LoadPlan, Origin, Proxy, Step, Tls
 from atm.plan.notes import plan_notes
 from atm.plan.requests import Requests
 from atm.plan.secret_mask import SecretMask, secrets_of
 from atm.plan.spec_mask import masked_spec
+from atm.plan.template_parts import LiteralPart, SecretPart, ValuePart
 from atm.plan.templates import MayRead, Names
 from atm.plan.urls import check_server_name, compile_origin, parse_connect_to
 
@@ -342,7 +343,9 @@ def _single_name(step: Step) -> str:
     texts = [
         part.text
         if isinstance(part, LiteralPart)
-        else "{{" + (part.name if isinstance(part, VariablePart) else part.slot) + "}}"
+        else "{{value}}"
+        if isinstance(part, ValuePart)
+        else "{{" + (part.slot if isinstance(part, SecretPart) else part.name) + "}}"
         for part in step.target
     ]
     return f"{step.method} {''.join(texts).partition('?')[0]}"[:128]

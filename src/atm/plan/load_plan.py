@@ -11,62 +11,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Literal
 
 from atm.models.threshold import Threshold
+from atm.plan.program import Check, CheckName, DataTable, Extract, Op, Slot
 from atm.plan.targets import TargetRules
+from atm.plan.template_parts import Part, Template
 
 PLAN_FORMAT = 1
 """Increased with every change that an older engine would misread."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-class Encoding(StrEnum):
-    """How a value is encoded at its place."""
-
-    RAW = "raw"
-    PERCENT = "percent"
-    """RFC 3986: all but unreserved characters (A-Z a-z 0-9 - . _ ~) as %XX of their UTF-8 bytes."""
-    JSON = "json"
-    """The content of a JSON string, without the quotes."""
-
-
-@dataclass(frozen=True, slots=True)
-class LiteralPart:
-    """Text that is sent unchanged."""
-
-    text: str
-    part: Literal["literal"] = "literal"
-
-
-@dataclass(frozen=True, slots=True)
-class VariablePart:
-    """A value that differs per request.
-
-    `uuid` (version 4, lower case) and `random_int` (0 to 999,999) are functions of (seed, request number): all their
-    occurrences in one request are equal. `timestamp` is the wall time as `2026-01-31T12:34:56.789012+00:00`,
-    `timestamp_unix` whole seconds; both are read when the request is rendered.
-    """
-
-    name: Literal["uuid", "timestamp", "timestamp_unix", "request_number", "random_int"]
-    encoding: Encoding = Encoding.RAW
-    part: Literal["variable"] = "variable"
-
-
-@dataclass(frozen=True, slots=True)
-class SecretPart:
-    """The value of a secret slot, which may change during the run (a renewed token)."""
-
-    slot: str
-    encoding: Encoding = Encoding.RAW
-    part: Literal["secret"] = "secret"
-
-
-Part = LiteralPart | VariablePart | SecretPart
-Template = tuple[Part, ...]
-"""Parts in order; the empty tuple is the empty string. The compiler merges adjacent literals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +88,10 @@ class Step:
     """Inclusive ranges of expected status codes."""
     checks: tuple[BodyCheck, ...]
     timeout_ns: int
+    named_checks: tuple[Check, ...] = ()
+    """Judged after `checks`, on every full response, in order."""
+    extracts: tuple[Extract, ...] = ()
+    """Applied after the checks to every full response, in order."""
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -147,6 +106,19 @@ class Flow:
     name: str
     weight: int
     steps: tuple[Step, ...]
+    program: tuple[Op, ...] = ()
+    """What an iteration does; empty: the steps in order, each after a full response to the one before."""
+    slots: tuple[Slot, ...] = ()
+    """The variables of a user; the operations refer to them by index."""
+    counters: int = 0
+    """Number of loop counters of the program."""
+    uses_cookies: bool = False
+    """Users keep cookies (RFC 6265) and send them in a Cookie header after the step's headers."""
+    keeps_session: bool = False
+    """Slots and cookies stay with the user; otherwise each iteration begins without."""
+    pace_ns: int = 0
+    """Closed model: an iteration is due this long after the intended start of the user's one before, at the earliest
+    when that has ended; 0 = when it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +225,8 @@ class LoadPlan:
     thresholds: tuple[Threshold, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     engine: Literal["auto", "native", "asyncio"] = "auto"
+    checks: tuple[CheckName, ...] = ()
+    data: tuple[DataTable, ...] = ()
     needs: tuple[str, ...] = ()
     """Capabilities (`engine/base.py`) beyond plain HTTP/1.1 that an engine must have to run this plan."""
     format: int = PLAN_FORMAT

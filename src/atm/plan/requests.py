@@ -13,7 +13,7 @@ from atm.models.fields import Path, path_text
 from atm.models.spec import TOKEN, EndpointSpec, ExpectBody, HeaderValue, TestSpec, parse_status
 from atm.plan.line_breaks import breaks_header, breaks_target
 from atm.plan.load import nanoseconds
-from atm.plan.load_plan import BodyCheck, Encoding, Header, LiteralPart, Origin, Part, SecretPart, Step, Template
+from atm.plan.load_plan import BodyCheck, Header, Origin, Step
 from atm.plan.patterns import PatternError, compiled
 from atm.plan.spec_mask import (
     SCHEMES,
@@ -24,6 +24,7 @@ from atm.plan.spec_mask import (
     only_describes,
     secret_spans,
 )
+from atm.plan.template_parts import Encoding, LiteralPart, Part, SecretPart, Template
 from atm.plan.templates import Names, merged
 from atm.plan.urls import CompiledUrl, compile_origin, compile_url
 from atm.version import VERSION

@@ -18,8 +18,8 @@ from typing import Literal, cast, get_args
 
 from atm.errors import Problem, SpecError
 from atm.models.fields import Findings, Path, path_text
-from atm.plan.load_plan import Encoding, LiteralPart, Part, SecretPart, Template, VariablePart
 from atm.plan.spec_mask import SCHEMES, hides_variable, is_sensitive
+from atm.plan.template_parts import Encoding, LiteralPart, Part, SecretPart, Template, VariablePart
 
 _Name = Literal["uuid", "timestamp", "timestamp_unix", "request_number", "random_int"]
 BUILT_INS: tuple[str, ...] = get_args(_Name)

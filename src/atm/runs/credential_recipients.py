@@ -17,8 +17,9 @@ from typing import Any
 from atm.errors import AtmError
 from atm.models.fields import Path
 from atm.plan.compile import CompiledTest
-from atm.plan.load_plan import LiteralPart, SecretPart, Step
+from atm.plan.load_plan import Step
 from atm.plan.spec_mask import MASK
+from atm.plan.template_parts import LiteralPart, SecretPart
 
 _MARKER = "atmmarker{:07d}x"
 _MARKED = re.compile(r"atmmarker(\d{7})x", re.IGNORECASE)

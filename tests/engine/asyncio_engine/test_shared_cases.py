@@ -12,8 +12,9 @@ from atm.engine.asyncio_engine.users.messages import check_of
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
 from atm.engine.asyncio_engine.users.rendering import renderer
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Encoding, Origin, Step
+from atm.plan.load_plan import Origin, Step
 from atm.plan.plan_decoder import decode
+from atm.plan.template_parts import Encoding
 from atm.plan.templates import encoded
 from tests.contract.plans import plan
 from tests.contract.plans import step as plain_step

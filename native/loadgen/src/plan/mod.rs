@@ -1,12 +1,13 @@
 //! The load plan in the format of `atm.plan.load_plan` (`format` 1), parsed and validated: after [`Plan::from_bytes`]
 //! nothing in it can make the engine panic, send a header that is not in the plan, or allocate without bound.
 //!
-//! `request.rs` holds requests, `load.rs` the load, `connections.rs` connection settings, `targets.rs` the allowed
+//! `request.rs` holds requests, `load.rs` the load, `program.rs` scenarios, `connections.rs` connection settings, `targets.rs` the allowed
 //! targets; `check.rs` validates them.
 
 mod check;
 mod connections;
 mod load;
+pub mod program;
 mod request;
 mod targets;
 
@@ -17,7 +18,10 @@ use serde::Deserialize;
 pub use check::{is_header_text, is_target_text};
 pub use connections::{Connections, HttpVersion, Origin, Proxy, Scheme, Tls};
 pub use load::{CatchUp, Load, Model, Saturation, Segment, Spacing};
-pub use request::{BodyCheck, CheckKind, Encoding, Flow, Header, Part, Step, StepId, Template, Variable};
+pub use request::{
+    BodyCheck, CheckKind, Encoding, Filter, FilterName, Flow, Header, NowFormat, Part, Source, Step, StepId, Template,
+    Variable,
+};
 pub use targets::TargetRules;
 
 /// The plan format that this engine reads.
@@ -119,6 +123,12 @@ pub struct Plan {
     /// How many requests are sampled.
     #[serde(default)]
     pub sampling: Sampling,
+    /// The checks of all steps.
+    #[serde(default)]
+    pub checks: Vec<program::CheckName>,
+    /// Test data.
+    #[serde(default)]
+    pub data: Vec<program::DataTable>,
     /// Required capabilities beyond plain HTTP/1.1.
     #[serde(default)]
     pub needs: Vec<String>,

@@ -2,9 +2,11 @@
 
 use serde::Deserialize;
 
+use super::program::{Extract, NamedCheck, Op, Slot};
+
 /// How a value is encoded at its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Encoding {
     /// Unchanged.
     Raw,
@@ -12,6 +14,12 @@ pub enum Encoding {
     Percent,
     /// The content of a JSON string.
     Json,
+    /// The value as JSON, a text with its quotes.
+    JsonValue,
+    /// Without control characters.
+    Header,
+    /// Control characters, spaces and non-ASCII bytes as %XX.
+    Target,
 }
 
 /// A value that differs per request.
@@ -53,6 +61,83 @@ pub enum Part {
         /// Its encoding.
         encoding: Encoding,
     },
+    /// A value of the user, of test data or of a function.
+    Value {
+        /// Its source.
+        source: Source,
+        /// Conversions in order.
+        #[serde(default)]
+        filters: Vec<Filter>,
+        /// Its encoding.
+        encoding: Encoding,
+        /// Masked in samples.
+        #[serde(default)]
+        is_secret: bool,
+    },
+}
+
+/// Where a value comes from, see `atm.plan.template_parts`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "source", rename_all = "snake_case")]
+#[allow(missing_docs)] // defined in `atm.plan.template_parts`
+pub enum Source {
+    Slot { slot: usize },
+    Data { table: usize, column: usize },
+    User {},
+    Iteration {},
+    Uuid { place: u64 },
+    RandomInt { low: i64, high: i64, place: u64 },
+    RandomString { length: u64, place: u64 },
+    RandomChoice { choices: Vec<String>, place: u64 },
+    Now { offset_ns: i64, format: NowFormat },
+    Text { text: String, secret_slot: String },
+}
+
+/// How a wall time is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // defined in `atm.plan.template_parts`
+pub enum NowFormat {
+    Iso,
+    Unix,
+    UnixMs,
+    Date,
+    Time,
+}
+
+/// A conversion of a value.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Filter {
+    /// Which one.
+    pub name: FilterName,
+    /// The key of an HMAC.
+    #[serde(default)]
+    pub key: String,
+    /// The secret slot that holds the key, instead.
+    #[serde(default)]
+    pub key_slot: String,
+}
+
+/// The conversions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)] // defined in `atm.plan.template_parts`
+pub enum FilterName {
+    #[serde(rename = "base64")]
+    Base64,
+    #[serde(rename = "base64url")]
+    Base64Url,
+    #[serde(rename = "sha256")]
+    Sha256,
+    #[serde(rename = "hmac_sha256")]
+    HmacSha256,
+    #[serde(rename = "url")]
+    Url,
+    #[serde(rename = "lower")]
+    Lower,
+    #[serde(rename = "upper")]
+    Upper,
+    #[serde(rename = "json")]
+    Json,
 }
 
 /// Parts in order; none is the empty string.
@@ -123,6 +208,12 @@ pub struct Step {
     pub checks: Vec<BodyCheck>,
     /// From the actual start to the last byte.
     pub timeout_ns: u64,
+    /// Judged after `checks`.
+    #[serde(default)]
+    pub named_checks: Vec<NamedCheck>,
+    /// Applied after the checks.
+    #[serde(default)]
+    pub extracts: Vec<Extract>,
 }
 
 impl Step {
@@ -142,6 +233,24 @@ pub struct Flow {
     pub weight: u64,
     /// In order; at least one.
     pub steps: Vec<Step>,
+    /// What an iteration does; empty: the steps in order.
+    #[serde(default)]
+    pub program: Vec<Op>,
+    /// The variables of a user.
+    #[serde(default)]
+    pub slots: Vec<Slot>,
+    /// Number of loop counters.
+    #[serde(default)]
+    pub counters: u32,
+    /// Users keep cookies.
+    #[serde(default)]
+    pub uses_cookies: bool,
+    /// Slots and cookies stay with the user.
+    #[serde(default)]
+    pub keeps_session: bool,
+    /// Closed model: least time between the starts of a user's iterations; 0 for none.
+    #[serde(default)]
+    pub pace_ns: u64,
 }
 
 /// Identifies a step of a plan.

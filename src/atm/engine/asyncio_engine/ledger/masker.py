@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from atm.plan.load_plan import Encoding, LoadPlan, SecretPart
+from atm.plan.load_plan import LoadPlan
+from atm.plan.template_parts import Encoding, SecretPart
 from atm.plan.templates import encoded
 
 MASK = "***"

@@ -9,7 +9,8 @@ from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.users.messages import check_of, expected_text, timeout_text
 from atm.engine.asyncio_engine.users.rendering import Render, renderer
 from atm.engine.secrets import slots_of
-from atm.plan.load_plan import BodyCheck, Header, LiteralPart, LoadPlan, Part, SecretPart, Step
+from atm.plan.load_plan import BodyCheck, Header, LoadPlan, Step
+from atm.plan.template_parts import LiteralPart, Part, SecretPart
 from atm.plan.templates import encoded
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})

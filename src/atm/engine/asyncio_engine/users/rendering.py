@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from atm.plan.load_plan import Encoding, Header, LiteralPart, SecretPart, Step, Template, VariablePart
+from atm.plan.load_plan import Header, Step
 from atm.plan.randomness import random_int, uuid4
+from atm.plan.template_parts import Encoding, LiteralPart, SecretPart, Template, VariablePart
 from atm.plan.templates import encoded, percent_encoded
 
 Render = Callable[[int], bytes]
@@ -45,8 +46,10 @@ class _Format:
                 self.literal(part.text)
             elif isinstance(part, SecretPart):
                 self.literal(encoded(self._secrets[part.slot], part.encoding))
-            else:
+            elif isinstance(part, VariablePart):
                 self.variable(_source(part, self._seed, self._wall_ns))
+            else:
+                raise AssertionError("values of scenarios are not rendered yet")
 
     def written(self) -> bytes:
         """Return the format string."""
