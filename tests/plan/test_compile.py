@@ -38,8 +38,11 @@ def text(template: Template | None) -> str:
     for part in template:
         if isinstance(part, LiteralPart):
             marks.append(part.text)
+        elif isinstance(part, VariablePart):
+            marks.append(f"{{{part.name}}}")
         else:
-            marks.append(f"{{{part.name}}}" if isinstance(part, VariablePart) else f"<{part.slot}>")
+            assert isinstance(part, SecretPart)
+            marks.append(f"<{part.slot}>")
     return "".join(marks)
 
 

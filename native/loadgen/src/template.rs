@@ -371,6 +371,8 @@ mod tests {
             expected_statuses: vec![(200, 200)],
             checks: vec![],
             timeout_ns: 1,
+            named_checks: Vec::new(),
+            extracts: Vec::new(),
         }
     }
 

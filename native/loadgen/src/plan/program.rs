@@ -165,7 +165,7 @@ pub struct Slot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFail {
-    /// Go on.
+    /// Continue.
     Continue,
     /// The iteration has failed.
     EndIteration,
