@@ -24,6 +24,7 @@ from atm.metrics.thresholds import ThresholdJudge
 from atm.models.outcome import RunStatus, StopReason
 from atm.plan.compile import CompiledTest
 from atm.plan.load_plan import LoadPlan
+from atm.plan.outline import scenarios_of
 from atm.plan.secret_mask import SecretMask, secrets_of
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Execution:
         sampling = plan.sampling
         self.collector = Collector(
             plan.endpoints,
+            scenarios=scenarios_of(plan),
+            checks=plan.checks,
             warm_up_ns=plan.warm_up_ns,
             first_per_endpoint=sampling.first_per_endpoint,
             failures_per_kind=sampling.failures_per_kind,
