@@ -23,10 +23,10 @@ class ClosedSchedule(Schedule[UserT]):
     With `max_rate` it starts when its token is due; with a pace, not earlier than `ScheduledUser.not_before`.
     """
 
-    def __init__(self, plan: LoadPlan, decisions: Decisions[UserT], clock: Callable[[], int]) -> None:
+    def __init__(self, plan: LoadPlan, lane: int, decisions: Decisions[UserT], clock: Callable[[], int]) -> None:
         """`clock` gives the time of each of several starts within one call."""
-        super().__init__(plan, decisions)
-        load = plan.load
+        super().__init__(plan, lane, decisions)
+        load = plan.lanes[lane].load
         self._clock = clock
         self._number = 0
         self._warm_up_end = 0
