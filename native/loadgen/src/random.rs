@@ -24,6 +24,8 @@ pub enum Stream {
     Arrival = 5,
     /// A row of test data.
     Row = 6,
+    /// The seed of a lane, by its index.
+    Lane = 7,
     /// Places of a program are streams from here on.
     FirstPlace = 16,
 }
