@@ -20,6 +20,8 @@ pub enum Stream {
     Selection = 4,
     /// The gap before a Poisson arrival.
     Arrival = 5,
+    /// The seed of a lane, by its index.
+    Lane = 7,
 }
 
 /// 64 random bits for decision `stream` of request `number` (1-based).
