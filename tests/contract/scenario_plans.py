@@ -42,6 +42,7 @@ def scenario(
                 **(flow or {}),
             ),
         ),
+        lanes=(replace(made.lanes[0], flows=(0,)),),
         checks=tuple(CheckName(name, 0) for name in checks),
     )
 

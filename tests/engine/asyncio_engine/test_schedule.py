@@ -255,7 +255,7 @@ def paced_schedule(load: Load, pace: int, **fields: Any) -> tuple[ClosedSchedule
     made = replace(made, flows=tuple(replace(flow, pace_ns=pace) for flow in made.flows))
     log = Log()
     log.pace = pace
-    schedule = ClosedSchedule(made, log, log.clock)
+    schedule = ClosedSchedule(made, 0, log, log.clock)
     schedule.start(EPOCH)
     return schedule, log
 

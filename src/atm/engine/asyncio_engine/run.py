@@ -158,7 +158,9 @@ class Run:
         if not isinstance(self._user_context, ScenarioContext):
             return User(self._user_context, pool)
         self._users_made += 1
-        return ScenarioUser(self._user_context, pool, self._users_made if self._plan.load.model == "closed" else 0)
+        return ScenarioUser(
+            self._user_context, pool, self._users_made if self._plan.lanes[0].load.model == "closed" else 0
+        )
 
     def retire(self, user: User) -> None:
         """Remove a user from the load."""
