@@ -31,12 +31,12 @@ def started(execution: Execution, at: datetime) -> Line:
         "seed": plan.seed,
         "endpoints": plan.endpoints,
         **_outline(plan),
-        "warm_up_seconds": plan.load.warm_up_ns / 1e9,
+        "warm_up_seconds": plan.warm_up_ns / 1e9,
         "planned_seconds": ahead.seconds,
-        "planned_requests": plan.total_requests,
+        "planned_requests": plan.total,
         "forecast": asdict(ahead),
         "cores": usable_cores(),
-        "poisson": plan.load.arrival == "poisson",
+        "poisson": plan.is_poisson,
         "thresholds": [asdict(threshold) for threshold in plan.thresholds],
     }
 
