@@ -21,7 +21,7 @@ class Answer:
     """A full response."""
 
     def __init__(self, *, status: int, time_ns: int, size: int, raw: bytes, body: bytes) -> None:
-        """`size` is the length of the whole body in bytes, `body` as much of it as was kept; `raw` begins with the head."""
+        """`size` is the length of the whole body in bytes, `body` what was kept of it; `raw` begins with the head."""
         self.status = status
         self.time_ns = time_ns
         self.size = size

@@ -30,7 +30,7 @@ _ORDERS: dict[str, Callable[[int], bool]] = {
 
 
 def condition_of(condition: Condition, context: Context) -> Holds:
-    """Compile a condition. Raises ValueError (PatternError, JsonPathError, JsonSchemaError) if the plan is not valid."""
+    """Compile a condition. Raises PatternError, JsonPathError or JsonSchemaError (ValueError) if it is not valid."""
     if isinstance(condition, Comparison):
         return _comparison_of(condition, context)
     if isinstance(condition, Negation):
