@@ -82,7 +82,12 @@ pub enum Part {
 #[allow(missing_docs)] // defined in `atm.plan.template_parts`
 pub enum Source {
     Slot { slot: usize },
-    Data { table: usize, column: usize },
+    Data {
+        table: usize,
+        column: usize,
+        #[serde(default)]
+        place: u64,
+    },
     User {},
     Iteration {},
     Uuid { place: u64 },
