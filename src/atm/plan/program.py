@@ -210,6 +210,6 @@ class DataTable:
     per: Literal["user", "iteration", "use"]
     """Whose 1-based number selects the row. `use`: each place of a value draws a row of its own, see `DataSource`."""
     pick: Literal["in_order", "shuffled", "random"]
-    """`randomness.row_of`. After the last row, `in_order` and `shuffled` begin again; `Lane.last_number` prevents it."""
+    """`randomness.row_of`. After the last row, `in_order` and `shuffled` begin again, unless the lane ends first."""
     path: str
     """The table file."""
