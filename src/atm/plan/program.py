@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from atm.plan.template_parts import Template, ValuePart
+from atm.plan.template_parts import Part, Template, ValuePart
 
 Pick = Literal["first", "last", "random", "all", "count"]
 
@@ -90,6 +90,16 @@ class Negation:
 
 
 Condition = Comparison | All | Either | Negation
+
+
+def condition_parts(condition: Condition) -> tuple[Part, ...]:
+    """Return the template parts that a condition is judged with."""
+    if isinstance(condition, Comparison):
+        value = condition.subject.value
+        return (*((value,) if value else ()), *(condition.template or ()))
+    if isinstance(condition, Negation):
+        return condition_parts(condition.part)
+    return tuple(part for inner in condition.parts for part in condition_parts(inner))
 
 
 @dataclass(frozen=True, slots=True)
