@@ -395,11 +395,12 @@ def overridden(**flags: Any) -> CompiledTest:
 def test_flags_change_the_load_and_every_step() -> None:
     test = overridden(rate=20.0, duration="30s", headers=("X-A: d",), timeout="2s", expect_status=("2xx",))
     plan = test.plan
-    assert (plan.load.model, plan.load.segments[0].start, plan.duration_ns) == ("open", 20.0, 30_000_000_000)
+    (lane,) = plan.lanes
+    assert (lane.load.model, lane.load.segments[0].start, lane.duration_ns) == ("open", 20.0, 30_000_000_000)
     step = plan.flows[0].steps[0]
     assert [(header.name, literal(header.value)) for header in step.headers][3:] == [("X-A", "d")]
     assert (step.timeout_ns, step.expected_statuses) == (2_000_000_000, ((200, 299),))
-    assert overridden(concurrency=7).plan.load.segments[0].start == 7
+    assert overridden(concurrency=7).plan.lanes[0].load.segments[0].start == 7
 
 
 def test_a_threshold_names_a_step() -> None:

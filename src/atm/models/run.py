@@ -7,10 +7,11 @@ Figures carry their unit in the name (`_ms`, `_seconds`, `_bytes`); null means n
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from atm.errors import SpecError
 from atm.models import figures
@@ -18,12 +19,21 @@ from atm.models.earlier_result import with_outcome
 from atm.models.metric import Comparison, Metric, Statistic, Unit
 from atm.models.outcome import Measurement as Measurement
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
-from atm.models.run_figures import Figure, TimelinePoint
+from atm.models.run_figures import CheckFigures, Figure, ScenarioMetrics, TimelinePoint
 from atm.models.threshold import parse_threshold
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+def is_empty(entries: Sequence[object]) -> bool:
+    """Return whether a field is left out of the JSON, so that results without it stay as they were."""
+    return not entries
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class MeasurementReason(_Model):
@@ -82,6 +92,10 @@ class ThresholdResult(_Model):
     expression: str
     """Normalised expression: `checkout: ok p99 < 250 ms for 10 s`."""
     endpoint: str | None
+    scenario: str | None = Field(default=None, exclude_if=_is_none)
+    """All steps of this scenario, or its iterations; absent for a spec without scenarios."""
+    check: str | None = Field(default=None, exclude_if=_is_none)
+    """The name of the check; absent for other metrics."""
     metric: Annotated[Metric, WithJsonSchema({"type": "string"})]
     """`latency`, `ok_latency`, `error_rate`, … (docs/reference/thresholds.md); later versions add more."""
     statistic: Statistic | None
@@ -139,6 +153,7 @@ class ThresholdResult(_Model):
             and self.percentile is not None
             and self.comparison.is_upper
             and self.endpoint is None
+            and self.scenario is None
             and self.window_seconds is None
         )
 
@@ -366,6 +381,10 @@ class RunResult(_Model):
     thresholds: list[ThresholdResult]
     metrics: Metrics
     endpoint_metrics: list[NamedEndpointMetrics]
+    scenarios: list[ScenarioMetrics] = Field(default=[], exclude_if=is_empty)
+    """In the order of the spec; absent for a spec without scenarios."""
+    checks: list[CheckFigures] = Field(default=[], exclude_if=is_empty)
+    """In the order of the spec; absent for a spec without named checks."""
     failures: list[FailureSummary]
     generator: GeneratorSummary
     environment: dict[str, Any]

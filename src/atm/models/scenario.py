@@ -22,6 +22,7 @@ from atm.models.field_types import (
 )
 from atm.models.fields import Findings, Path, SpecModel, declared
 from atm.models.request import EXTRACTS, HEADERS, STATUSES, ExtractSpec, HeaderValue, RequestSpec
+from atm.models.threshold_spec import THRESHOLDS, Thresholds
 
 ON_FAIL = Choice("continue", "end_iteration", "stop_user", "stop_run")
 OnFailWord = Literal["continue", "end_iteration", "stop_user", "stop_run"]
@@ -209,6 +210,12 @@ class ScenarioSpec(SpecModel):
     timeout: float | None = declared(Duration(positive=True), "Request timeout; default: the spec's.", default=None)
     expected_status_codes: Sequence[int | str] | None = declared(
         STATUSES, "Status codes that count as ok; default: the spec's.", default=None
+    )
+    thresholds: Thresholds = declared(
+        THRESHOLDS,
+        "Thresholds for this scenario only.",
+        default=Thresholds(),
+        examples=[["iteration p95 < 6s", "error_rate < 1%"]],
     )
     on_fail: OnFailWord | None = declared(ON_FAIL, f"Of every step. {_ABOUT_ON_FAIL}", default=None)
     pace: float | None = declared(

@@ -13,15 +13,16 @@ from atm.errors import Problem, SpecError
 from atm.models.auth import FetchedCredential
 from atm.models.fields import Findings, Path
 from atm.models.spec import EndpointSpec, TestSpec
-from atm.models.threshold import IMPLIED, Threshold, parse_threshold
-from atm.models.threshold_spec import Thresholds
+from atm.models.threshold import Threshold
 from atm.plan.checks import Checks
 from atm.plan.client_key import is_pkcs12, key_problem
+from atm.plan.criteria import Criteria
 from atm.plan.document import SpecDocument
 from atm.plan.files import Files, ReadFile
 from atm.plan.load import compile_load, nanoseconds, total_requests
-from atm.plan.load_plan import Connections, Flow, LoadPlan, Origin, Proxy, Step, Tls
+from atm.plan.load_plan import Connections, Flow, Lane, Load, LoadPlan, Origin, Proxy, Step, Tls
 from atm.plan.notes import plan_notes
+from atm.plan.outline import scenarios_of
 from atm.plan.requests import Requests
 from atm.plan.scenarios import Scenarios
 from atm.plan.secret_mask import SecretMask, secrets_of
@@ -30,14 +31,6 @@ from atm.plan.step_names import WrittenRequest
 from atm.plan.template_parts import LiteralPart, SecretPart, ValuePart
 from atm.plan.templates import MayRead, Names
 from atm.plan.urls import check_server_name, compile_origin, parse_connect_to
-
-_NAMED = (
-    ("max_latency_p50_ms", "p50 <= {} ms"),
-    ("max_latency_p95_ms", "p95 <= {} ms"),
-    ("max_latency_p99_ms", "p99 <= {} ms"),
-    ("max_error_rate", "error_rate <= {}"),
-    ("min_throughput_rps", "throughput >= {}"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +138,10 @@ class _Compilation:
             endpoints=names,
             origins=origins,
             flows=flows,
-            selection=spec.distribution_strategy if spec.scenarios is None else "weighted",
-            load=load,
-            total_requests=total_requests(spec),
-            duration_ns=None if spec.duration is None else nanoseconds(spec.duration),
+            lanes=(self._lane(flows, load),),
             graceful_stop_ns=graceful,
             connections=connections,
-            thresholds=self._thresholds(names),
+            thresholds=self._thresholds(names, flows),
             engine=spec.engine,
             checks=tuple(self.requests.checks.indices),
             needs=_needs(flows, origins, connections),
@@ -164,6 +154,18 @@ class _Compilation:
         return tuple(
             WrittenRequest(name, endpoint.method, masked_url(endpoint.url))
             for name, endpoint in zip(plan.endpoints, self.spec.get_endpoints(), strict=True)
+        )
+
+    def _lane(self, flows: tuple[Flow, ...], load: Load) -> Lane:
+        """Build the only lane of an endpoint spec."""
+        spec = self.spec
+        return Lane(
+            name=spec.name,
+            flows=tuple(range(len(flows))),
+            selection=spec.distribution_strategy if spec.scenarios is None else "weighted",
+            load=load,
+            total=total_requests(spec),
+            duration_ns=None if spec.duration is None else nanoseconds(spec.duration),
         )
 
     def _check_kind(self) -> None:
@@ -337,39 +339,17 @@ class _Compilation:
                 self.names.refuse_secret(piece, path, "the host of a proxy")
                 return
 
-    def _thresholds(self, names: tuple[str, ...]) -> tuple[Threshold, ...]:
-        rules = self._rules(self.spec.thresholds, ("thresholds",), names, None)
-        for index, endpoint in enumerate(self.spec.endpoints or ()):
-            rules += self._rules(endpoint.thresholds, ("endpoints", index, "thresholds"), names, index)
-        for index, (step, path) in self.scenarios.step_names.steps.items():
-            rules += self._rules(step.thresholds, (*path, "thresholds"), names, index)
-        return tuple(rules) or (IMPLIED,)
-
-    def _rules(
-        self, thresholds: Thresholds, path: Path, names: tuple[str, ...], endpoint: int | None
-    ) -> list[Threshold]:
-        rules = [
-            parse_threshold(form.format(f"{getattr(thresholds, name):.12f}"), endpoints=names, endpoint=endpoint)
-            for name, form in _NAMED
-            if getattr(thresholds, name) is not None
-        ]
-        single = "url" if self.spec.endpoints is None and self.spec.scenarios is None else ""
-        for index, rule in enumerate(thresholds.expressions):
-            try:
-                parsed = parse_threshold(
-                    rule.expression,
-                    endpoints=() if single else names,
-                    endpoint=endpoint,
-                    abort=rule.abort,
-                    abort_after_seconds=rule.abort_after,
-                    min_samples=rule.min_samples,
-                )
-            except SpecError as error:
-                problem = error.problems[0]
-                self.findings.add((*path, "expressions", index), problem.what, problem.code, problem.hint)
-            else:
-                rules.append(parsed)
-        return rules
+    def _thresholds(self, names: tuple[str, ...], flows: tuple[Flow, ...]) -> tuple[Threshold, ...]:
+        endpoints = enumerate(self.spec.endpoints or ())
+        steps = {index: (step.thresholds, path) for index, (step, path) in self.scenarios.step_names.steps.items()}
+        return Criteria(
+            self.spec,
+            self.findings,
+            endpoints=names,
+            scenarios=scenarios_of(flows),
+            checks=tuple(self.requests.checks.indices),
+            steps=steps or {index: (endpoint.thresholds, ("endpoints", index)) for index, endpoint in endpoints},
+        ).thresholds()
 
 
 def _single_name(step: Step) -> str:

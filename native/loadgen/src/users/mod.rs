@@ -47,8 +47,8 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    /// Creates the users for a plan; `most` users at most in the open model.
-    pub(crate) fn new(plan: &Plan, most: usize) -> Users {
+    /// Creates the users of a thread of a lane; `most` users at most in the open model.
+    pub(crate) fn new(plan: &Plan, lane: usize, most: usize) -> Users {
         let mut deadlines = Deadlines::default();
         let mut next = 0;
         let flows = plan.flows.iter().map(|flow| {
@@ -69,7 +69,7 @@ impl Users {
             most,
             running: 0,
             last_finish: 0,
-            pauses: plan.load.model == Model::Closed,
+            pauses: plan.lanes[lane].load.model == Model::Closed,
             has_many_steps: plan.is_multi_step(),
         }
     }
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn an_iteration_runs_its_steps_in_order_and_each_begins_where_the_one_before_ended() {
-        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), 1);
+        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), 0, 1);
         let user = users.take_free().unwrap();
         assert_eq!(users.take_free(), None);
         assert_eq!(users.begin(user, arrival(1), 0, 10), 0);
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_step_without_a_response_ends_its_iteration() {
-        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), 1);
+        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), 0, 1);
         let user = users.take_free().unwrap();
         users.begin(user, arrival(1), 0, 10);
         assert_eq!(users.finish(user, Outcome::Timeout, 20), Some(IterationEnd::Failed));
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn the_end_of_sending_lets_iterations_go_on_and_abandoning_ends_them() {
-        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), 9);
+        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), 0, 9);
         users.raise(3);
         let all: Vec<u32> = std::iter::from_fn(|| users.next_freed()).collect();
         assert_eq!(all, [0, 1, 2]);
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_request_may_be_sent_a_second_time_once() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), 1);
+        let mut users = Users::new(&fixtures::plan(|_| {}), 0, 1);
         let user = users.take_free().unwrap();
         users.begin(user, arrival(1), 0, 10);
         assert_eq!([users.retry(user), users.retry(user)], [true, false]);
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn parked_users_come_back_by_their_index() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), 1);
+        let mut users = Users::new(&fixtures::plan(|_| {}), 0, 1);
         users.raise(3);
         for user in [2, 0, 1] {
             users.park(user);
