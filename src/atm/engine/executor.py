@@ -73,7 +73,7 @@ class Execution:
         sampling = plan.sampling
         self.collector = Collector(
             plan.endpoints,
-            scenarios=scenarios_of(plan.flows),
+            scenarios=scenarios_of(plan),
             checks=plan.checks,
             warm_up_ns=plan.warm_up_ns,
             first_per_endpoint=sampling.first_per_endpoint,
@@ -85,7 +85,7 @@ class Execution:
             plan.thresholds,
             plan.endpoints,
             plan.warm_up_ns,
-            scenarios=scenarios_of(plan.flows),
+            scenarios=scenarios_of(plan),
             checks=plan.checks,
         )
         """The state of the thresholds so far."""

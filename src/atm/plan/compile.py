@@ -22,7 +22,7 @@ from atm.plan.files import Files, ReadFile
 from atm.plan.load import compile_load, nanoseconds, total_requests
 from atm.plan.load_plan import Connections, Flow, Lane, Load, LoadPlan, Origin, Proxy, Step, Tls
 from atm.plan.notes import plan_notes
-from atm.plan.outline import scenarios_of
+from atm.plan.outline import scenarios_in
 from atm.plan.requests import Requests
 from atm.plan.scenarios import Scenarios
 from atm.plan.secret_mask import SecretMask, secrets_of
@@ -346,7 +346,7 @@ class _Compilation:
             self.spec,
             self.findings,
             endpoints=names,
-            scenarios=scenarios_of(flows),
+            scenarios=scenarios_in(flows),
             checks=tuple(self.requests.checks.indices),
             steps=steps or {index: (endpoint.thresholds, ("endpoints", index)) for index, endpoint in endpoints},
         ).thresholds()

@@ -56,7 +56,7 @@ def _window(plan: LoadPlan, threshold: Threshold) -> Iterator[PlanNote]:
         yield PlanNote(("thresholds",), what, "window_never_judged", "Make the run longer, or the window shorter")
         return
     # How many requests an iteration sends, the target decides.
-    most = None if scenarios_of(plan.flows) else _most_samples(plan, threshold, window)
+    most = None if scenarios_of(plan) else _most_samples(plan, threshold, window)
     if not METRICS[threshold.metric].is_rate and most is not None and most < threshold.min_samples:
         count = figures.count(round(most))
         what = f"{ends}: {count} requests at most in {figures.planned(window)}, and min_samples is "

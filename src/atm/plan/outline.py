@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from atm.models.outline import ScenarioSteps
-from atm.plan.load_plan import Flow
+from atm.plan.load_plan import Flow, LoadPlan
 
 
-def scenarios_of(flows: Sequence[Flow]) -> tuple[ScenarioSteps, ...]:
+def scenarios_of(plan: LoadPlan) -> tuple[ScenarioSteps, ...]:
+    """Return the scenarios of a plan."""
+    return scenarios_in(plan.flows)
+
+
+def scenarios_in(flows: Sequence[Flow]) -> tuple[ScenarioSteps, ...]:
     """Return a scenario for each flow; none for a plan whose flows all have one step and no program.
 
     There an iteration is one request, and engines count no iterations.

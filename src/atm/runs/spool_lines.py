@@ -43,7 +43,7 @@ def started(execution: Execution, at: datetime) -> Line:
 
 def _outline(plan: LoadPlan) -> Line:
     """Return the scenarios and checks of a plan, if it has any."""
-    scenarios = [asdict(scenario) for scenario in scenarios_of(plan.flows)]
+    scenarios = [asdict(scenario) for scenario in scenarios_of(plan)]
     checks = [asdict(check) for check in plan.checks]
     return {name: parts for name, parts in (("scenarios", scenarios), ("checks", checks)) if parts}
 
