@@ -7,6 +7,7 @@
 //! Decided before the first request:
 //!
 //! - [`plan`]: the load plan, read and checked;
+//! - [`table`]: tables of test data, mapped into memory;
 //! - [`random`], [`template`]: rendering of requests, with the same bytes in every engine;
 //! - [`outcome`], [`message`]: how a request ends, and why it failed.
 //!
@@ -14,7 +15,8 @@
 //!
 //! - [`response`]: parses an HTTP/1.1 response that arrives in pieces;
 //! - [`decode`]: decodes a body to text, for checks and samples;
-//! - [`redirect`]: the location of a redirect, and the request for it.
+//! - [`redirect`]: the location of a redirect, and the request for it;
+//! - [`scenario`]: conditions, extracts, cookies and values of scenarios.
 //!
 //! The four parts of a load thread, which know neither each other nor the loop:
 //!
@@ -45,9 +47,11 @@ pub mod random;
 pub mod redirect;
 pub mod response;
 pub mod run;
+pub mod scenario;
 pub mod schedule;
 mod secrets;
 pub mod shared;
+pub mod table;
 pub mod template;
 pub mod transport;
 mod users;
