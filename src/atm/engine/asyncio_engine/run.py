@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from time import monotonic_ns
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
 from atm.engine.asyncio_engine.ledger.ledger import Ledger, LoadState
@@ -26,15 +26,17 @@ from atm.engine.asyncio_engine.transport.dialer import Dialer
 from atm.engine.asyncio_engine.transport.pool import Pool, connection_ceiling
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
-from atm.engine.asyncio_engine.users.prepared_program import PreparedProgram, needs_program
-from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
-from atm.engine.asyncio_engine.users.scenario_user import ScenarioContext, ScenarioUser
+from atm.engine.asyncio_engine.users.prepared_step import PreparedStep, needs_session
 from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.engine.base import EngineReport
+from atm.errors import EngineError, Problem
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
 from atm.plan.pacer import NEVER
+
+if TYPE_CHECKING:
+    from atm.engine.asyncio_engine.users.scenarios import Scenarios
 
 _BEAT_NS = 10_000_000
 """Longest sleep of the loop; without a regular wake-up it could not detect its own stalls."""
@@ -61,10 +63,15 @@ class Run:
         )
         self._dialer = Dialer(loop, plan, self._secrets, self._ledger.health, limits)
         self._deadlines = Deadlines(self.wake_at)
-        self._flows = [tuple(PreparedStep(plan, step, self._secrets) for step in flow.steps) for flow in plan.flows]
+        self._scenarios = self._new_scenarios()
+        self._flows = (
+            self._scenarios.flows
+            if self._scenarios
+            else [tuple(PreparedStep(plan, step, self._secrets) for step in flow.steps) for flow in plan.flows]
+        )
         self._phases = Phases(plan.lanes[0])
         self._schedule = self._new_schedule(connection_ceiling())
-        self._user_context = self._new_user_context()
+        self._make_user = self._new_user()
         self._users_made = 0
         self._timer = open_timer(loop, self._wake)
         self._timer_at = NEVER
@@ -78,17 +85,33 @@ class Run:
             return ClosedSchedule(self._plan, 0, self, monotonic_ns)
         return OpenSchedule(self._plan, 0, self, monotonic_ns, ceiling)
 
-    def _new_user_context(self) -> UserContext:
-        """Return the context of all users: with programs only if a flow needs one."""
-        shared = (self._flows, self._ledger, self._deadlines, Redirects(self._plan, self._dialer), self._dialer,
-                  self._schedule.user_free, self._schedule.user_failed)  # fmt: skip
-        programs = [
-            PreparedProgram(flow, steps) if needs_program(flow) else None
-            for flow, steps in zip(self._plan.flows, self._flows, strict=True)
-        ]
-        if not any(programs):
-            return UserContext(*shared)
-        return ScenarioContext(*shared, programs, self._plan.seed, self._schedule.user_stopped, self._stop_as_planned)
+    def _new_scenarios(self) -> Scenarios | None:
+        """Prepare the scenarios of the plan; None if it has none, which then does not import them."""
+        if not any(needs_session(flow) for flow in self._plan.flows):
+            return None
+        from atm.engine.asyncio_engine.users.scenarios import Scenarios
+
+        if self._plan.data:
+            raise EngineError(Problem("the asyncio engine cannot read data tables", "plan_refused"))
+        return Scenarios(self._plan, self._secrets, ())
+
+    def _new_user(self) -> Callable[[Pool, int], User]:
+        """Return the function that creates users."""
+        shared = (self._ledger, self._deadlines, Redirects(self._plan, self._dialer), self._dialer)
+        schedule, scenarios = self._schedule, self._scenarios
+        if scenarios is None:
+            context = UserContext(
+                self._flows, *shared, on_end=schedule.user_free, on_generator_error=schedule.user_failed
+            )
+            return lambda pool, _number: User(context, pool)
+        scenario_context = scenarios.context(
+            *shared,
+            on_end=schedule.user_free,
+            on_generator_error=schedule.user_failed,
+            on_user_stopped=schedule.user_stopped,
+            stop_run=self._stop_as_planned,
+        )
+        return lambda pool, number: scenarios.user(scenario_context, pool, number)
 
     async def until_done(self) -> EngineReport:
         """Run from start to end. Raises the error that made the run impossible to continue."""
@@ -154,13 +177,9 @@ class Run:
 
     def new_user(self) -> User:
         """Create a user without connections."""
-        pool = Pool(self._loop, self._dialer, self.crash)
-        if not isinstance(self._user_context, ScenarioContext):
-            return User(self._user_context, pool)
         self._users_made += 1
-        return ScenarioUser(
-            self._user_context, pool, self._users_made if self._plan.lanes[0].load.model == "closed" else 0
-        )
+        number = self._users_made if self._plan.lanes[0].load.model == "closed" else 0
+        return self._make_user(Pool(self._loop, self._dialer, self.crash), number)
 
     def retire(self, user: User) -> None:
         """Remove a user from the load."""
