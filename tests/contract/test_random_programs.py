@@ -207,8 +207,12 @@ def steps(draw: st.DrawFn, number: int) -> Step:
         made = returning(draw(st.sampled_from(ANSWERS)), status=draw(st.sampled_from([200, 201, 404])), headers=cookie)
     else:
         made = step(draw(st.sampled_from(PLAIN)))
-    functions: tuple[Source, ...] = (UuidSource(place), RandomIntSource(-5, 5, place + 2), RandomStringSource(4, place + 3),
-                 RandomChoiceSource(("x", "ÿ y"), place + 4))  # fmt: skip
+    functions: tuple[Source, ...] = (
+        UuidSource(place),
+        RandomIntSource(-5, 5, place + 2),
+        RandomStringSource(4, place + 3),
+        RandomChoiceSource(("x", "ÿ y"), place + 4),
+    )
     function = value(draw(st.sampled_from(functions)), *draw(st.sampled_from([(), ("base64",), ("upper", "sha256")])))
     headers = (
         Header("X-Iteration", parts(value(IterationSource()))),

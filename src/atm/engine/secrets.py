@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from atm.errors import EngineError, Problem
 from atm.plan.line_breaks import breaks_header, breaks_target
 from atm.plan.load_plan import Flow, LoadPlan, Step
-from atm.plan.program import Comparison, Condition, Negation, Slot, UnlessOp
+from atm.plan.program import Slot, UnlessOp, condition_parts
 from atm.plan.template_parts import (
     Encoding,
     LiteralPart,
@@ -17,12 +17,14 @@ from atm.plan.template_parts import (
     Template,
     TextSource,
     ValuePart,
+    secret_slots,
 )
 
 
 def slots_of(step: Step) -> frozenset[str]:
     """Return the secret slots that a step's request is rendered from."""
-    return frozenset(slot for part in step.parts for slot in _slots_of_part(part))
+    conditions = (part for check in step.named_checks for part in condition_parts(check.condition))
+    return frozenset().union(*(secret_slots(part) for part in (*step.parts, *conditions)))
 
 
 def is_secret_value(part: Part, slots: Sequence[Slot]) -> bool:
@@ -37,32 +39,11 @@ def is_secret_value(part: Part, slots: Sequence[Slot]) -> bool:
     )
 
 
-def _slots_of_part(part: Part) -> list[str]:
-    if isinstance(part, SecretPart):
-        return [part.slot]
-    if not isinstance(part, ValuePart):
-        return []
-    slots = [filtering.key_slot for filtering in part.filters]
-    if isinstance(part.source, TextSource):
-        slots.append(part.source.secret_slot)
-    return [slot for slot in slots if slot]
-
-
-def _slots_of_conditions(flow: Flow) -> set[str]:
-    """Return the secret slots that the conditions and extracts of a flow read."""
-    conditions = [op.condition for op in flow.program if isinstance(op, UnlessOp)]
-    conditions += [check.condition for step in flow.steps for check in step.named_checks]
-    parts = [part for condition in conditions for part in _parts_of(condition)]
+def _slots_of_program(flow: Flow) -> set[str]:
+    """Return the secret slots that the operations and extracts of a flow read."""
+    parts = [part for op in flow.program if isinstance(op, UnlessOp) for part in condition_parts(op.condition)]
     values = [extract.subject.value for step in flow.steps for extract in step.extracts]
-    return {slot for part in (*parts, *values) if part is not None for slot in _slots_of_part(part)}
-
-
-def _parts_of(condition: Condition) -> list[Part]:
-    if isinstance(condition, Comparison):
-        value = condition.subject.value
-        return [*(condition.template or ()), *([value] if value else [])]
-    parts = [condition.part] if isinstance(condition, Negation) else condition.parts
-    return [part for inner in parts for part in _parts_of(inner)]
+    return set().union(*(secret_slots(part) for part in (*parts, *values) if part is not None))
 
 
 def require_secrets(plan: LoadPlan, secrets: Mapping[str, str]) -> None:
@@ -70,9 +51,9 @@ def require_secrets(plan: LoadPlan, secrets: Mapping[str, str]) -> None:
     steps = [step for flow in plan.flows for step in flow.steps]
     connections = plan.connections
     proxy_slot = connections.proxy.authorization_slot if connections.proxy else ""
-    in_conditions = set().union(*(_slots_of_conditions(flow) for flow in plan.flows))
+    in_programs = set().union(*(_slots_of_program(flow) for flow in plan.flows))
     needed = (
-        set().union(*(slots_of(step) for step in steps)) | in_conditions | {connections.tls.key_slot, proxy_slot} - {""}
+        set().union(*(slots_of(step) for step in steps)) | in_programs | {connections.tls.key_slot, proxy_slot} - {""}
     )
     problems = [
         Problem(f'the plan needs the secret "{slot}", which is missing', "secret_missing")
