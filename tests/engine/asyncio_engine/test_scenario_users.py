@@ -10,6 +10,7 @@ import pytest
 
 from atm.engine.asyncio_engine.ledger.ledger import CheckBooks, Ledger, LoadState
 from atm.engine.asyncio_engine.ledger.masker import Masker
+from atm.engine.asyncio_engine.ledger.sending import Sending
 from atm.engine.asyncio_engine.transport.exchange import Exchange
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.engine.asyncio_engine.users.data_rows import DataRows
@@ -17,6 +18,7 @@ from atm.engine.asyncio_engine.users.deadlines import Deadlines
 from atm.engine.asyncio_engine.users.prepared_step import needs_session
 from atm.engine.asyncio_engine.users.scenario_user import ScenarioUser
 from atm.engine.asyncio_engine.users.scenarios import Scenarios
+from atm.engine.asyncio_engine.users.user import UserContext
 from atm.engine.secrets import require_secrets
 from atm.errors import EngineError
 from atm.metrics.interval import CheckInterval, Interval
@@ -61,14 +63,20 @@ class Bench:
         self.ledger = Ledger(self.plan, Masker(self.plan, {}), self.intervals.append)
         self.ledger.begin(EPOCH, lambda _now: None)
         self.deadlines = Deadlines(lambda _at: None)
+        self.sending = Sending()
+        scenarios = Scenarios(self.plan, {"s": "secret"}, rows)
         context = replace(
-            Scenarios(self.plan, {"s": "secret"}, rows).context(
-                self.ledger,
-                self.deadlines,
-                Redirects(self.plan, self),
-                self,
-                on_end=lambda _user, _now: self.ended.append("free"),
-                on_generator_error=lambda _user, _now: self.ended.append("rest"),
+            scenarios.context(
+                UserContext(
+                    scenarios.flows,
+                    self.ledger,
+                    self.sending,
+                    self.deadlines,
+                    Redirects(self.plan, self),
+                    self,
+                    on_end=lambda _user, _now: self.ended.append("free"),
+                    on_generator_error=lambda _user, _now: self.ended.append("rest"),
+                ),
                 on_user_stopped=lambda _user, _now: self.ended.append("stopped"),
                 stop_run=lambda: self.ended.append("run"),
             ),
@@ -127,7 +135,7 @@ def test_a_think_time_is_waited_for_and_lateness_counts_in_the_next_step() -> No
     # The think time at the end has its drawn length, however late the loop noticed it.
     assert (iterations.time.maximum, iterations.active_time.maximum) == (184, 34)
     assert bench.intervals[0].generator.schedule_lag.maximum == 4
-    assert bench.ledger.last_finish == EPOCH + 184
+    assert bench.sending.last_finish == EPOCH + 184
 
 
 def test_an_iteration_without_a_request_does_not_end_within_its_begin() -> None:

@@ -35,7 +35,7 @@ class ClosedSchedule(Schedule[UserT]):
         self._target = 0
         self._gap = int(1e9 / load.max_rate) if load.max_rate else 0
         self._last_token = 0
-        self._has_pace = any(flow.pace_ns for flow in plan.flows)
+        self._has_pace = any(plan.flows[flow].pace_ns for flow in plan.lanes[lane].flows)
         self._is_unpaced = not self._gap and not self._has_pace
         self._with_token: deque[tuple[int, UserT]] = deque()
         self._paced: list[tuple[int, int, UserT]] = []

@@ -84,7 +84,7 @@ class ScenarioRequest(Request):
         service, first_byte = now - self.actual, response.first_byte - self.actual
         if judgement.outcome is Outcome.OK:
             figures.count_ok(response.status, response_time, service, first_byte)
-            if now > ledger.sending_end:
+            if now > self._sending.end:
                 figures.drained_ok += 1
             if response_time > ledger.sampler.slower_than[figures.endpoint]:
                 ledger.sampler.keep_ok(self, response, now)

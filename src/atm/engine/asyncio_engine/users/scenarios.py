@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 
-from atm.engine.asyncio_engine.ledger.ledger import Ledger
 from atm.engine.asyncio_engine.scenario.scope import Context
-from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.engine.asyncio_engine.users.data_rows import DataRows, Rows
-from atm.engine.asyncio_engine.users.deadlines import Deadlines
 from atm.engine.asyncio_engine.users.prepared_program import PreparedProgram
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep, needs_session
 from atm.engine.asyncio_engine.users.scenario_step import ScenarioStep
 from atm.engine.asyncio_engine.users.scenario_user import ScenarioContext, ScenarioUser
-from atm.engine.asyncio_engine.users.user import Connections, Origins, User
+from atm.engine.asyncio_engine.users.user import Connections, User, UserContext
 from atm.plan.load_plan import LoadPlan
 
 
@@ -36,26 +34,12 @@ class Scenarios:
                 self._programs.append(None)
 
     def context(
-        self,
-        ledger: Ledger,
-        deadlines: Deadlines,
-        redirects: Redirects,
-        origins: Origins,
-        *,
-        on_end: Callable[[User, int], None],
-        on_generator_error: Callable[[User, int], None],
-        on_user_stopped: Callable[[User, int], None],
-        stop_run: Callable[[], None],
+        self, context: UserContext, on_user_stopped: Callable[[User, int], None], stop_run: Callable[[], None]
     ) -> ScenarioContext:
-        """Return the context of the users."""
+        """Return the context of users of scenarios, from that of users without."""
+        shared = {field.name: getattr(context, field.name) for field in fields(context)}
         return ScenarioContext(
-            self.flows,
-            ledger,
-            deadlines,
-            redirects,
-            origins,
-            on_end=on_end,
-            on_generator_error=on_generator_error,
+            **shared,
             programs=self._programs,
             scope=self._scope,
             data=self._data,
