@@ -49,8 +49,27 @@ def load(sheet: Sheet) -> list[Line]:
     return sheet.facts(facts, "LOAD")
 
 
+_NAMED_LOADS = 3
+
+
+def _described_scenarios(
+    spec: Mapping[str, Any], scenarios: Mapping[str, Mapping[str, Any]], model: str, offered_rate: float | None
+) -> str:
+    """Describe the load of each scenario by its name, or their number; scenarios may also share the spec's load."""
+    loads = {name: scenario["load"] for name, scenario in scenarios.items() if scenario.get("load")}
+    if not loads:
+        without = {name: value for name, value in spec.items() if name != "scenarios"}
+        return f"{described_load(without, model, offered_rate)}, shared by {len(scenarios)} scenarios"
+    if len(loads) > _NAMED_LOADS:
+        return f"{len(loads)} loads side by side"
+    models = {name: load.get("model") or ("open" if load.get("rate") else "closed") for name, load in loads.items()}
+    return "; ".join(f"{name}: {described_load({'load': load}, models[name], None)}" for name, load in loads.items())
+
+
 def described_load(spec: Mapping[str, Any], model: str, offered_rate: float | None) -> str:
     """Describe the load of a spec: `open, 500 /s even, up to 64 users`, `closed, 10 users`."""
+    if scenarios := spec.get("scenarios"):
+        return _described_scenarios(spec, scenarios, model, offered_rate)
     settings = spec.get("load") or {}
     stages = settings.get("stages") or []
     users = settings.get("users") or spec.get("concurrency")
