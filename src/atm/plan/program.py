@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from atm.models.outline import CheckName as CheckName
-from atm.plan.template_parts import Template, ValuePart
+from atm.plan.template_parts import Part, Template, ValuePart
 
 Pick = Literal["first", "last", "random", "all", "count"]
 
@@ -91,6 +91,16 @@ class Negation:
 
 
 Condition = Comparison | All | Either | Negation
+
+
+def condition_parts(condition: Condition) -> tuple[Part, ...]:
+    """Return the template parts that a condition is judged with."""
+    if isinstance(condition, Comparison):
+        value = condition.subject.value
+        return (*((value,) if value else ()), *(condition.template or ()))
+    if isinstance(condition, Negation):
+        return condition_parts(condition.part)
+    return tuple(part for inner in condition.parts for part in condition_parts(inner))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,14 +212,14 @@ Op = RequestOp | ThinkOp | JumpOp | UnlessOp | LoopOp | ChooseOp
 
 @dataclass(frozen=True, slots=True)
 class DataTable:
-    """Rows of test data, in a table file (`data/table_file.py`) that every engine maps into memory."""
+    """Rows of test data, in a table file (`tables/table_file.py`) that every engine maps into memory."""
 
     name: str
     columns: tuple[str, ...]
     rows: int
-    per: Literal["user", "iteration"]
-    """Whose 1-based number n selects the row."""
+    per: Literal["user", "iteration", "use"]
+    """Whose 1-based number selects the row. `use`: each place of a value draws a row of its own, see `DataSource`."""
     pick: Literal["in_order", "shuffled", "random"]
-    """`randomness.row_of`. After the last row, `in_order` and `shuffled` begin again."""
+    """`randomness.row_of`. After the last row, `in_order` and `shuffled` begin again, unless the lane ends first."""
     path: str
     """The table file."""
