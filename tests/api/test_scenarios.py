@@ -107,3 +107,17 @@ def test_the_bundle_of_a_run_keeps_its_iterations(shop: Shop) -> None:
     exported = [Interval.from_bytes(json.dumps(interval).encode()) for interval in intervals]
     assert [second.iterations for second in exported] == [second.iterations for second in shop_seconds()]
     assert [second.checks for second in exported] == [second.checks for second in shop_seconds()]
+
+
+def test_a_comparison_has_scenarios_and_checks(shop: Shop) -> None:
+    with shop.server.client() as client:
+        answer = client.get("/compare", params={"a": shop.run_id, "b": shop.run_id}).json()
+    browse = answer["scenarios"][0]
+    changes = {difference["name"]: difference for difference in browse["differences"]}
+    assert browse["name"] == "browse"
+    assert changes["iteration_time_p95_ms"]["a"] == pytest.approx(3000, rel=1e-3)
+    assert (changes["iterations_per_second"]["change"], changes["failed"]["b"]) == (0.0, 8)
+    assert [(check["name"], check["a"]["failed"]) for check in answer["checks"]][:2] == [
+        ("status == 200", 0),
+        ("in stock known", 1),
+    ]
