@@ -1089,10 +1089,32 @@ export type components = {
             differences: components["schemas"]["Difference"][];
             /** Endpoints */
             endpoints: components["schemas"]["ComparedEndpoint"][];
+            /**
+             * Scenarios
+             * @default []
+             */
+            scenarios: components["schemas"]["ComparedScenario"][];
+            /**
+             * Checks
+             * @default []
+             */
+            checks: components["schemas"]["ComparedCheck"][];
             /** Curve */
             curve: components["schemas"]["CurvePoint"][];
             /** Notes */
             notes: string[];
+        };
+        /**
+         * ComparedCheck
+         * @description A check at one endpoint, of both runs or of one.
+         */
+        ComparedCheck: {
+            /** Name */
+            name: string;
+            /** Endpoint */
+            endpoint: string;
+            a: components["schemas"]["CheckFigures"] | null;
+            b: components["schemas"]["CheckFigures"] | null;
         };
         /**
          * ComparedEndpoint
@@ -1103,6 +1125,18 @@ export type components = {
             name: string;
             a: components["schemas"]["EndpointMetrics"] | null;
             b: components["schemas"]["EndpointMetrics"] | null;
+            /** Differences */
+            differences: components["schemas"]["Difference"][];
+        };
+        /**
+         * ComparedScenario
+         * @description A scenario of both runs, or of one.
+         */
+        ComparedScenario: {
+            /** Name */
+            name: string;
+            a: components["schemas"]["ScenarioMetrics"] | null;
+            b: components["schemas"]["ScenarioMetrics"] | null;
             /** Differences */
             differences: components["schemas"]["Difference"][];
         };
@@ -7266,7 +7300,9 @@ export type AuditOutcome = components['schemas']['AuditOutcome'];
 export type CheckFigures = components['schemas']['CheckFigures'];
 export type CheckPointView = components['schemas']['CheckPointView'];
 export type CompareAnswer = components['schemas']['CompareAnswer'];
+export type ComparedCheck = components['schemas']['ComparedCheck'];
 export type ComparedEndpoint = components['schemas']['ComparedEndpoint'];
+export type ComparedScenario = components['schemas']['ComparedScenario'];
 export type Comparison = components['schemas']['Comparison'];
 export type CronTrigger = components['schemas']['CronTrigger'];
 export type CurlAnswer = components['schemas']['CurlAnswer'];
