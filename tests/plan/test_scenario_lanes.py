@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.examples import examples
-from tests.plan.test_compile_errors import error_text
 
 from atm.plan.compile import compile_plan
 from atm.plan.lanes import divided
 from atm.plan.load_plan import Lane
 from atm.plan.spec_reader import read_spec_text
+from tests.examples import examples
+from tests.plan.test_compile_errors import error_text
 
 TOP = "name: a\nbase_url: http://127.0.0.1\n"
 
@@ -36,9 +36,7 @@ def test_shares_add_up_and_differ_from_the_exact_share_by_less_than_one(amount: 
 
 
 def test_users_and_totals_are_divided_by_weight() -> None:
-    one, two, three = lanes(
-        "load: {users: 10}\ntotal_requests: 100\n", a="weight: 1", b="weight: 1", c="weight: 1"
-    )
+    one, two, three = lanes("load: {users: 10}\ntotal_requests: 100\n", a="weight: 1", b="weight: 1", c="weight: 1")
     assert [lane.load.segments[0].start for lane in (one, two, three)] == [4, 3, 3]
     assert [lane.total for lane in (one, two, three)] == [34, 33, 33]
     assert [lane.flows for lane in (one, two, three)] == [(0,), (1,), (2,)]

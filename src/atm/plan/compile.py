@@ -115,7 +115,7 @@ class _Compilation:
         self.secrets: dict[str, str] = {}
         self.names = Names(spec.variables, environment, findings, may_read)
         self._files = Files(self.names, read_file)
-        self.requests = Requests(spec, self.names, Checks(self.names, self._files.schema))
+        self.requests = Requests(spec, self.names, Checks(self.names, self._files.schema), self._files)
         self.scenarios = Scenarios(spec, self.requests, findings, self.notes)
 
     def plan(self, default_seed: int) -> LoadPlan:
