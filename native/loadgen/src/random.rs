@@ -215,7 +215,7 @@ mod tests {
     struct Cases {
         tolerance_ns: u64,
         draws: Vec<Draw>,
-        strings: Vec<Text>,
+        strings: Vec<RandomText>,
         weights: Vec<Choice>,
         integers: Vec<Integer>,
         thinks: Vec<Think>,
@@ -233,7 +233,8 @@ mod tests {
     }
 
     #[derive(Deserialize)]
-    struct Text {
+    #[allow(clippy::struct_field_names)] // as in the file
+    struct RandomText {
         first: u64,
         length: u64,
         text: String,
@@ -255,6 +256,7 @@ mod tests {
     }
 
     #[derive(Deserialize)]
+    #[allow(clippy::struct_field_names)] // as in the file
     struct Think {
         distribution: Distribution,
         first_ns: u64,
@@ -265,6 +267,7 @@ mod tests {
     }
 
     #[derive(Deserialize)]
+    #[allow(clippy::struct_field_names)] // as in the file
     struct Rows {
         pick: RowPick,
         seed: u64,
@@ -283,7 +286,7 @@ mod tests {
             assert_eq!(draw_at(seed, iteration, place, round), bits, "{seed} {iteration} {place} {round}");
             assert_eq!(&uuid4_at(seed, iteration, place, round), uuid.as_bytes());
         }
-        for Text { first, length, text } in cases.strings {
+        for RandomText { first, length, text } in cases.strings {
             assert_eq!(random_string(first, length), text);
         }
         for Choice { bits, weights, index } in cases.weights {
