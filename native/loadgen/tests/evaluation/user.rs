@@ -36,9 +36,11 @@ impl UserScope {
     }
 }
 
+static UNSET: Value = Value::Unset;
+
 impl Scope for UserScope {
     fn slot(&self, slot: usize) -> &Value {
-        &self.slots[slot]
+        self.slots.get(slot).unwrap_or(&UNSET)
     }
 
     fn cell(&self, table: usize, column: usize) -> Value {
