@@ -276,6 +276,7 @@ pub struct CheckName {
 pub enum Per {
     User,
     Iteration,
+    Use,
 }
 
 /// How a row is selected.
