@@ -109,9 +109,10 @@ impl Known<'_> {
         let is_place = |place: u64| ensure(place < MOST_PLACES, path, "a place is out of range");
         match source {
             Source::Slot { slot } => ensure(*slot < self.slots, path, "the slot of a value does not exist"),
-            Source::Data { table, column } => {
+            Source::Data { table, column, place } => {
                 let columns = self.data.get(*table).map_or(0, |table| table.columns.len());
-                ensure(*column < columns, path, "the table or column of a value does not exist")
+                ensure(*column < columns, path, "the table or column of a value does not exist")?;
+                is_place(*place)
             }
             Source::User {} | Source::Iteration {} | Source::Now { .. } | Source::Text { .. } => Ok(()),
             Source::Uuid { place } => is_place(place.saturating_add(1)),

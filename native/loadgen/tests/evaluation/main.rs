@@ -65,8 +65,8 @@ struct Rendering {
     text: String,
 }
 
-/// `serde_json_path` orders false before true.
-const DIFFERENT_PATHS: [&str; 1] = ["$[?@>=true]"];
+/// `serde_json_path` orders false before true, and compares numbers as doubles.
+const DIFFERENT_PATHS: [&str; 2] = ["$[?@>=true]", "$[?@==9007199254740993]"];
 
 /// A full response with this body and no headers.
 fn of_body(body: String) -> Response {

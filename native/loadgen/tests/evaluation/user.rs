@@ -43,7 +43,7 @@ impl Scope for UserScope {
         self.slots.get(slot).unwrap_or(&UNSET)
     }
 
-    fn cell(&self, table: usize, column: usize) -> Value {
+    fn cell(&self, table: usize, column: usize, _place: u64) -> Value {
         Value::from(self.user.rows[table][column].clone())
     }
 
