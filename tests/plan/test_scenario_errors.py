@@ -229,7 +229,7 @@ CASES = {
         steps("- {POST: /x, json: {a: 1}, form: {b: 2}}"),
         "error: a request has one body, and this one has json and form [conflict]\n"
         "  at: scenarios.s.steps[0].form, shop.yaml:6\n"
-        "  hint: Keep one of: body, json, form",
+        "  hint: Keep one of: body, json, form, multipart, graphql, file",
     ),
     "an unknown filter": (
         steps("- GET: /x/{{iteration|base46}}"),

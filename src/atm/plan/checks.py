@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from atm.models.fields import Path
-from atm.models.request import RequestSpec
+from atm.models.request import CheckSpec, RequestSpec
 from atm.plan.expressions import compile_condition, judges_status
 from atm.plan.program import Check, CheckName
 from atm.plan.subjects import ReadSchema
@@ -24,11 +24,14 @@ class Checks:
     read_schema: ReadSchema
     indices: dict[CheckName, int] = field(default_factory=dict)
 
-    def of(self, endpoint: int, request: RequestSpec, path: Path) -> tuple[Check, ...]:
-        """Compile the checks of a request."""
+    def of(
+        self, endpoint: int, request: RequestSpec, path: Path, implied: Sequence[tuple[str, str]] = ()
+    ) -> tuple[Check, ...]:
+        """Compile the checks of a request, after those that its kind implies: name and condition."""
         checks: list[Check] = []
         places: dict[str, str | int] = {}
-        for key, written in request.named_checks:
+        written_checks = [(name, CheckSpec(check=text)) for name, text in implied]
+        for key, written in [*written_checks, *request.named_checks]:
             place = (*path, "checks", key)
             condition = compile_condition(
                 written.check, place, self.names, of_response=True, read_schema=self.read_schema, noun="check"

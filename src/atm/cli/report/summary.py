@@ -31,6 +31,7 @@ KINDS = (
 )
 """Rows of the time table: heading and prefix of the field name."""
 
+_MOST_LOADS = 4
 _FIRST_COLUMN_END = 26
 _COLUMN = 9
 _NARROW_FIRST_END = 21
@@ -40,7 +41,7 @@ _NARROW_COLUMN = 12
 def load(sheet: Sheet) -> list[Line]:
     """The load: `open, 500 /s even, up to 64 users · warm-up excluded · native engine`."""
     run, metrics = sheet.result.run, sheet.result.metrics
-    facts = [described_load(sheet.result.spec, run.model, metrics.offered_rate)]
+    facts = described_loads(sheet.result.spec, run.model, metrics.offered_rate)
     if metrics.warm_up_requests:
         facts.append("warm-up excluded")
     facts.append(f"{run.engine} engine")
@@ -49,27 +50,25 @@ def load(sheet: Sheet) -> list[Line]:
     return sheet.facts(facts, "LOAD")
 
 
-_NAMED_LOADS = 3
+def described_loads(spec: Mapping[str, Any], model: str, offered_rate: float | None) -> list[str]:
+    """Describe the load of a spec, or that of each scenario with a load of its own: `browse: open, 40 /s poisson`."""
+    scenarios = spec.get("scenarios")
+    loads = {name: part.get("load") for name, part in scenarios.items()} if isinstance(scenarios, Mapping) else {}
+    own = {name: load for name, load in loads.items() if isinstance(load, Mapping)}
+    if not own:
+        return [described_load(spec, model, offered_rate)]
+    described = [f"{name}: {described_load({'load': load}, _model_of(load), None)}" for name, load in own.items()]
+    more = len(described) - _MOST_LOADS
+    return described if more <= 0 else [*described[:_MOST_LOADS], f"{more} more scenarios"]
 
 
-def _described_scenarios(
-    spec: Mapping[str, Any], scenarios: Mapping[str, Mapping[str, Any]], model: str, offered_rate: float | None
-) -> str:
-    """Describe the load of each scenario by its name, or their number; scenarios may also share the spec's load."""
-    loads = {name: scenario["load"] for name, scenario in scenarios.items() if scenario.get("load")}
-    if not loads:
-        without = {name: value for name, value in spec.items() if name != "scenarios"}
-        return f"{described_load(without, model, offered_rate)}, shared by {len(scenarios)} scenarios"
-    if len(loads) > _NAMED_LOADS:
-        return f"{len(loads)} loads side by side"
-    models = {name: load.get("model") or ("open" if load.get("rate") else "closed") for name, load in loads.items()}
-    return "; ".join(f"{name}: {described_load({'load': load}, models[name], None)}" for name, load in loads.items())
+def _model_of(load: Mapping[str, Any]) -> str:
+    written: str | None = load.get("model")
+    return written or ("open" if load.get("rate") is not None else "closed")
 
 
 def described_load(spec: Mapping[str, Any], model: str, offered_rate: float | None) -> str:
     """Describe the load of a spec: `open, 500 /s even, up to 64 users`, `closed, 10 users`."""
-    if scenarios := spec.get("scenarios"):
-        return _described_scenarios(spec, scenarios, model, offered_rate)
     settings = spec.get("load") or {}
     stages = settings.get("stages") or []
     users = settings.get("users") or spec.get("concurrency")

@@ -1061,6 +1061,24 @@ export type components = {
             passed_share: number | null;
         };
         /**
+         * CheckPointView
+         * @description The evaluations of one check in one period, separate for warm-up and measured load.
+         */
+        CheckPointView: {
+            /** Start */
+            start: number;
+            /** Check */
+            check: string;
+            /** Endpoint */
+            endpoint: string;
+            /** Warm Up */
+            warm_up: boolean;
+            /** Passed */
+            passed: number;
+            /** Failed */
+            failed: number;
+        };
+        /**
          * CompareAnswer
          * @description GET /compare.
          */
@@ -1071,10 +1089,32 @@ export type components = {
             differences: components["schemas"]["Difference"][];
             /** Endpoints */
             endpoints: components["schemas"]["ComparedEndpoint"][];
+            /**
+             * Scenarios
+             * @default []
+             */
+            scenarios: components["schemas"]["ComparedScenario"][];
+            /**
+             * Checks
+             * @default []
+             */
+            checks: components["schemas"]["ComparedCheck"][];
             /** Curve */
             curve: components["schemas"]["CurvePoint"][];
             /** Notes */
             notes: string[];
+        };
+        /**
+         * ComparedCheck
+         * @description A check at one endpoint, of both runs or of one.
+         */
+        ComparedCheck: {
+            /** Name */
+            name: string;
+            /** Endpoint */
+            endpoint: string;
+            a: components["schemas"]["CheckFigures"] | null;
+            b: components["schemas"]["CheckFigures"] | null;
         };
         /**
          * ComparedEndpoint
@@ -1085,6 +1125,18 @@ export type components = {
             name: string;
             a: components["schemas"]["EndpointMetrics"] | null;
             b: components["schemas"]["EndpointMetrics"] | null;
+            /** Differences */
+            differences: components["schemas"]["Difference"][];
+        };
+        /**
+         * ComparedScenario
+         * @description A scenario of both runs, or of one.
+         */
+        ComparedScenario: {
+            /** Name */
+            name: string;
+            a: components["schemas"]["ScenarioMetrics"] | null;
+            b: components["schemas"]["ScenarioMetrics"] | null;
             /** Differences */
             differences: components["schemas"]["Difference"][];
         };
@@ -1940,12 +1992,44 @@ export type components = {
             points: components["schemas"]["PointView"][];
             /** Generator */
             generator: components["schemas"]["GeneratorView"][];
+            /**
+             * Iterations
+             * @default []
+             */
+            iterations: components["schemas"]["IterationPointView"][];
+            /**
+             * Checks
+             * @default []
+             */
+            checks: components["schemas"]["CheckPointView"][];
             window: components["schemas"]["WindowView"] | null;
             /**
              * Last Event
              * @default 0
              */
             last_event: number;
+        };
+        /**
+         * IterationPointView
+         * @description The iterations of one scenario in one period, separate for warm-up and measured load.
+         */
+        IterationPointView: {
+            /** Start */
+            start: number;
+            /** Scenario */
+            scenario: string;
+            /** Warm Up */
+            warm_up: boolean;
+            /** Started */
+            started: number;
+            /** Completed */
+            completed: number;
+            /** Failed */
+            failed: number;
+            /** Unfinished */
+            unfinished: number;
+            iteration_time: components["schemas"]["Spread"];
+            active_time: components["schemas"]["Spread"];
         };
         /**
          * KeyCreated
@@ -2954,16 +3038,10 @@ export type components = {
             metrics: components["schemas"]["Metrics"];
             /** Endpoint Metrics */
             endpoint_metrics: components["schemas"]["NamedEndpointMetrics"][];
-            /**
-             * Scenarios
-             * @default []
-             */
-            scenarios: components["schemas"]["ScenarioMetrics"][];
-            /**
-             * Checks
-             * @default []
-             */
-            checks: components["schemas"]["CheckFigures"][];
+            /** Scenarios */
+            scenarios?: components["schemas"]["ScenarioMetrics"][];
+            /** Checks */
+            checks?: components["schemas"]["CheckFigures"][];
             /** Failures */
             failures: components["schemas"]["FailureSummary"][];
             generator: components["schemas"]["GeneratorSummary"];
@@ -3823,6 +3901,16 @@ export type components = {
             end: number;
             /** Endpoints */
             endpoints: components["schemas"]["MergedPointView"][];
+            /**
+             * Scenarios
+             * @default []
+             */
+            scenarios: components["schemas"]["ScenarioMetrics"][];
+            /**
+             * Checks
+             * @default []
+             */
+            checks: components["schemas"]["CheckFigures"][];
         };
         /**
          * ErrorDocument
@@ -4017,6 +4105,62 @@ export type components = {
                 form?: {
                     [key: string]: (string | number | boolean)[] | (string | number | boolean);
                 };
+                /**
+                 * Multipart
+                 * @description Request body: texts and files, sent as multipart/form-data.
+                 * @example {
+                 *       "title": "{{uuid}}",
+                 *       "photo": {
+                 *         "file": "photo.svg"
+                 *       }
+                 *     }
+                 */
+                multipart?: {
+                    [key: string]: (string | number | boolean) | {
+                        /**
+                         * File
+                         * @description The file, in UTF-8; paths are relative to the working directory.
+                         */
+                        file: string | number | boolean;
+                        /**
+                         * Filename
+                         * @description The name that is sent; default: the file's.
+                         */
+                        filename?: string | number | boolean;
+                        /**
+                         * Content type
+                         * @description Default: by the ending of the name.
+                         */
+                        content_type?: string | number | boolean;
+                    };
+                };
+                /**
+                 * Graphql
+                 * @description Request body: a GraphQL request; a text alone means `query`.
+                 */
+                graphql?: string | {
+                    /**
+                     * Query
+                     * @description The document.
+                     * @example query item($id: ID!) { item(id: $id) { name } }
+                     */
+                    query: string | number | boolean;
+                    /**
+                     * Variables
+                     * @description The variables.
+                     */
+                    variables?: Record<string, never>;
+                    /**
+                     * Operation name
+                     * @description The operation, if the document has several.
+                     */
+                    operation_name?: string | number | boolean;
+                };
+                /**
+                 * File
+                 * @description Request body: the content of a file, in UTF-8.
+                 */
+                file?: string | number | boolean;
                 /**
                  * Expected status codes
                  * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
@@ -4627,6 +4771,62 @@ export type components = {
                             [key: string]: (string | number | boolean)[] | (string | number | boolean);
                         };
                         /**
+                         * Multipart
+                         * @description Request body: texts and files, sent as multipart/form-data.
+                         * @example {
+                         *       "title": "{{uuid}}",
+                         *       "photo": {
+                         *         "file": "photo.svg"
+                         *       }
+                         *     }
+                         */
+                        multipart?: {
+                            [key: string]: (string | number | boolean) | {
+                                /**
+                                 * File
+                                 * @description The file, in UTF-8; paths are relative to the working directory.
+                                 */
+                                file: string | number | boolean;
+                                /**
+                                 * Filename
+                                 * @description The name that is sent; default: the file's.
+                                 */
+                                filename?: string | number | boolean;
+                                /**
+                                 * Content type
+                                 * @description Default: by the ending of the name.
+                                 */
+                                content_type?: string | number | boolean;
+                            };
+                        };
+                        /**
+                         * Graphql
+                         * @description Request body: a GraphQL request; a text alone means `query`.
+                         */
+                        graphql?: string | {
+                            /**
+                             * Query
+                             * @description The document.
+                             * @example query item($id: ID!) { item(id: $id) { name } }
+                             */
+                            query: string | number | boolean;
+                            /**
+                             * Variables
+                             * @description The variables.
+                             */
+                            variables?: Record<string, never>;
+                            /**
+                             * Operation name
+                             * @description The operation, if the document has several.
+                             */
+                            operation_name?: string | number | boolean;
+                        };
+                        /**
+                         * File
+                         * @description Request body: the content of a file, in UTF-8.
+                         */
+                        file?: string | number | boolean;
+                        /**
                          * Expected status codes
                          * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
                          * @example [
@@ -5148,11 +5348,134 @@ export type components = {
                         use: string | number | boolean;
                     })[];
                     /**
+                     * Load
+                     * @description Load of this scenario alone; without it, a share of the spec's.
+                     */
+                    load?: {
+                        /**
+                         * Model
+                         * @description closed: fixed users, the rate results. open: fixed arrival rate. Default: derived from `users` or `rate`.
+                         * @enum {unknown}
+                         */
+                        model?: "closed" | "open";
+                        /**
+                         * Users
+                         * @description Closed: number of virtual users; default 10.
+                         */
+                        users?: number;
+                        /**
+                         * Rate
+                         * @description Open: arrival rate, per second.
+                         * @example 100
+                         */
+                        rate?: number;
+                        /**
+                         * Start
+                         * @description Level at the start of the first stage; default 0.
+                         */
+                        start?: number;
+                        /**
+                         * Stages
+                         * @description Consecutive linear ramps instead of a constant level.
+                         */
+                        stages?: {
+                            /**
+                             * Duration
+                             * @description Duration of the ramp.
+                             * @example 30s
+                             */
+                            duration: number | string;
+                            /**
+                             * Target
+                             * @description Users (closed) or arrivals per second (open) at the end of the ramp.
+                             * @example 100
+                             */
+                            target: number;
+                        }[];
+                        /**
+                         * Arrival
+                         * @description Open: evenly spaced or random (Poisson) arrivals.
+                         * @default even
+                         * @enum {unknown}
+                         */
+                        arrival: "even" | "poisson";
+                        /**
+                         * Warm up
+                         * @description Warm up for this long first; excluded from all results.
+                         * @default 0
+                         */
+                        warm_up: number | string;
+                        /**
+                         * Warm up
+                         * @description The same as `warm_up`.
+                         * @default 0
+                         */
+                        warm_up_seconds: number | string;
+                        /**
+                         * Warm up level
+                         * @description Users or arrivals per second during warm-up; default: the initial level of the measured load.
+                         */
+                        warm_up_level?: number;
+                        /**
+                         * On saturation
+                         * @description Open: whether an arrival without a free user waits, or is dropped and counts as missed.
+                         * @default queue
+                         * @enum {unknown}
+                         */
+                        on_saturation: "queue" | "drop";
+                        /**
+                         * Catch up
+                         * @description Open: after a stall of the load generator, start overdue arrivals late, or skip them.
+                         * @default full
+                         * @enum {unknown}
+                         */
+                        catch_up: "full" | "none";
+                        /**
+                         * Catch up max
+                         * @description Open: arrivals later than this are skipped even with `catch_up: full`.
+                         * @default 5
+                         */
+                        catch_up_max: number | string;
+                        /**
+                         * Catch up max
+                         * @description The same as `catch_up_max`.
+                         * @default 5
+                         */
+                        catch_up_max_seconds: number | string;
+                        /**
+                         * Max in flight
+                         * @description Open: maximum of requests in flight; default: the engine's maximum.
+                         */
+                        max_in_flight?: number;
+                        /**
+                         * Max rate
+                         * @description Closed: maximum rate of all users together, in requests per second.
+                         */
+                        max_rate?: number;
+                    };
+                    /**
                      * Weight
-                     * @description Relative share of the iterations, of several scenarios under one `load`.
+                     * @description Relative share of the spec's load: of its arrivals or users, and of its total.
                      * @default 1
                      */
                     weight: number;
+                    /**
+                     * Duration
+                     * @description Duration of its own measured load; default: up to the end of the spec's `duration`.
+                     */
+                    duration?: number | string;
+                    /**
+                     * Duration
+                     * @description The same as `duration`.
+                     */
+                    duration_seconds?: number | string;
+                    /**
+                     * Start after
+                     * @description When its own load begins: a time after the start of the run, or the name of a scenario, after whose planned end it begins.
+                     * @example 30s
+                     * @example browse
+                     */
+                    start_after?: string | number | boolean;
                     /**
                      * Headers
                      * @description Headers of every request of the scenario, which override the spec's.
@@ -5708,6 +6031,62 @@ export type components = {
                     form?: {
                         [key: string]: (string | number | boolean)[] | (string | number | boolean);
                     };
+                    /**
+                     * Multipart
+                     * @description Request body: texts and files, sent as multipart/form-data.
+                     * @example {
+                     *       "title": "{{uuid}}",
+                     *       "photo": {
+                     *         "file": "photo.svg"
+                     *       }
+                     *     }
+                     */
+                    multipart?: {
+                        [key: string]: (string | number | boolean) | {
+                            /**
+                             * File
+                             * @description The file, in UTF-8; paths are relative to the working directory.
+                             */
+                            file: string | number | boolean;
+                            /**
+                             * Filename
+                             * @description The name that is sent; default: the file's.
+                             */
+                            filename?: string | number | boolean;
+                            /**
+                             * Content type
+                             * @description Default: by the ending of the name.
+                             */
+                            content_type?: string | number | boolean;
+                        };
+                    };
+                    /**
+                     * Graphql
+                     * @description Request body: a GraphQL request; a text alone means `query`.
+                     */
+                    graphql?: string | {
+                        /**
+                         * Query
+                         * @description The document.
+                         * @example query item($id: ID!) { item(id: $id) { name } }
+                         */
+                        query: string | number | boolean;
+                        /**
+                         * Variables
+                         * @description The variables.
+                         */
+                        variables?: Record<string, never>;
+                        /**
+                         * Operation name
+                         * @description The operation, if the document has several.
+                         */
+                        operation_name?: string | number | boolean;
+                    };
+                    /**
+                     * File
+                     * @description Request body: the content of a file, in UTF-8.
+                     */
+                    file?: string | number | boolean;
                     /**
                      * Expected status codes
                      * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
@@ -7142,16 +7521,10 @@ export type components = {
             endpoints: components["schemas"]["EndpointSoFar"][];
             /** Errors */
             errors: components["schemas"]["ErrorSoFar"][];
-            /**
-             * Scenarios
-             * @default []
-             */
-            scenarios: components["schemas"]["ScenarioSoFar"][];
-            /**
-             * Checks
-             * @default []
-             */
-            checks: components["schemas"]["CheckFigures"][];
+            /** Scenarios */
+            scenarios?: components["schemas"]["ScenarioSoFar"][];
+            /** Checks */
+            checks?: components["schemas"]["CheckFigures"][];
             /**
              * Thresholds
              * @default []
@@ -7190,16 +7563,10 @@ export type components = {
             seed: number;
             /** Endpoints */
             endpoints: string[];
-            /**
-             * Scenarios
-             * @default []
-             */
-            scenarios: components["schemas"]["ScenarioSteps"][];
-            /**
-             * Checks
-             * @default []
-             */
-            checks: components["schemas"]["CheckName"][];
+            /** Scenarios */
+            scenarios?: components["schemas"]["ScenarioSteps"][];
+            /** Checks */
+            checks?: components["schemas"]["CheckName"][];
             /** Warm Up Seconds */
             warm_up_seconds: number;
             /** Planned Seconds */
@@ -7243,8 +7610,11 @@ export type AuditEntryView = components['schemas']['AuditEntryView'];
 export type AuditList = components['schemas']['AuditList'];
 export type AuditOutcome = components['schemas']['AuditOutcome'];
 export type CheckFigures = components['schemas']['CheckFigures'];
+export type CheckPointView = components['schemas']['CheckPointView'];
 export type CompareAnswer = components['schemas']['CompareAnswer'];
+export type ComparedCheck = components['schemas']['ComparedCheck'];
 export type ComparedEndpoint = components['schemas']['ComparedEndpoint'];
+export type ComparedScenario = components['schemas']['ComparedScenario'];
 export type Comparison = components['schemas']['Comparison'];
 export type CronTrigger = components['schemas']['CronTrigger'];
 export type CurlAnswer = components['schemas']['CurlAnswer'];
@@ -7277,6 +7647,7 @@ export type HeatView = components['schemas']['HeatView'];
 export type HistoryView = components['schemas']['HistoryView'];
 export type IntervalTrigger = components['schemas']['IntervalTrigger'];
 export type IntervalsView = components['schemas']['IntervalsView'];
+export type IterationPointView = components['schemas']['IterationPointView'];
 export type KeyCreated = components['schemas']['KeyCreated'];
 export type KeyList = components['schemas']['KeyList'];
 export type KeyRequest = components['schemas']['KeyRequest'];
