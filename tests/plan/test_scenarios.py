@@ -309,6 +309,12 @@ def test_checks_have_the_name_of_their_key_or_their_text() -> None:
     assert [check.counts_only for check in test.plan.flows[0].steps[1].named_checks] == [False, True]
 
 
+def test_a_credential_in_a_check_is_not_its_name() -> None:
+    test = compiled("- {GET: /a, checks: ['body contains ghp_aaaaaaaaaaaaaaaaaaaaaaaa']}")
+    assert test.plan.checks == (CheckName("body contains ***", 0),)
+    assert test.plan.flows[0].steps[0].named_checks[0].text == "body contains ***"
+
+
 def test_on_fail_of_a_step_goes_before_that_of_its_scenario() -> None:
     top = TOP.replace("    steps:", "    on_fail: stop_user\n    steps:")
     flow = flow_of("- GET: /a", "- {GET: /b, on_fail: continue}", top=top)
