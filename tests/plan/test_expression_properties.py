@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.examples import examples
 
 from atm.models.fields import Findings
 from atm.plan.expressions import compile_condition
@@ -13,6 +12,7 @@ from atm.plan.program import All, Comparison, Either, Extract, Negation, Slot
 from atm.plan.templates import Names
 from atm.plan.think_time import compile_think
 from atm.plan.values import Places, Scope
+from tests.examples import examples
 
 WORDS = (
     *("status", "time", "size", "body", "header", "cookie", "regex", "schema", "and", "or", "not", "in", "exists"),
@@ -44,7 +44,7 @@ def names() -> Names:
 
 @given(TEXTS, st.booleans())
 @examples(500)
-def test_a_condition_compiles_or_is_a_problem(text: str, of_response: bool) -> None:  # noqa: FBT001  # drawn
+def test_a_condition_compiles_or_is_a_problem(text: str, of_response: bool) -> None:
     scope = names()
     condition = compile_condition(text, ("c",), scope, of_response=of_response, read_schema=lambda _, __: True)
     assert (condition is None) == (len(scope.findings) > 0)
