@@ -353,6 +353,15 @@ def test_a_login_once_per_user_is_no_problem() -> None:
     assert test.notes == ()
 
 
+def test_a_login_once_per_user_runs_in_every_iteration_of_an_open_load() -> None:
+    test = compiled(
+        "- {when: jwt missing, steps: [{POST: /l, extract: {jwt: $.jwt}}]}",
+        '- {GET: /x, headers: {Authorization: "Bearer {{jwt}}"}}',
+        top="load: {rate: 5}\n" + TOP,
+    )
+    assert [note.code for note in test.notes] == ["never_set"]
+
+
 @pytest.mark.parametrize(
     ("first", "is_noted"),
     [
