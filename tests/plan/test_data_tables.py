@@ -137,7 +137,7 @@ def test_an_open_load_ends_before_a_row_is_used_twice(here: Path, load: dict[str
         ends_early = load.get("duration") == "60s"
         assert notes(test) == (["data_used_up"] if ends_early else [])
         if ends_early:
-            with pytest.raises(SpecError, match='has 50 rows, and "shop" has about 6'):
+            with pytest.raises(SpecError, match='has 50 rows, and "buy" has about 6'):
                 compiled(here, once(per=per, when_used_up="error"), **load)
 
 
@@ -160,7 +160,7 @@ def test_fewer_rows_than_users_end_at_the_rows(here: Path) -> None:
     assert clipped.warm_up_level == 50
     assert [segment.duration_ns for segment in clipped.segments] == [5 * SECOND] * 2 + [10 * SECOND] + [5 * SECOND] * 2
     found = problem(here, once(per="user", when_used_up="error"), load=load)
-    assert found.what == 'the data "accounts" has 50 rows, and "shop" has 100 users'
+    assert found.what == 'the data "accounts" has 50 rows, and "buy" has 100 users'
     enough = compiled(here, once(per="user"), load={"users": 50}, duration="1s")
     assert (notes(enough), enough.plan.lanes[0].last_number) == ([], None)
 
