@@ -83,6 +83,11 @@ fn iterations_json(flow: usize, warm_up: bool, books: &IterationBooks) -> Value 
     for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         document[name] = count.into();
     }
+    for (name, times) in [("time", &books.time), ("active_time", &books.active_time)] {
+        if !times.is_empty() {
+            document[name] = encoded(times);
+        }
+    }
     document
 }
 
@@ -107,6 +112,7 @@ fn endpoint_json(endpoint: usize, warm_up: bool, figures: &EndpointFigures) -> V
         ("bytes_received", figures.bytes_received),
         ("bytes_sent", figures.bytes_sent),
         ("clamped", figures.clamped),
+        ("not_reached", figures.not_reached),
     ];
     for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         document.insert(name.to_owned(), count.into());

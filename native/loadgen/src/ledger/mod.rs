@@ -103,7 +103,7 @@ impl Ledger {
             end: SECOND,
             endpoints: plan.endpoints.len(),
             sampler: Sampler::new(plan),
-            times_are_equal: plan.load.model == Model::Closed && !is_paced && !plan.is_multi_step(),
+            times_are_equal: plan.load.model == Model::Closed && !is_paced && !plan.has_journeys(),
             thread_cpu: 0,
             notes,
             spares,

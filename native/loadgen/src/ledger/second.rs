@@ -31,6 +31,7 @@ pub struct EndpointFigures {
     pub bytes_received: u64,
     pub bytes_sent: u64,
     pub clamped: u64,
+    pub not_reached: u64,
     pub response_ok: Histogram,
     pub response_failed: Histogram,
     pub response_timeout: Histogram,
@@ -70,7 +71,7 @@ impl EndpointFigures {
         ]
     }
 
-    fn counts(&mut self) -> [&mut u64; 12] {
+    fn counts(&mut self) -> [&mut u64; 13] {
         [
             &mut self.started,
             &mut self.dropped,
@@ -84,6 +85,7 @@ impl EndpointFigures {
             &mut self.bytes_received,
             &mut self.bytes_sent,
             &mut self.clamped,
+            &mut self.not_reached,
         ]
     }
 
@@ -192,7 +194,7 @@ pub struct Second {
     touched: Vec<bool>,
     /// The generator's figures.
     pub generator: GeneratorFigures,
-    /// By flow, warm-up (odd) and measured (even): iteration books, if flows have more than one step.
+    /// By flow, warm-up (odd) and measured (even): iteration books, in a plan with journeys.
     iterations: Vec<IterationBooks>,
     /// Failures by kind and message.
     pub failures: Vec<FailureGroup>,
@@ -223,7 +225,7 @@ impl Second {
     pub fn iterations(&mut self, flow: u32, warm_up: bool) -> &mut IterationBooks {
         let slot = flow as usize * 2 + usize::from(warm_up);
         if slot >= self.iterations.len() {
-            self.iterations.resize(slot + 1, IterationBooks::default());
+            self.iterations.resize_with(slot + 1, IterationBooks::default);
         }
         &mut self.iterations[slot]
     }
@@ -278,7 +280,7 @@ impl Second {
         for (endpoint, warm_up, figures) in other.active() {
             self.figures(endpoint, warm_up).merge(figures);
         }
-        self.iterations.resize(self.iterations.len().max(other.iterations.len()), IterationBooks::default());
+        self.iterations.resize_with(self.iterations.len().max(other.iterations.len()), IterationBooks::default);
         for (mine, theirs) in self.iterations.iter_mut().zip(&other.iterations) {
             mine.merge(theirs);
         }
@@ -311,7 +313,7 @@ impl Second {
                 figures.clear();
             }
         }
-        self.iterations.clear();
+        self.iterations.iter_mut().for_each(IterationBooks::clear);
         self.failures.clear();
         self.samples.clear();
         self.generator.clear();

@@ -31,6 +31,7 @@ impl Plan {
             for (position, step) in flow.steps.iter().enumerate() {
                 self.check_step(step, &format!("{path}.steps[{position}]"))?;
             }
+            self.check_program(flow, &path)?;
         }
         ensure(steps <= MOST_ENDPOINTS, "flows", "there are more than 100,000 steps")?;
         ensure(self.selection != Selection::Weighted || weights > 0, "flows", "all weights are 0")?;
@@ -123,11 +124,11 @@ impl Plan {
     }
 }
 
-fn invalid(path: &str, why: &str) -> PlanError {
+pub(super) fn invalid(path: &str, why: &str) -> PlanError {
     PlanError::Invalid(path.to_owned(), why.to_owned())
 }
 
-fn ensure(holds: bool, path: &str, why: &str) -> Result<(), PlanError> {
+pub(super) fn ensure(holds: bool, path: &str, why: &str) -> Result<(), PlanError> {
     if holds { Ok(()) } else { Err(invalid(path, why)) }
 }
 

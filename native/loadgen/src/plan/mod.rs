@@ -2,12 +2,13 @@
 //! nothing in it can make the engine panic, send a header that is not in the plan, or allocate without bound.
 //!
 //! `request.rs` holds requests, `load.rs` the load, `program.rs` scenarios, `connections.rs` connection settings, `targets.rs` the allowed
-//! targets; `check.rs` validates them.
+//! targets; `check.rs` and `program_check.rs` validate them.
 
 mod check;
 mod connections;
 mod load;
 pub mod program;
+mod program_check;
 mod request;
 mod targets;
 
@@ -185,10 +186,14 @@ impl Plan {
         &self.flows[id.flow as usize].steps[id.position as usize]
     }
 
-    /// True if a flow has more than one step.
+    /// True if an iteration may be more than a request: a flow has a program or several steps, or a response has named
+    /// checks or values to extract.
     #[must_use]
-    pub fn is_multi_step(&self) -> bool {
-        self.flows.iter().any(|flow| flow.steps.len() > 1)
+    pub fn has_journeys(&self) -> bool {
+        self.flows.iter().any(|flow| {
+            let is_judged = |step: &Step| !step.named_checks.is_empty() || !step.extracts.is_empty();
+            flow.steps.len() > 1 || !flow.program.is_empty() || flow.uses_cookies || flow.steps.iter().any(is_judged)
+        })
     }
 
     /// Names of all secret slots that the plan refers to.

@@ -88,12 +88,16 @@ impl Events for Parts {
     #[inline(always)]
     #[allow(clippy::inline_always)] // called at the end of every request, in one place per HTTP version
     fn response<'a>(&mut self, user: u32, ended: Ended, status: u16, exchange: impl Fn() -> Exchanged<'a>) {
+        if self.users.has_journeys() {
+            return self.journey_response(user, ended, status, exchange);
+        }
         let (state, rules) = self.users.with_rules(user);
         let (outcome, message) = rules.judge(status, ended.is_withheld, || {
             let exchange = exchange();
             exchange.raw.text(exchange.expect, exchange.body_bytes)
         });
-        self.end_request(user, *state, rules.endpoint, ended, (outcome, status), &message, exchange);
+        self.count_request(user, *state, rules.endpoint, ended, (outcome, status), &message, exchange);
+        self.users.finish(user, outcome, self.now);
     }
 
     #[cold]
@@ -106,15 +110,20 @@ impl Events for Parts {
         exchange: impl Fn() -> Exchanged<'a>,
     ) {
         let (state, rules) = self.users.with_rules(user);
-        self.end_request(user, *state, rules.endpoint, ended, (outcome, 0), message, exchange);
+        self.count_request(user, *state, rules.endpoint, ended, (outcome, 0), message, exchange);
+        if self.users.has_journeys() {
+            self.end_step(user, outcome, false);
+        } else {
+            self.users.finish(user, outcome, self.now);
+        }
     }
 }
 
 impl Parts {
-    /// The only place in which a request ends that has reached the transport.
+    /// Counts a request that has ended, and takes a sample of it if one is wanted.
     #[inline(always)]
     #[allow(clippy::inline_always, clippy::too_many_arguments)] // as `response`; none of them is worth a second look-up
-    fn end_request<'a>(
+    pub(super) fn count_request<'a>(
         &mut self,
         user: u32,
         state: User,
@@ -143,12 +152,6 @@ impl Parts {
         self.ledger.finished(endpoint, warm_up, finished);
         if outcome != Outcome::Ok {
             self.ledger.failed(endpoint, warm_up, outcome, message, now);
-        }
-        let end = self.users.finish(user, outcome, now);
-        if self.users.has_many_steps()
-            && let Some(end) = end
-        {
-            self.ledger.iterations(state.iteration.flow, warm_up).count(end);
         }
     }
 
@@ -201,7 +204,7 @@ impl Parts {
         let is_closed = self.schedule.is_closed();
         LoadState {
             users: if is_closed { self.users.running_or_free() as u64 } else { self.most_in_flight },
-            in_flight: self.users.in_flight() as u64,
+            in_flight: self.users.requests_in_flight() as u64,
             waiting: self.schedule.waiting() as u64,
             open_connections: open_connections as u64,
         }
