@@ -84,7 +84,7 @@ def child(kind: str, port: int, seconds: float) -> None:
     """Run the engine with a closed load on nginx for `seconds`."""
     from atm.engine.asyncio_engine import AsyncioEngine
     from atm.engine.base import Control
-    from atm.plan.load_plan import Flow, Header, Load, LoadPlan, Origin, Segment, Step
+    from atm.plan.load_plan import Flow, Header, Lane, Load, LoadPlan, Origin, Segment, Step
     from atm.plan.template_parts import LiteralPart, VariablePart
 
     number, identity = VariablePart("request_number"), VariablePart("uuid")
@@ -93,16 +93,14 @@ def child(kind: str, port: int, seconds: float) -> None:
     host = Header("Host", (LiteralPart(f"127.0.0.1:{port}"),))
     headers = (host,) if constant else (host, Header("X-Request-Id", (identity,)))
     step = Step(0, 0, "GET", target, headers, None, ((200, 299),), (), 30_000_000_000)
+    load = Load("closed", (Segment(CONNECTIONS, CONNECTIONS, None),))
     plan = LoadPlan(
         name=kind,
         seed=1,
         endpoints=("GET /users",),
         origins=(Origin("http", "127.0.0.1", port, addresses=("127.0.0.1",)),),
         flows=(Flow("GET /users", 1, (step,)),),
-        selection="round_robin",
-        load=Load("closed", (Segment(CONNECTIONS, CONNECTIONS, None),)),
-        total_requests=None,
-        duration_ns=int(seconds * 1e9),
+        lanes=(Lane(kind, (0,), "round_robin", load, None, int(seconds * 1e9)),),
         graceful_stop_ns=1_000_000_000,
     )
     asyncio.run(AsyncioEngine().run(plan, {}, lambda _interval: None, Control()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from atm.plan.load_plan import BodyCheck, Connections, Flow, Header, Load, LoadPlan, Origin, Segment, Step
+from atm.plan.load_plan import BodyCheck, Connections, Flow, Header, Lane, Load, LoadPlan, Origin, Segment, Step
 from atm.plan.template_parts import Encoding, LiteralPart, Part, SecretPart, Template, VariablePart
 from atm.testing import TargetServer
 
@@ -104,11 +104,25 @@ def plan(
         endpoints=tuple(flow.name for flow in flows),
         origins=origin if isinstance(origin, tuple) else (origin,),
         flows=flows,
-        selection=selection,
-        load=load,
-        total_requests=total,
-        duration_ns=None if duration is None else int(duration * SECOND),
+        lanes=(
+            Lane(
+                name="contract",
+                flows=tuple(range(len(flows))),
+                selection=selection,
+                load=load,
+                total=total,
+                duration_ns=None if duration is None else int(duration * SECOND),
+            ),
+        ),
         graceful_stop_ns=int(graceful * SECOND),
         connections=connections or Connections(),
         **fields,
     )
+
+
+def with_flows(made: LoadPlan, *flows: Flow) -> LoadPlan:
+    """The plan with other flows, all in its only lane."""
+    from dataclasses import replace
+
+    (lane,) = made.lanes
+    return replace(made, flows=flows, lanes=(replace(lane, flows=tuple(range(len(flows)))),))

@@ -179,12 +179,12 @@ def check_against_plan(ran: Ran, made: LoadPlan, case: Case) -> None:
     """Numbers, limits and times are those that the plan allows."""
     measured, warm = ran.total(), ran.total(warm_up=True)
     report = ran.report
-    if made.load.model == "closed":
+    if made.lanes[0].load.model == "closed":
         assert measured.missed == warm.missed == 0
-    if made.total_requests is not None:
-        assert measured.due <= made.total_requests
+    if made.total is not None:
+        assert measured.due <= made.total
     if report.stop_reason is StopReason.TOTAL:
-        assert measured.due == made.total_requests
+        assert measured.due == made.total
     expected = {"none": {StopReason.TOTAL, StopReason.DURATION, StopReason.STAGES}}
     endings_of = {"stop": StopReason.STOPPED, "cancel": StopReason.CANCELLED}
     endings = expected["none"] | ({endings_of[case.ending.name]} if case.ending.name in endings_of else set())
@@ -196,11 +196,11 @@ def check_against_plan(ran: Ran, made: LoadPlan, case: Case) -> None:
     elif report.stop_reason is StopReason.CANCELLED:
         assert ran.seconds < allowed(0.5)
     if report.stop_reason in (StopReason.DURATION, StopReason.STAGES):
-        durations = [segment.duration_ns for segment in made.load.segments]
+        durations = [segment.duration_ns for segment in made.lanes[0].load.segments]
         stages = sum(duration or 0 for duration in durations) if durations[-1] is not None else None
-        planned = min(each for each in (stages, made.duration_ns) if each is not None)
-        assert report.window_end_ns - report.barrier_ns == made.load.warm_up_ns + planned
-    if made.load.warm_up_ns == 0:
+        planned = min(each for each in (stages, made.lanes[0].duration_ns) if each is not None)
+        assert report.window_end_ns - report.barrier_ns == made.lanes[0].load.warm_up_ns + planned
+    if made.lanes[0].load.warm_up_ns == 0:
         assert warm.due == 0
     span = sum(interval.duration_ns for interval in ran.intervals)
     assert span == pytest.approx(max(report.window_end_ns, report.last_finish_ns), abs=2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import replace
 from typing import Any
 
 from atm.engine.base import Engine
@@ -14,7 +13,7 @@ from atm.plan.randomness import uuid4
 from atm.plan.template_parts import Encoding
 from atm.testing import TargetServer
 from tests.contract.engine_runs import Ran, received, run
-from tests.contract.plans import NUMBERED, SECOND, closed, http, opened, plan, step
+from tests.contract.plans import NUMBERED, SECOND, closed, http, opened, plan, step, with_flows
 
 SEED = 99
 
@@ -23,8 +22,8 @@ def journey(target: TargetServer, *flows: tuple[Step, ...], **fields: Any) -> Lo
     """A plan by hand: each flow with its steps, each step with an endpoint of its own."""
     made = plan(http(target), *(made for flow in flows for made in flow), seed=SEED, **fields)
     steps = iter(flow.steps[0] for flow in made.flows)
-    return replace(
-        made, flows=tuple(Flow(f"f{number}", 1, tuple(next(steps) for _ in flow)) for number, flow in enumerate(flows))
+    return with_flows(
+        made, *(Flow(f"f{number}", 1, tuple(next(steps) for _ in flow)) for number, flow in enumerate(flows))
     )
 
 

@@ -10,7 +10,7 @@ from atm.engine.base import Capability, Control, Engine, EngineReport
 from atm.engine.choose import LOADERS, choose_engine
 from atm.errors import CapabilityError
 from atm.metrics.interval import Interval
-from atm.plan.load_plan import Flow, Load, LoadPlan, Origin, Segment, Step
+from atm.plan.load_plan import Flow, Lane, Load, LoadPlan, Origin, Segment, Step
 
 PLAN = LoadPlan(
     name="chosen",
@@ -18,10 +18,7 @@ PLAN = LoadPlan(
     endpoints=("e",),
     origins=(Origin("http", "127.0.0.1", 1),),
     flows=(Flow("e", 1, (Step(0, 0, "GET", (), (), None, ((200, 200),), (), 1),)),),
-    selection="round_robin",
-    load=Load("closed", (Segment(1, 1, None),)),
-    total_requests=1,
-    duration_ns=None,
+    lanes=(Lane("chosen", (0,), "round_robin", Load("closed", (Segment(1, 1, None),)), 1, None),),
     graceful_stop_ns=0,
 )
 

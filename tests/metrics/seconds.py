@@ -5,7 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from atm.metrics.interval import EndpointInterval, Exchanged, FailureGroup, Interval, Sample
+from atm.metrics.interval import (
+    CheckInterval,
+    EndpointInterval,
+    Exchanged,
+    FailureGroup,
+    Interval,
+    IterationInterval,
+    Sample,
+)
 from atm.models.outcome import FAILED, FULL_RESPONSES, Outcome
 
 MS = 1_000_000
@@ -48,6 +56,24 @@ def endpoint(
     return part
 
 
+def iterations(
+    flow: int = 0, times_ms: Sequence[float] = (), *, think_ms: float = 0.0, warm_up: bool = False, **counts: int
+) -> IterationInterval:
+    """One second of one scenario: `times_ms` are those of the completed iterations, `think_ms` of them think time."""
+    part = IterationInterval(flow, warm_up, started=len(times_ms), completed=len(times_ms))
+    for time_ms in times_ms:
+        part.time.record(round(time_ms * MS))
+        part.active_time.record(round((time_ms - think_ms) * MS))
+    for name, value in counts.items():
+        setattr(part, name, value)
+    return part
+
+
+def check(index: int = 0, passed: int = 0, failed: int = 0, *, warm_up: bool = False) -> CheckInterval:
+    """One second of one check."""
+    return CheckInterval(index, warm_up, passed, failed)
+
+
 def second(
     number: int,
     *endpoints: EndpointInterval,
@@ -56,6 +82,8 @@ def second(
     duration_ns: int = SECOND,
     failures: Sequence[FailureGroup] = (),
     samples: Sequence[Sample] = (),
+    iterations: Sequence[IterationInterval] = (),
+    checks: Sequence[CheckInterval] = (),
     **generator: object,
 ) -> Interval:
     """One interval; further arguments are fields of its generator."""
@@ -63,6 +91,8 @@ def second(
     interval.endpoints = list(endpoints)
     interval.failures = list(failures)
     interval.samples = list(samples)
+    interval.iterations = list(iterations)
+    interval.checks = list(checks)
     for name, value in generator.items():
         setattr(interval.generator, name, value)
     return interval

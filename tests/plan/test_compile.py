@@ -50,8 +50,8 @@ def test_the_smallest_spec_gets_the_defaults() -> None:
     plan = compiled().plan
     assert plan.endpoints == ("GET /",)
     assert plan.origins == (Origin("http", "h", 80),)
-    assert plan.load == Load("closed", (Segment(10, 10, None),))
-    assert (plan.total_requests, plan.duration_ns, plan.graceful_stop_ns) == (100, None, 30 * SECOND)
+    assert plan.lanes[0].load == Load("closed", (Segment(10, 10, None),))
+    assert (plan.total, plan.lanes[0].duration_ns, plan.graceful_stop_ns) == (100, None, 30 * SECOND)
     assert plan.needs == ()
     request = plan.flows[0].steps[0]
     assert text(request.target) == "/"
@@ -270,38 +270,42 @@ def test_expectations_of_an_endpoint_stand_before_those_of_the_spec() -> None:
 
 
 def test_a_rate_is_an_open_load_and_concurrency_then_a_limit() -> None:
-    assert compiled(requests_per_second=50).plan.load == Load("open", (Segment(50, 50, None),))
-    assert compiled(requests_per_second=50, concurrency=4).plan.load.max_in_flight == 4
-    assert compiled(concurrency=4, duration="1m").plan.load == Load("closed", (Segment(4, 4, None),))
+    assert compiled(requests_per_second=50).plan.lanes[0].load == Load("open", (Segment(50, 50, None),))
+    assert compiled(requests_per_second=50, concurrency=4).plan.lanes[0].load.max_in_flight == 4
+    assert compiled(concurrency=4, duration="1m").plan.lanes[0].load == Load("closed", (Segment(4, 4, None),))
 
 
 def test_the_total_defaults_to_a_hundred_only_without_another_end() -> None:
     stages = {"model": "open", "stages": [{"duration": 1, "target": 5}]}
-    assert compiled(duration=5).plan.total_requests is None
-    assert compiled(load=stages).plan.total_requests is None
-    assert compiled(load=stages, total_requests=7).plan.total_requests == 7
-    assert compiled(load={"rate": 5}).plan.total_requests == 100
+    assert compiled(duration=5).plan.total is None
+    assert compiled(load=stages).plan.total is None
+    assert compiled(load=stages, total_requests=7).plan.total == 7
+    assert compiled(load={"rate": 5}).plan.total == 100
 
 
 def test_stages_become_segments_and_warm_up_stays_outside() -> None:
-    load = compiled(
-        load={
-            "model": "open",
-            "start": 5,
-            "stages": [
-                {"duration": "10s", "target": 50},
-                {"duration": 0, "target": 80},
-                {"duration": "1m", "target": 80},
-                {"duration": "500ms", "target": 0},
-            ],
-            "warm_up": "2s",
-            "arrival": "poisson",
-            "on_saturation": "drop",
-            "catch_up": "none",
-            "catch_up_max_seconds": 3,
-            "max_in_flight": 9,
-        }
-    ).plan.load
+    load = (
+        compiled(
+            load={
+                "model": "open",
+                "start": 5,
+                "stages": [
+                    {"duration": "10s", "target": 50},
+                    {"duration": 0, "target": 80},
+                    {"duration": "1m", "target": 80},
+                    {"duration": "500ms", "target": 0},
+                ],
+                "warm_up": "2s",
+                "arrival": "poisson",
+                "on_saturation": "drop",
+                "catch_up": "none",
+                "catch_up_max_seconds": 3,
+                "max_in_flight": 9,
+            }
+        )
+        .plan.lanes[0]
+        .load
+    )
     assert load == Load(
         "open",
         (Segment(5, 50, 10 * SECOND), Segment(80, 80, 60 * SECOND), Segment(80, 0, SECOND // 2)),
@@ -316,9 +320,9 @@ def test_stages_become_segments_and_warm_up_stays_outside() -> None:
 
 
 def test_warm_up_of_a_ramp_from_nothing_runs_at_its_first_level() -> None:
-    load = compiled(load={"model": "closed", "stages": [{"duration": 5, "target": 8}], "warm_up": 1}).plan.load
+    load = compiled(load={"model": "closed", "stages": [{"duration": 5, "target": 8}], "warm_up": 1}).plan.lanes[0].load
     assert load.warm_up_level == 8
-    assert compiled(load={"users": 3, "warm_up": 1, "warm_up_level": 1}).plan.load.warm_up_level == 1
+    assert compiled(load={"users": 3, "warm_up": 1, "warm_up_level": 1}).plan.lanes[0].load.warm_up_level == 1
 
 
 def test_thresholds_of_all_three_places_are_gathered() -> None:

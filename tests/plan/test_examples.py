@@ -21,9 +21,10 @@ def test_the_quickstart_is_the_first_thing_people_run() -> None:
     path = next(path for path in EXAMPLES if path.name == "quickstart.yaml")
     plan = compile_plan(read_spec_text(path.read_bytes(), path.name), {}).plan
     assert plan.endpoints == ("GET /users", "GET /orders/{id}", "POST /orders")
-    assert (plan.selection, plan.load.model, plan.load.segments[0].start) == ("weighted", "open", 150)
-    assert plan.duration_ns is not None
-    assert plan.duration_ns + plan.load.warm_up_ns <= 12_000_000_000
+    (lane,) = plan.lanes
+    assert (lane.selection, lane.load.model, lane.load.segments[0].start) == ("weighted", "open", 150)
+    assert lane.planned_end_ns is not None
+    assert lane.planned_end_ns <= 12_000_000_000
     assert len(plan.thresholds) == 3
 
 

@@ -160,9 +160,9 @@ def test_a_load_that_cannot_be_read_has_no_forecast(fields: dict[str, Any]) -> N
 
 
 def test_the_most_requests_in_flight() -> None:
-    assert most_at_once(plan_of(concurrency=7).load) == 7
-    assert most_at_once(plan_of(requests_per_second=5).load) is None
-    assert most_at_once(plan_of(requests_per_second=5, concurrency=64).load) == 64
+    assert most_at_once(plan_of(concurrency=7).lanes[0].load) == 7
+    assert most_at_once(plan_of(requests_per_second=5).lanes[0].load) is None
+    assert most_at_once(plan_of(requests_per_second=5, concurrency=64).lanes[0].load) == 64
 
 
 segments = st.lists(
@@ -182,14 +182,12 @@ segments = st.lists(
 def test_it_agrees_with_the_schedule_that_engines_keep(
     parts: list[Segment], total: int | None, tenths: int | None
 ) -> None:
-    plan = replace(
-        plan_of(requests_per_second=1),
-        load=Load("open", tuple(parts)),
-        total_requests=total,
-        duration_ns=None if tenths is None else tenths * 100_000_000,
-    )
+    duration = None if tenths is None else tenths * 100_000_000
+    plan = plan_of(requests_per_second=1)
+    lane = replace(plan.lanes[0], load=Load("open", tuple(parts)), total=total, duration_ns=duration)
+    plan = replace(plan, lanes=(lane,))
     found = forecast(plan)
-    profile = Profile(plan.load.segments)
+    profile = Profile(lane.load.segments)
     assert found.seconds is not None
     exact = profile.integral_to(round(found.seconds * 1e9))
     assert found.requests is not None

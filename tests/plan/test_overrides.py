@@ -7,7 +7,7 @@ import pytest
 from atm.errors import SpecError
 from atm.plan.compile import compile_plan
 from atm.plan.document import SpecDocument
-from atm.plan.load_plan import LoadPlan, Segment
+from atm.plan.load_plan import Load, LoadPlan, Segment
 from atm.plan.overrides import Overrides, with_overrides
 from atm.plan.spec_reader import read_spec_text
 from atm.plan.template_parts import LiteralPart
@@ -28,6 +28,10 @@ def plan(spec: bytes | dict[str, Any] = SPEC, **flags: Any) -> LoadPlan:
     return compile_plan(with_overrides(document, Overrides(**flags)), {}).plan
 
 
+def load(spec: bytes | dict[str, Any] = SPEC, **flags: Any) -> Load:
+    return plan(spec, **flags).lanes[0].load
+
+
 def test_without_flags_nothing_changes() -> None:
     document = read_spec_text(SPEC, "shop.yaml")
     assert with_overrides(document, Overrides()) == document
@@ -35,16 +39,16 @@ def test_without_flags_nothing_changes() -> None:
 
 def test_a_url_alone_makes_a_spec() -> None:
     made = plan({}, url="http://h:81/x?key=1", rate=50, duration="30s")
-    assert (made.name, made.endpoints, made.load.model) == ("http://h:81/x", ("GET /x",), "open")
-    assert (made.duration_ns, made.total_requests) == (30 * SECOND, None)
+    assert (made.name, made.endpoints, made.lanes[0].load.model) == ("http://h:81/x", ("GET /x",), "open")
+    assert (made.lanes[0].duration_ns, made.total) == (30 * SECOND, None)
 
 
 def test_the_end_on_the_command_line_replaces_the_one_of_the_spec() -> None:
-    assert (plan(duration="5s").total_requests, plan(duration="5s").duration_ns) == (None, 5 * SECOND)
+    assert (plan(duration="5s").total, plan(duration="5s").lanes[0].duration_ns) == (None, 5 * SECOND)
     spec = {"name": "a", "url": "http://h/", "duration_seconds": 60}
-    assert (plan(spec, requests=7).total_requests, plan(spec, requests=7).duration_ns) == (7, None)
+    assert (plan(spec, requests=7).total, plan(spec, requests=7).lanes[0].duration_ns) == (7, None)
     both = plan(spec, requests=7, duration=5)
-    assert (both.total_requests, both.duration_ns) == (7, 5 * SECOND)
+    assert (both.total, both.lanes[0].duration_ns) == (7, 5 * SECOND)
 
 
 CLOSED = {"name": "a", "url": "http://h/", "load": {"users": 5, "max_rate": 10, "warm_up": "1s"}}
@@ -53,42 +57,48 @@ STAGED = {"name": "a", "url": "http://h/", "load": {"model": "closed", "stages":
 
 
 def test_a_rate_makes_the_load_open_and_drops_what_belongs_to_users() -> None:
-    made = plan(CLOSED, rate=40).load
+    made = load(CLOSED, rate=40)
     assert (made.model, made.segments, made.max_rate, made.warm_up_ns) == (
         "open",
         (Segment(40, 40, None),),
         None,
         SECOND,
     )
-    assert plan(STAGED, rate=40).load.segments == (Segment(40, 40, None),)
-    assert (plan(OPEN, rate=40).load.arrival, plan(OPEN, rate=40).load.max_in_flight) == ("poisson", 3)
-    assert plan(rate=40).load.model == "open"
+    assert load(STAGED, rate=40).segments == (Segment(40, 40, None),)
+    assert (load(OPEN, rate=40).arrival, load(OPEN, rate=40).max_in_flight) == (
+        "poisson",
+        3,
+    )
+    assert load(rate=40).model == "open"
 
 
 def test_concurrency_is_users_or_the_limit_of_an_open_load() -> None:
-    assert plan(CLOSED, concurrency=9).load.segments == (Segment(9, 9, None),)
-    assert plan(OPEN, concurrency=9).load.max_in_flight == 9
-    assert plan(STAGED, concurrency=9).load.segments == (Segment(9, 9, None),)
-    assert plan(concurrency=9).load.segments == (Segment(9, 9, None),)
-    flat = plan(concurrency=9, rate=20).load
+    assert load(CLOSED, concurrency=9).segments == (Segment(9, 9, None),)
+    assert load(OPEN, concurrency=9).max_in_flight == 9
+    assert load(STAGED, concurrency=9).segments == (Segment(9, 9, None),)
+    assert load(concurrency=9).segments == (Segment(9, 9, None),)
+    flat = load(concurrency=9, rate=20)
     assert (flat.model, flat.max_in_flight) == ("open", 9)
-    assert plan(CLOSED, concurrency=9, rate=20).load.max_in_flight == 9
+    assert load(CLOSED, concurrency=9, rate=20).max_in_flight == 9
 
 
 def test_stages_are_rates_unless_the_spec_or_the_flags_speak_of_users() -> None:
-    assert plan(stages="10s:100,1m:500").load.segments == (Segment(0, 100, 10 * SECOND), Segment(100, 500, 60 * SECOND))
-    assert plan(stages="10s:100").load.model == "open"
-    assert plan(CLOSED, stages="10s:100").load.model == "closed"
-    assert plan(OPEN, stages="10s:100").load.model == "open"
-    assert plan(stages="10s:100", concurrency=4).load.segments == (Segment(4, 100, 10 * SECOND),)
-    assert plan(stages="10s:100", rate=4).load.segments == (Segment(4, 100, 10 * SECOND),)
-    assert plan(stages="10s:100", rate=4, concurrency=7).load.max_in_flight == 7
+    assert load(stages="10s:100,1m:500").segments == (
+        Segment(0, 100, 10 * SECOND),
+        Segment(100, 500, 60 * SECOND),
+    )
+    assert load(stages="10s:100").model == "open"
+    assert load(CLOSED, stages="10s:100").model == "closed"
+    assert load(OPEN, stages="10s:100").model == "open"
+    assert load(stages="10s:100", concurrency=4).segments == (Segment(4, 100, 10 * SECOND),)
+    assert load(stages="10s:100", rate=4).segments == (Segment(4, 100, 10 * SECOND),)
+    assert load(stages="10s:100", rate=4, concurrency=7).max_in_flight == 7
 
 
 def test_a_warm_up_joins_the_load_however_it_is_written() -> None:
-    made = plan({"name": "a", "url": "http://h/", "requests_per_second": 5, "concurrency": 2}, warm_up="2s").load
+    made = load({"name": "a", "url": "http://h/", "requests_per_second": 5, "concurrency": 2}, warm_up="2s")
     assert (made.model, made.warm_up_ns, made.warm_up_level, made.max_in_flight) == ("open", 2 * SECOND, 5, 2)
-    assert plan(warm_up=1).load.segments == (Segment(10, 10, None),)
+    assert load(warm_up=1).segments == (Segment(10, 10, None),)
 
 
 def test_what_concerns_requests_holds_for_every_endpoint() -> None:

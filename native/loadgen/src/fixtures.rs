@@ -7,16 +7,17 @@ use crate::plan::Plan;
 /// A closed plan with one user, one endpoint and no end, after `change`.
 pub(crate) fn plan(change: impl FnOnce(&mut Value)) -> Plan {
     let mut document = json!({
-        "format": 1, "name": "n", "seed": 1, "endpoints": ["e"],
+        "format": 2, "name": "n", "seed": 1, "endpoints": ["e"],
         "origins": [{"scheme": "http", "host": "127.0.0.1", "port": 80, "addresses": ["127.0.0.1"]}],
         "flows": [{"name": "e", "weight": 1, "steps": [{
             "endpoint": 0, "origin": 0, "method": "GET", "target": [{"part": "literal", "text": "/"}],
             "headers": [], "body": null, "expected_statuses": [[200, 200]], "checks": [], "timeout_ns": 1000}]}],
-        "selection": "round_robin",
-        "load": {"model": "closed", "segments": [{"start": 1.0, "end": 1.0, "duration_ns": null}],
+        "lanes": [{"name": "n", "flows": [0], "selection": "round_robin",
+            "load": {"model": "closed", "segments": [{"start": 1.0, "end": 1.0, "duration_ns": null}],
             "warm_up_ns": 0, "warm_up_level": 0.0, "arrival": "even", "on_saturation": "queue",
             "catch_up": "full", "catch_up_max_ns": 1000, "max_in_flight": null, "max_rate": null},
-        "total_requests": null, "duration_ns": null, "graceful_stop_ns": 100
+            "total": null, "duration_ns": null}],
+        "graceful_stop_ns": 100
     });
     change(&mut document);
     Plan::from_bytes(document.to_string().as_bytes()).unwrap()

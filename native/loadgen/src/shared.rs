@@ -16,8 +16,8 @@ use crate::transport::tls::TlsSettings;
 pub struct Shared {
     /// The plan of the run.
     pub plan: Plan,
-    /// Counters of the closed model.
-    pub counters: Arc<Counters>,
+    /// By lane: counters of the closed model.
+    pub counters: Vec<Arc<Counters>>,
     /// The rotation of addresses.
     pub turns: Arc<Turns>,
     /// TLS settings, if there are https origins.
@@ -37,9 +37,10 @@ impl Shared {
     #[must_use]
     pub fn new(plan: Plan, secrets: SecretStore, tls: Option<TlsSettings>, zero: u64) -> Shared {
         let turns = Arc::new(Turns::new(plan.origins.len()));
+        let counters = plan.lanes.iter().map(|_| Arc::default()).collect();
         Shared {
             plan,
-            counters: Arc::default(),
+            counters,
             turns,
             tls,
             zero,

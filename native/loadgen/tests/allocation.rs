@@ -59,10 +59,10 @@ fn allocated(port: u16, total: u64, header: &serde_json::Value) -> [u64; 2] {
     let mut closed = common::closed(port, 4, total);
     closed["flows"][0]["steps"][0]["headers"].as_array_mut().unwrap().push(header.clone());
     let mut open = closed.clone();
-    open["load"]["model"] = "open".into();
-    open["load"]["segments"][0] = json!({"start": 5000.0, "end": 5000.0, "duration_ns": null});
+    open["lanes"][0]["load"]["model"] = "open".into();
+    open["lanes"][0]["load"]["segments"][0] = json!({"start": 5000.0, "end": 5000.0, "duration_ns": null});
     // A user that comes finds room for itself, and on a slow machine they would be many.
-    open["load"]["max_in_flight"] = 4.into();
+    open["lanes"][0]["load"]["max_in_flight"] = 4.into();
     [closed, open].map(|plan| {
         let before = COUNT.load(Ordering::Relaxed);
         let ran = common::run(&plan);

@@ -55,8 +55,8 @@ fn a_name_without_addresses_is_looked_up_when_it_is_met_and_again_as_the_plan_as
     plan["origins"][0]["host"] = "localhost".into();
     plan["origins"][0]["connect_host"] = "localhost".into();
     plan["origins"][0]["addresses"] = json!([]);
-    plan["total_requests"] = json!(null);
-    plan["duration_ns"] = 350_000_000.into();
+    plan["lanes"][0]["total"] = json!(null);
+    plan["lanes"][0]["duration_ns"] = 350_000_000.into();
     plan["connections"] = json!({"resolve_every_ns": 100_000_000, "keep_alive": false});
     let ran = common::run(&plan);
     // The name may have an IPv6 address too, on which no server listens here.
@@ -92,11 +92,11 @@ fn after_a_pause_of_the_target_everything_that_was_due_is_sent() {
         }
     });
     let mut plan = common::plan(port);
-    plan["load"]["model"] = "open".into();
-    plan["load"]["segments"][0] = json!({"start": 1000.0, "end": 1000.0, "duration_ns": null});
-    plan["load"]["max_in_flight"] = 1.into();
-    plan["total_requests"] = json!(null);
-    plan["duration_ns"] = 700_000_000.into();
+    plan["lanes"][0]["load"]["model"] = "open".into();
+    plan["lanes"][0]["load"]["segments"][0] = json!({"start": 1000.0, "end": 1000.0, "duration_ns": null});
+    plan["lanes"][0]["load"]["max_in_flight"] = 1.into();
+    plan["lanes"][0]["total"] = json!(null);
+    plan["lanes"][0]["duration_ns"] = 700_000_000.into();
     let ran = common::run(&plan);
     assert_eq!(ran.sum("started") + ran.sum("queued_at_end"), 700);
     assert!(ran.sum("waited") >= 250);

@@ -24,8 +24,8 @@ fn pollers() -> Vec<i32> {
 #[test]
 fn a_panic_in_a_load_thread_ends_the_run_as_failed_with_its_message() {
     let mut plan = common::closed(common::target(), 2, 1);
-    plan["total_requests"] = serde_json::Value::Null;
-    plan["duration_ns"] = 60_000_000_000_u64.into();
+    plan["lanes"][0]["total"] = serde_json::Value::Null;
+    plan["lanes"][0]["duration_ns"] = 60_000_000_000_u64.into();
     let run = common::start(&plan, Some(2));
     let first = run.next_interval(std::time::Duration::from_secs(20));
     assert!(matches!(first, loadgen::run::Step::Interval(_)));

@@ -56,7 +56,7 @@ proptest! {
             }
         }
         if let Ok(plan) = Plan::from_bytes(document.to_string().as_bytes()) {
-            let mut timetable = Timetable::new(&plan, Shard { index: 0, of: 1 });
+            let mut timetable = Timetable::new(&plan, Shard::whole(0));
             let mut last = 0;
             for _ in 0..200 {
                 match timetable.peek() {
@@ -90,7 +90,7 @@ proptest! {
 fn a_plan_from_another_time_is_refused_by_its_format_first() {
     let error = Plan::from_bytes(br#"{"format": 7, "what": "ever"}"#).unwrap_err();
     assert_eq!(error, PlanError::Format(7));
-    assert_eq!(error.to_string(), "the plan has format 7, this engine reads format 1");
+    assert_eq!(error.to_string(), "the plan has format 7, this engine reads format 2");
 }
 
 #[test]

@@ -142,9 +142,9 @@ fn think_time_delays_a_step_and_is_in_no_response_time() {
 fn an_arrival_starts_while_another_user_thinks() {
     let (port, record) = server(ok);
     let mut plan = scenario(port, 0, &["a", "b"], json!([think(50), request(0), think(200), request(1)]));
-    plan["load"]["model"] = "open".into();
-    plan["load"]["segments"][0] = json!({"start": 100.0, "end": 100.0, "duration_ns": null});
-    plan["total_requests"] = 20.into();
+    plan["lanes"][0]["load"]["model"] = "open".into();
+    plan["lanes"][0]["load"]["segments"][0] = json!({"start": 100.0, "end": 100.0, "duration_ns": null});
+    plan["lanes"][0]["total"] = 20.into();
     let ran = common::run(&plan);
     assert_eq!((books(&ran), ran.sum("outcomes.ok"), record.lock().unwrap().len()), ([20, 20, 0, 0], 40, 40));
     assert_eq!(ran.sum("dropped") + ran.sum("queued_at_end") + ran.sum("waited"), 0);
@@ -172,7 +172,7 @@ fn rules_after_failures_end_the_iteration_or_the_user_or_the_run() {
     let ran = common::run(&plan);
     assert_eq!((books(&ran), record.lock().unwrap().len(), ran.report.stop_reason), ([1, 0, 1, 0], 1, "stopped"));
     // Another user sends the rest of the total.
-    plan["load"]["segments"][0] = json!({"start": 2.0, "end": 2.0, "duration_ns": null});
+    plan["lanes"][0]["load"]["segments"][0] = json!({"start": 2.0, "end": 2.0, "duration_ns": null});
     let ran = common::run(&plan);
     assert_eq!((books(&ran), ran.report.stop_reason), ([5, 4, 1, 0], "total"));
 
@@ -188,8 +188,8 @@ fn rules_after_failures_end_the_iteration_or_the_user_or_the_run() {
 fn a_stop_lets_users_think_to_the_end_and_the_grace_ends_those_that_think_longer() {
     let (port, _) = server(ok);
     let mut plan = scenario(port, 0, &["a", "b"], json!([request(0), think(400), request(1)]));
-    plan["total_requests"] = json!(null);
-    plan["duration_ns"] = 100_000_000.into();
+    plan["lanes"][0]["total"] = json!(null);
+    plan["lanes"][0]["duration_ns"] = 100_000_000.into();
     let ran = common::run(&plan);
     assert_eq!((books(&ran), by_endpoint(&ran, "/drained_ok")), ([1, 1, 0, 0], [0, 1]));
     plan["graceful_stop_ns"] = 100_000_000.into();
@@ -197,7 +197,7 @@ fn a_stop_lets_users_think_to_the_end_and_the_grace_ends_those_that_think_longer
     assert_eq!((books(&ran), by_endpoint(&ran, "/started")), ([1, 0, 0, 1], [1, 0]));
     assert_eq!(ran.sum("outcomes.unfinished"), 0);
     // A cancel does not wait at all.
-    plan["duration_ns"] = 60_000_000_000_u64.into();
+    plan["lanes"][0]["duration_ns"] = 60_000_000_000_u64.into();
     plan["flows"][0]["program"][1] = think(30_000);
     let started = common::start(&plan, None);
     thread::sleep(Duration::from_millis(300));

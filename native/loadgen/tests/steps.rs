@@ -114,9 +114,9 @@ fn arrivals_are_iterations_and_a_later_step_begins_where_the_one_before_ended() 
     });
     let mut plan = common::plan(port);
     with_steps(&mut plan, &["a", "b", "c"]);
-    plan["load"]["model"] = "open".into();
-    plan["load"]["segments"][0] = json!({"start": 500.0, "end": 500.0, "duration_ns": null});
-    plan["total_requests"] = 100.into();
+    plan["lanes"][0]["load"]["model"] = "open".into();
+    plan["lanes"][0]["load"]["segments"][0] = json!({"start": 500.0, "end": 500.0, "duration_ns": null});
+    plan["lanes"][0]["total"] = 100.into();
     plan["sampling"]["first_per_endpoint"] = 1000.into();
     let ran = common::run(&plan);
     assert_eq!(books(&ran, 0), [100, 100, 0, 0]);
@@ -163,8 +163,8 @@ fn a_stop_lets_iterations_run_to_their_end_and_the_grace_ends_those_that_take_lo
     });
     let mut plan = common::closed(port, 2, 1);
     with_steps(&mut plan, &["quick", "slow"]);
-    plan["total_requests"] = json!(null);
-    plan["duration_ns"] = 100_000_000.into();
+    plan["lanes"][0]["total"] = json!(null);
+    plan["lanes"][0]["duration_ns"] = 100_000_000.into();
     plan["graceful_stop_ns"] = 100_000_000.into();
     let ran = common::run(&plan);
     assert_eq!(books(&ran, 0), [2, 0, 0, 2]);
@@ -193,7 +193,8 @@ fn a_barrier_waits_for_iterations() {
     second["steps"][0]["target"][0]["text"] = "/c/".into();
     second["steps"][1]["target"][0]["text"] = "/d/".into();
     plan["flows"].as_array_mut().unwrap().push(second);
-    plan["selection"] = "sequential".into();
+    plan["lanes"][0]["flows"] = json!([0, 1]);
+    plan["lanes"][0]["selection"] = "sequential".into();
     let ran = common::run(&plan);
     assert_eq!((books(&ran, 0), books(&ran, 1)), ([20, 20, 0, 0], [20, 20, 0, 0]));
     let seen = record.lock().unwrap();

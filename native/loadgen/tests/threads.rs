@@ -66,9 +66,9 @@ fn numbers_are_exactly_one_to_started_over_threads() {
 fn an_open_load_is_dealt_out_without_a_gap() {
     let (port, numbers) = server();
     let mut plan = common::plan(port);
-    plan["load"]["model"] = "open".into();
-    plan["load"]["segments"][0] = json!({"start": 2000.0, "end": 2000.0, "duration_ns": null});
-    plan["total_requests"] = 1000.into();
+    plan["lanes"][0]["load"]["model"] = "open".into();
+    plan["lanes"][0]["load"]["segments"][0] = json!({"start": 2000.0, "end": 2000.0, "duration_ns": null});
+    plan["lanes"][0]["total"] = 1000.into();
     let ran = common::finish(&common::start(&plan, Some(3)));
     assert_eq!((ran.sum("started"), ran.sum("outcomes.ok")), (1000, 1000));
     let seen: BTreeSet<u64> = numbers.lock().unwrap().iter().copied().collect();
@@ -80,11 +80,11 @@ fn an_open_load_is_dealt_out_without_a_gap() {
 fn users_of_a_ramp_come_over_all_threads() {
     let (port, _) = server();
     let mut plan = common::plan(port);
-    plan["load"]["segments"] = json!([
+    plan["lanes"][0]["load"]["segments"] = json!([
         {"start": 0.0, "end": 9.0, "duration_ns": 400_000_000},
         {"start": 9.0, "end": 9.0, "duration_ns": 600_000_000}
     ]);
-    plan["total_requests"] = json!(null);
+    plan["lanes"][0]["total"] = json!(null);
     let ran = common::finish(&common::start(&plan, Some(2)));
     assert_eq!(ran.generated("dials"), 9);
     assert_eq!(ran.sum("started"), ran.sum("outcomes.ok"));
@@ -95,12 +95,12 @@ fn users_of_a_ramp_come_over_all_threads() {
 fn poisson_arrivals_are_dealt_out_without_a_gap_and_warm_up_with_them() {
     let (port, numbers) = server();
     let mut plan = common::plan(port);
-    plan["load"]["model"] = "open".into();
-    plan["load"]["arrival"] = "poisson".into();
-    plan["load"]["segments"][0] = json!({"start": 2000.0, "end": 2000.0, "duration_ns": null});
-    plan["load"]["warm_up_ns"] = 100_000_000.into();
-    plan["load"]["warm_up_level"] = 500.0.into();
-    plan["total_requests"] = 600.into();
+    plan["lanes"][0]["load"]["model"] = "open".into();
+    plan["lanes"][0]["load"]["arrival"] = "poisson".into();
+    plan["lanes"][0]["load"]["segments"][0] = json!({"start": 2000.0, "end": 2000.0, "duration_ns": null});
+    plan["lanes"][0]["load"]["warm_up_ns"] = 100_000_000.into();
+    plan["lanes"][0]["load"]["warm_up_level"] = 500.0.into();
+    plan["lanes"][0]["total"] = 600.into();
     let ran = common::finish(&common::start(&plan, Some(4)));
     assert_eq!((ran.report.threads, ran.sum("started"), ran.sum("outcomes.ok")), (4, 650, 650));
     let seen: BTreeSet<u64> = numbers.lock().unwrap().iter().copied().collect();
@@ -118,6 +118,7 @@ fn with_flows(plan: &mut Value, count: usize) {
         flow
     });
     plan["flows"] = flows.collect();
+    plan["lanes"][0]["flows"] = (0..count).collect();
 }
 
 #[test]
@@ -126,12 +127,12 @@ fn flows_go_by_number_whichever_thread_takes_it() {
         let (port, numbers) = server();
         let mut plan = common::closed(port, 9, 2000);
         with_flows(&mut plan, 3);
-        plan["selection"] = selection.into();
+        plan["lanes"][0]["selection"] = selection.into();
         plan["flows"][1]["weight"] = 5.into();
         let ran = common::finish(&common::start(&plan, Some(3)));
         assert_eq!((ran.report.threads, ran.sum("outcomes.ok")), (3, 2000));
         let parsed = Plan::from_bytes(plan.to_string().as_bytes()).unwrap();
-        let timetable = Timetable::new(&parsed, Shard { index: 0, of: 1 });
+        let timetable = Timetable::new(&parsed, Shard::whole(0));
         let seen = numbers.lock().unwrap();
         // The target's record holds flow and number as one: `/e1/17` is 1_000_000_017.
         let flows: BTreeMap<u64, u64> = seen.iter().map(|seen| (seen % FLOW, seen / FLOW)).collect();
@@ -145,7 +146,7 @@ fn one_thread_holds_the_barriers_of_a_sequence() {
     let (port, numbers) = server();
     let mut plan = common::closed(port, 9, 900);
     with_flows(&mut plan, 3);
-    plan["selection"] = "sequential".into();
+    plan["lanes"][0]["selection"] = "sequential".into();
     let ran = common::finish(&common::start(&plan, Some(3)));
     assert_eq!((ran.report.threads, ran.sum("outcomes.ok")), (1, 900));
     let flows: Vec<u64> = numbers.lock().unwrap().iter().map(|seen| seen / FLOW).collect();
@@ -156,7 +157,7 @@ fn one_thread_holds_the_barriers_of_a_sequence() {
 fn threads_share_one_limit_of_starts_per_second() {
     let (port, numbers) = server();
     let mut plan = common::closed(port, 12, 300);
-    plan["load"]["max_rate"] = 1000.0.into();
+    plan["lanes"][0]["load"]["max_rate"] = 1000.0.into();
     let ran = common::finish(&common::start(&plan, Some(3)));
     assert_eq!((ran.report.threads, ran.sum("outcomes.ok"), numbers.lock().unwrap().len()), (3, 300, 300));
     // The last of 300 tokens is that of 299 ms.

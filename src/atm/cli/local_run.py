@@ -80,7 +80,7 @@ class LocalRun:
         from atm.metrics.evidence import Circumstances
 
         execution = self._execution
-        poisson = execution.test.plan.load.arrival == "poisson"
+        poisson = execution.test.plan.is_poisson
         circumstances = Circumstances(execution.engine.name, usable_cores(), poisson=poisson)
         return judged(execution.collector, execution.thresholds, circumstances)
 

@@ -75,14 +75,14 @@ def course_of(plan: LoadPlan, engine: str, cores: int) -> Course:
     ahead = forecast(plan)
     return Course(
         name=plan.name,
-        load=planned_load(plan.load),
+        load=planned_load(plan.lanes[0].load),
         engine=engine,
         seed=plan.seed,
         endpoints=plan.endpoints,
         warm_up_seconds=ahead.warm_up_seconds,
         seconds=ahead.total_seconds,
-        total_requests=plan.total_requests,
-        limit=most_at_once(plan.load),
+        total_requests=plan.total,
+        limit=most_at_once(plan.lanes[0].load),
         cores=cores,
     )
 

@@ -24,6 +24,7 @@ from atm.metrics.thresholds import ThresholdJudge
 from atm.models.outcome import RunStatus, StopReason
 from atm.plan.compile import CompiledTest
 from atm.plan.load_plan import LoadPlan
+from atm.plan.outline import scenarios_of
 from atm.plan.secret_mask import SecretMask, secrets_of
 
 if TYPE_CHECKING:
@@ -72,13 +73,15 @@ class Execution:
         sampling = plan.sampling
         self.collector = Collector(
             plan.endpoints,
-            warm_up_ns=plan.load.warm_up_ns,
+            scenarios=scenarios_of(plan),
+            checks=plan.checks,
+            warm_up_ns=plan.warm_up_ns,
             first_per_endpoint=sampling.first_per_endpoint,
             failures_per_kind=sampling.failures_per_kind,
             slowest=sampling.slowest,
         )
         """The figures so far; its snapshots feed live views."""
-        self.thresholds = ThresholdJudge(plan.thresholds, plan.endpoints, plan.load.warm_up_ns)
+        self.thresholds = ThresholdJudge(plan.thresholds, plan.endpoints, plan.warm_up_ns)
         """The state of the thresholds so far."""
         self._mask = SecretMask()
         """Every secret of the run fetched so far."""
@@ -179,7 +182,7 @@ class Execution:
             times = RunTimes(report.window_start_ns, report.window_end_ns, report.last_finish_ns, report.barrier_ns)
         else:
             end_ns = self.collector.end_ns
-            times = RunTimes(min(plan.load.warm_up_ns, end_ns), end_ns, end_ns)
+            times = RunTimes(min(plan.warm_up_ns, end_ns), end_ns, end_ns)
         return summarize(
             self.collector,
             times,
@@ -189,7 +192,7 @@ class Execution:
             circumstances=Circumstances(
                 engine=self.engine.name,
                 cores=usable_cores(),
-                poisson=plan.load.arrival == "poisson",
+                poisson=plan.is_poisson,
                 worker_lost=worker_lost,
                 other_run=self._other_run,
                 cancelled=self._stop_reason(report) is StopReason.CANCELLED,
@@ -235,7 +238,7 @@ class Execution:
             engine_version=self.engine.version,
             engine_reason=self.engine_reason,
             seed=plan.seed,
-            model=plan.load.model,
+            model=plan.model,
             error=error,
         )
 

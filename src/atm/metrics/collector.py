@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, GeneratorInterval, Interval
 from atm.metrics.samples import FailureLog, SampleShelf
+from atm.metrics.scenarios import ScenarioTotals
 from atm.metrics.snapshot import Snapshot, figures_so_far
 from atm.metrics.timeline import Timeline
 from atm.models.outcome import FULL_RESPONSES, Outcome
+from atm.models.outline import CheckName, ScenarioSteps
 from atm.models.run_figures import Second
 
 SPARKLINE_SECONDS = 60
@@ -132,6 +134,8 @@ class Collector:
         self,
         endpoints: Sequence[str],
         *,
+        scenarios: Sequence[ScenarioSteps] = (),
+        checks: Sequence[CheckName] = (),
         warm_up_ns: int = 0,
         first_per_endpoint: int = 2,
         failures_per_kind: int = 3,
@@ -147,6 +151,8 @@ class Collector:
         """Measured load of all endpoints together."""
         self.warm_up = EndpointInterval(endpoint=-1, warm_up=True)
         """Warm-up of all endpoints together."""
+        self.scenarios = ScenarioTotals(scenarios, checks)
+        """Measured iterations and checks so far."""
         self.generator = GeneratorTotals()
         self.timeline = Timeline()
         self.failures = FailureLog()
@@ -161,7 +167,10 @@ class Collector:
         self._recent: deque[Second] = deque(maxlen=SPARKLINE_SECONDS)
 
     def add(self, interval: Interval) -> None:
-        """Add one second. Raises ValueError if it is not later than the previous one, or has an unknown endpoint."""
+        """Add one second.
+
+        Raises ValueError if it is not later than the previous one, or has an unknown endpoint, scenario or check.
+        """
         if self.last is not None and interval.second <= self.last.second:
             raise ValueError(f"second {interval.second} after second {self.last.second}: intervals come in order")
         measured_started = 0
@@ -174,6 +183,7 @@ class Collector:
                 measured_started += part.started
                 self.measured[part.endpoint].merge(part)
                 self.total.merge(part)
+        self.scenarios.add(interval)
         for group in interval.failures:
             (self.warm_up_failures if group.warm_up else self.failures).add(group)
         self.samples.add_all(interval.samples)
@@ -195,6 +205,7 @@ class Collector:
             offered=interval.offered,
             endpoints=interval.endpoints,
             generator=interval.generator,
+            iterations=interval.iterations,
         )
 
     @property

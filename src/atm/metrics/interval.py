@@ -47,6 +47,13 @@ COUNTS = (
 """The plain counters of an `EndpointInterval`, by field name."""
 
 
+ITERATION_COUNTS = ("started", "completed", "failed", "unfinished", "drained")
+"""The plain counters of an `IterationInterval`, by field name."""
+
+ITERATION_TIMES = ("time", "active_time")
+"""The histograms of an `IterationInterval`, by field name."""
+
+
 @dataclass(slots=True)
 class EndpointInterval:
     """One second of one endpoint, separate for warm-up and measured load (by the intended start of each request)."""
@@ -252,20 +259,28 @@ class IterationInterval:
     """From the intended start to the end of the last operation."""
     active_time: Histogram = field(default_factory=Histogram)
     """The same without the think time that was drawn."""
+    drained: int = 0
+    """Of `completed`, those that ended after the end of sending (outside the window)."""
+
+    def merge(self, other: IterationInterval) -> None:
+        """Add the figures of `other` (the same flow, or another one for totals)."""
+        for name in ITERATION_COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ITERATION_TIMES:
+            getattr(self, name).merge(getattr(other, name))
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object without zeros and empty histograms."""
         document: dict[str, Any] = {"flow": self.flow, "warm_up": self.warm_up}
-        counts = ("started", "completed", "failed", "unfinished")
-        document.update({name: count for name in counts if (count := getattr(self, name))})
-        document.update({name: _encoded(times) for name in ("time", "active_time") if (times := getattr(self, name))})
+        document.update({name: count for name in ITERATION_COUNTS if (count := getattr(self, name))})
+        document.update({name: _encoded(times) for name in ITERATION_TIMES if (times := getattr(self, name))})
         return document
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> IterationInterval:
         """Read the output of `to_json`. Raises ValueError or TypeError on anything else."""
         values = dict(document)
-        for name in ("time", "active_time"):
+        for name in ITERATION_TIMES:
             if name in values:
                 values[name] = _decoded(values[name])
         return cls(**values)
@@ -280,6 +295,11 @@ class CheckInterval:
     warm_up: bool
     passed: int = 0
     failed: int = 0
+
+    def merge(self, other: CheckInterval) -> None:
+        """Add the figures of `other`."""
+        self.passed += other.passed
+        self.failed += other.failed
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object without zeros."""

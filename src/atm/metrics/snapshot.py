@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atm.metrics.interval import EndpointInterval
+from atm.metrics.scenarios import check_figures, scenarios_so_far
 from atm.metrics.timeline import milliseconds
 from atm.models.outcome import Outcome
 from atm.models.run_figures import EndpointSoFar, ErrorSoFar, FiguresSoFar, Second
@@ -96,6 +97,8 @@ def figures_so_far(collector: Collector) -> FiguresSoFar:
         schedule_lag_p99_ms=milliseconds(collector.generator.schedule_lag.percentile(99)),
         endpoints=_endpoints(collector),
         errors=_errors(collector, warm_up=is_warm_up),
+        scenarios=scenarios_so_far(collector.scenarios, collector.endpoints, collector.measured, collector.last),
+        checks=check_figures(collector.scenarios, collector.endpoints),
     )
 
 

@@ -12,6 +12,7 @@ from atm.metrics.evidence import Circumstances, evidence_of, measured_offered
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, Sample
 from atm.metrics.samples import Failures
+from atm.metrics.scenarios import check_figures, scenario_metrics
 from atm.metrics.spread import spread
 from atm.metrics.timeline import milliseconds
 from atm.metrics.verdict import judge
@@ -105,6 +106,8 @@ def summarize(
         thresholds=list(thresholds),
         metrics=whole_metrics(collector, times, is_open=run.model == "open"),
         endpoint_metrics=endpoint_metrics(collector, times, endpoints, is_open=run.model == "open"),
+        scenarios=scenario_metrics(collector.scenarios, collector.endpoints, collector.measured, times.window_ns / 1e9),
+        checks=check_figures(collector.scenarios, collector.endpoints),
         failures=_failures(collector),
         generator=generator_summary(collector, circumstances.cores),
         environment=dict(environment),

@@ -7,10 +7,11 @@ Figures carry their unit in the name (`_ms`, `_seconds`, `_bytes`); null means n
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from atm.errors import SpecError
 from atm.models import figures
@@ -18,7 +19,7 @@ from atm.models.earlier_result import with_outcome
 from atm.models.metric import Comparison, Metric, Statistic, Unit
 from atm.models.outcome import Measurement as Measurement
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
-from atm.models.run_figures import Figure, TimelinePoint
+from atm.models.run_figures import CheckFigures, Figure, ScenarioMetrics, TimelinePoint
 from atm.models.threshold import parse_threshold
 
 
@@ -358,6 +359,11 @@ class SampledExchange(_Model):
         return self.response_ms
 
 
+def is_empty(entries: Sequence[object]) -> bool:
+    """Return whether a field is left out of the JSON, so that results without it stay as they were."""
+    return not entries
+
+
 class RunResult(_Model):
     """The result of a run: printed by `atm run --json`, and stored."""
 
@@ -366,6 +372,10 @@ class RunResult(_Model):
     thresholds: list[ThresholdResult]
     metrics: Metrics
     endpoint_metrics: list[NamedEndpointMetrics]
+    scenarios: list[ScenarioMetrics] = Field(default=[], exclude_if=is_empty)
+    """In the order of the spec; absent for a spec without scenarios."""
+    checks: list[CheckFigures] = Field(default=[], exclude_if=is_empty)
+    """In the order of the spec; absent for a spec without named checks."""
     failures: list[FailureSummary]
     generator: GeneratorSummary
     environment: dict[str, Any]

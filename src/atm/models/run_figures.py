@@ -120,6 +120,77 @@ class ErrorSoFar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepReach:
+    """How many ended iterations of a scenario sent a request of this step; the steps in order read as a funnel."""
+
+    name: str
+    """Within its scenario: `list`."""
+    endpoint: str
+    """Under which its requests are counted: `browse/list`."""
+    reached: int
+    """Ended iterations with at least one request of this step."""
+    not_reached: int
+    """Ended iterations without one."""
+    reached_share: float | None
+    """reached / ended, 0..1; null before an iteration has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioFigures:
+    """The iterations of one scenario: `due = started + missed`, `started = completed + failed + unfinished`."""
+
+    name: str
+    due: int
+    started: int
+    missed: int
+    completed: int
+    """The iteration came to its end."""
+    failed: int
+    """A step failed that ends the iteration."""
+    iteration_error_rate: float
+    """failed / (completed + failed), 0..1; 0 before an iteration has ended."""
+    iteration_time: Spread
+    """Of completed iterations, from the intended start to the end of the last step."""
+    active_time: Spread
+    """The same without think time."""
+    steps: Sequence[StepReach]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioMetrics(ScenarioFigures):
+    """One scenario over the whole measured load."""
+
+    unfinished: int
+    """In progress when the run ended."""
+    iterations_per_second: float
+    """Completed inside the window, per second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioSoFar(ScenarioFigures):
+    """One scenario since the start of the measured load."""
+
+    iterations_per_second: float
+    """Completed in the last second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFigures:
+    """Evaluations of one check at one endpoint in the measured load."""
+
+    name: str
+    endpoint: str
+    passed: int
+    failed: int
+    passed_share: float | None
+    """passed / (passed + failed), 0..1; null without an evaluation."""
+
+    @property
+    def evaluated(self) -> int:
+        return self.passed + self.failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FiguresSoFar:
     """The measured load up to the end of this second; during warm-up, the warm-up."""
 
@@ -142,3 +213,7 @@ class FiguresSoFar:
     endpoints: Sequence[EndpointSoFar]
     errors: Sequence[ErrorSoFar]
     """Most frequent first."""
+    scenarios: Sequence[ScenarioSoFar] = ()
+    """In the order of the spec; empty for a spec without scenarios."""
+    checks: Sequence[CheckFigures] = ()
+    """In the order of the spec; empty for a spec without named checks."""

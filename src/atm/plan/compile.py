@@ -17,7 +17,7 @@ from atm.models.threshold import IMPLIED, Threshold, parse_threshold
 from atm.plan.client_key import is_pkcs12, key_problem
 from atm.plan.document import SpecDocument
 from atm.plan.load import compile_load, nanoseconds, total_requests
-from atm.plan.load_plan import Connections, Flow, LoadPlan, Origin, Proxy, Step, Tls
+from atm.plan.load_plan import Connections, Flow, Lane, LoadPlan, Origin, Proxy, Step, Tls
 from atm.plan.notes import plan_notes
 from atm.plan.requests import Requests
 from atm.plan.secret_mask import SecretMask, secrets_of
@@ -122,7 +122,6 @@ class _Compilation:
         spec = self.spec
         flows = self._flows()
         names = tuple(flow.name for flow in flows)
-        load = compile_load(spec, self.findings)
         timeouts = [step.timeout_ns for flow in flows for step in flow.steps]
         graceful = max(timeouts, default=0) if spec.graceful_stop is None else nanoseconds(spec.graceful_stop)
         connections = self._connections()
@@ -133,15 +132,24 @@ class _Compilation:
             endpoints=names,
             origins=origins,
             flows=flows,
-            selection=spec.distribution_strategy,
-            load=load,
-            total_requests=total_requests(spec),
-            duration_ns=None if spec.duration is None else nanoseconds(spec.duration),
+            lanes=(self._lane(flows),),
             graceful_stop_ns=graceful,
             connections=connections,
             thresholds=self._thresholds(names),
             engine=spec.engine,
             needs=_needs(flows, origins, connections),
+        )
+
+    def _lane(self, flows: tuple[Flow, ...]) -> Lane:
+        """Build the only lane of an endpoint spec."""
+        spec = self.spec
+        return Lane(
+            name=spec.name,
+            flows=tuple(range(len(flows))),
+            selection=spec.distribution_strategy,
+            load=compile_load(spec, self.findings),
+            total=total_requests(spec),
+            duration_ns=None if spec.duration is None else nanoseconds(spec.duration),
         )
 
     def _flows(self) -> tuple[Flow, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from atm.models.forecast import Forecast, ForecastPhase, LevelPoint, Phase
-from atm.plan.load_plan import Load, LoadPlan, Origin, Segment
+from atm.plan.load_plan import Lane, Load, LoadPlan, Origin, Segment
 
 if TYPE_CHECKING:
     from atm.plan.compile import CompiledTest
@@ -40,7 +40,7 @@ class _Part:
 
 def forecast(plan: LoadPlan) -> Forecast:
     """The forecast of a plan."""
-    return _forecast(_Ends(plan.load, plan.total_requests, plan.duration_ns))
+    return _forecast(plan.lanes[0])
 
 
 def load_of(spec: Mapping[str, Any]) -> tuple[Load, int | None, Forecast] | None:
@@ -56,26 +56,17 @@ def load_of(spec: Mapping[str, Any]) -> tuple[Load, int | None, Forecast] | None
         return None
     duration = None if read.duration is None else nanoseconds(read.duration)
     total = total_requests(read)
-    return load, total, _forecast(_Ends(load, total, duration))
+    return load, total, _forecast(Lane("", (), "round_robin", load, total, duration))
 
 
 _DECIDING = ("load", "duration", "duration_seconds", "total_requests", "requests_per_second", "concurrency")
 """The spec fields that a forecast depends on."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Ends:
-    """The parts of a plan that a forecast depends on."""
-
-    load: Load
-    total_requests: int | None
-    duration_ns: int | None
-
-
-def _forecast(plan: _Ends) -> Forecast:
-    load = plan.load
+def _forecast(lane: Lane) -> Forecast:
+    load = lane.load
     warm_up = load.warm_up_ns / 1e9
-    parts = _parts(plan, warm_up)
+    parts = _parts(lane, warm_up)
     end = parts[-1].end if parts else warm_up
     seconds = None if end is None else end - warm_up
     arrivals = sum(part.arrivals for part in parts)
@@ -84,12 +75,12 @@ def _forecast(plan: _Ends) -> Forecast:
     return Forecast(
         warm_up_seconds=warm_up,
         seconds=seconds,
-        requests=_requests(plan, seconds, arrivals),
+        requests=_requests(lane, seconds, arrivals),
         peak=max((point.level for point in points), default=0.0),
         points=points,
         phases=[ForecastPhase(part.phase, part.start, part.end) for part in shown],
         most_seconds=None if seconds is None else warm_up + seconds,
-        most_requests=_most_requests(plan, seconds, arrivals),
+        most_requests=_most_requests(lane, seconds, arrivals),
     )
 
 
@@ -98,14 +89,14 @@ def _warm_up(load: Load) -> list[_Part]:
     return [_Part(Phase.WARM_UP, 0.0, load.warm_up_ns / 1e9, level, level)] if load.warm_up_ns else []
 
 
-def _parts(plan: _Ends, warm_up: float) -> list[_Part]:
-    """Return the segments up to the plan's first end: duration, stages, or an open load's last arrival."""
-    limit = math.inf if plan.duration_ns is None else plan.duration_ns / 1e9
-    left = plan.total_requests if plan.load.model == "open" and plan.total_requests is not None else math.inf
-    is_flat = len(plan.load.segments) == 1 and plan.load.segments[0].start == plan.load.segments[0].end
+def _parts(lane: Lane, warm_up: float) -> list[_Part]:
+    """Return the segments up to the lane's first end: duration, stages, or an open load's last arrival."""
+    limit = math.inf if lane.duration_ns is None else lane.duration_ns / 1e9
+    left = lane.total if lane.load.model == "open" and lane.total is not None else math.inf
+    is_flat = len(lane.load.segments) == 1 and lane.load.segments[0].start == lane.load.segments[0].end
     parts: list[_Part] = []
     at = 0.0
-    for segment in plan.load.segments:
+    for segment in lane.load.segments:
         if at >= limit or left <= 1e-9:
             break
         whole = math.inf if segment.duration_ns is None else segment.duration_ns / 1e9
@@ -140,16 +131,16 @@ def _time_for(segment: Segment, whole: float, arrivals: float) -> float:
     return math.inf if root < 0 else 2 * arrivals / (segment.start + math.sqrt(root))
 
 
-def _requests(plan: _Ends, seconds: float | None, arrivals: float) -> int | None:
-    bounds = [] if plan.total_requests is None else [plan.total_requests]
-    if plan.load.model == "open" and seconds is not None:
+def _requests(lane: Lane, seconds: float | None, arrivals: float) -> int | None:
+    bounds = [] if lane.total is None else [lane.total]
+    if lane.load.model == "open" and seconds is not None:
         bounds.append(round(arrivals))
     return min(bounds, default=None)
 
 
-def _most_requests(plan: _Ends, seconds: float | None, arrivals: float) -> int | None:
-    load = plan.load
-    bounds = [] if plan.total_requests is None else [plan.total_requests]
+def _most_requests(lane: Lane, seconds: float | None, arrivals: float) -> int | None:
+    load = lane.load
+    bounds = [] if lane.total is None else [lane.total]
     before: float | None
     if load.model == "open":
         before = _most(load.warm_up_level * load.warm_up_ns / 1e9, load.arrival)
@@ -201,7 +192,7 @@ def leads_to(test: CompiledTest) -> Iterator[tuple[str, str]]:
 
 def concurrency_of(plan: LoadPlan) -> int | None:
     """Return the concurrency for lists: the most users, or in the open model the most requests in flight."""
-    load = plan.load
+    load = plan.lanes[0].load
     if load.model == "open":
         return load.max_in_flight
     return int(max(level for segment in load.segments for level in (segment.start, segment.end)))

@@ -1,6 +1,6 @@
 """The load plan: everything decided before the first request, immutable and serialisable for any engine.
 
-Serialised, it is one JSON object (`format` 1), read by the native engine, the runner process and remote workers.
+Serialised, it is one JSON object (`format` 2), read by the native engine, the runner process and remote workers.
 A plan holds no secret: credentials are named slots (`SecretPart`) whose values are passed separately. All durations are
 integer nanoseconds, rates are per second, indices are 0-based, request numbers 1-based.
 
@@ -18,7 +18,7 @@ from atm.plan.program import Check, CheckName, DataTable, Extract, Op, Slot
 from atm.plan.targets import TargetRules
 from atm.plan.template_parts import Part, Template
 
-PLAN_FORMAT = 1
+PLAN_FORMAT = 2
 """Increased with every change that an older engine would misread."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -153,6 +153,46 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Lane:
+    """Flows with a load of their own. The lanes of a plan run side by side; an endpoint spec has one, with all flows.
+
+    Iterations are numbered from 1 in each lane, and so are users. Its random arrivals and weighted selections are draws
+    from `randomness.lane_seed`.
+    """
+
+    name: str
+    flows: tuple[int, ...]
+    """Indices into `LoadPlan.flows`; each flow belongs to exactly one lane."""
+    selection: Literal["round_robin", "weighted", "sequential"]
+    """How iterations are distributed among the lane's flows."""
+    load: Load
+    total: int | None
+    """Measured arrivals (open) or starts (closed) after which sending ends."""
+    duration_ns: int | None
+    """The length of the measured load; None = until the total or the end of the stages."""
+    start_ns: int = 0
+    """The lane's own time zero, since the start of the run: its warm-up and measured load begin that much later."""
+
+    @property
+    def planned_ns(self) -> int | None:
+        """Length of the measured load: the duration or the stages, whichever ends first; None without either."""
+        lengths = [segment.duration_ns for segment in self.load.segments]
+        staged = None if None in lengths else sum(length for length in lengths if length is not None)
+        return min((end for end in (self.duration_ns, staged) if end is not None), default=None)
+
+    @property
+    def measured_from_ns(self) -> int:
+        """The end of its warm-up, since the start of the run."""
+        return self.start_ns + self.load.warm_up_ns
+
+    @property
+    def planned_end_ns(self) -> int | None:
+        """When its sending ends at the latest, since the start of the run; None if no time ends it."""
+        planned = self.planned_ns
+        return None if planned is None else self.measured_from_ns + planned
+
+
+@dataclass(frozen=True, slots=True)
 class Tls:
     """TLS settings for every https origin. File contents, not paths: PEM text."""
 
@@ -214,12 +254,8 @@ class LoadPlan:
     """Display names, in the order of the spec; unique."""
     origins: tuple[Origin, ...]
     flows: tuple[Flow, ...]
-    selection: Literal["round_robin", "weighted", "sequential"]
-    load: Load
-    total_requests: int | None
-    """Measured arrivals (open) or starts (closed) after which sending ends."""
-    duration_ns: int | None
-    """The length of the measured window; None = until the total or the end of the stages."""
+    lanes: tuple[Lane, ...]
+    """At least one."""
     graceful_stop_ns: int
     connections: Connections = field(default_factory=Connections)
     thresholds: tuple[Threshold, ...] = ()
@@ -232,11 +268,33 @@ class LoadPlan:
     format: int = PLAN_FORMAT
 
     @property
+    def warm_up_ns(self) -> int:
+        """When the first lane ends its warm-up: the planned start of the measured window."""
+        return min(lane.measured_from_ns for lane in self.lanes)
+
+    @property
     def planned_ns(self) -> int | None:
-        """Length of the measured load: the duration or the stages, whichever ends first; None without either."""
-        lengths = [segment.duration_ns for segment in self.load.segments]
-        staged = None if None in lengths else sum(length for length in lengths if length is not None)
-        return min((end for end in (self.duration_ns, staged) if end is not None), default=None)
+        """Planned length of the measured window, up to the end of the last lane; None if no time ends one of them."""
+        ends = [lane.planned_end_ns for lane in self.lanes]
+        known = [end for end in ends if end is not None]
+        return max(known) - self.warm_up_ns if len(known) == len(ends) else None
+
+    @property
+    def total(self) -> int | None:
+        """Measured iterations of all lanes together; None if one of them has no total."""
+        totals = [lane.total for lane in self.lanes if lane.total is not None]
+        return sum(totals) if len(totals) == len(self.lanes) else None
+
+    @property
+    def model(self) -> Literal["closed", "open", "mixed"]:
+        """The load model of all lanes, `mixed` if they differ."""
+        models = {lane.load.model for lane in self.lanes}
+        return models.pop() if len(models) == 1 else "mixed"
+
+    @property
+    def is_poisson(self) -> bool:
+        """Whether arrivals of a lane are random."""
+        return any(lane.load.arrival == "poisson" for lane in self.lanes)
 
     def to_bytes(self) -> bytes:
         """Serialise the plan as one JSON object, which `plan_decoder.decode` reads."""

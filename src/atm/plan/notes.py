@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from atm.models import figures
 from atm.models.metric import METRICS
 from atm.models.threshold import Threshold
-from atm.plan.load_plan import LoadPlan
+from atm.plan.load_plan import Lane, LoadPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +23,22 @@ class PlanNote:
 
 def plan_notes(plan: LoadPlan) -> Iterator[PlanNote]:
     """Return every note about a plan."""
-    yield from _length(plan)
+    for lane in plan.lanes:
+        yield from _length(lane)
     for threshold in plan.thresholds:
         yield from _window(plan, threshold)
 
 
-def _length(plan: LoadPlan) -> Iterator[PlanNote]:
-    lengths = [segment.duration_ns for segment in plan.load.segments if segment.duration_ns is not None]
-    if plan.duration_ns is None or not lengths or len(lengths) < len(plan.load.segments):
+def _length(lane: Lane) -> Iterator[PlanNote]:
+    lengths = [segment.duration_ns for segment in lane.load.segments if segment.duration_ns is not None]
+    if lane.duration_ns is None or not lengths or len(lengths) < len(lane.load.segments):
         return
-    staged, duration = figures.planned(sum(lengths) / 1e9), figures.planned(plan.duration_ns / 1e9)
+    staged, duration = figures.planned(sum(lengths) / 1e9), figures.planned(lane.duration_ns / 1e9)
     hint = "Remove `duration`: stages define their own length"
-    if plan.duration_ns < sum(lengths):
+    if lane.duration_ns < sum(lengths):
         what = f"the stages take {staged}, and duration ends the run after {duration}"
         yield PlanNote(("duration",), what, "duration_and_stages", hint)
-    elif plan.duration_ns > sum(lengths):
+    elif lane.duration_ns > sum(lengths):
         what = f"duration is {duration}, but the stages end after {staged}, and so does the run"
         yield PlanNote(("duration",), what, "duration_and_stages", hint)
 
@@ -63,19 +64,20 @@ def _window(plan: LoadPlan, threshold: Threshold) -> Iterator[PlanNote]:
 
 def _most_samples(plan: LoadPlan, threshold: Threshold, window: int) -> float | None:
     """Return the most requests that a threshold's window can have on average; None if the target decides."""
-    bounds = [] if plan.total_requests is None else [float(plan.total_requests)]
-    if plan.load.model == "open":
-        peak = max(max(segment.start, segment.end) for segment in plan.load.segments)
+    lane = plan.lanes[0]
+    bounds = [] if lane.total is None else [float(lane.total)]
+    if lane.load.model == "open":
+        peak = max(max(segment.start, segment.end) for segment in lane.load.segments)
         bounds.append(peak * window)
-    elif plan.load.max_rate is not None:
-        bounds.append(plan.load.max_rate * window)
-    return min(bounds) * _share(plan, threshold.endpoint) if bounds else None
+    elif lane.load.max_rate is not None:
+        bounds.append(lane.load.max_rate * window)
+    return min(bounds) * _share(plan, lane, threshold.endpoint) if bounds else None
 
 
-def _share(plan: LoadPlan, endpoint: int | None) -> float:
-    """Return an endpoint's share of the requests in any period; 1 where endpoints run sequentially."""
-    if endpoint is None or plan.selection == "sequential":
+def _share(plan: LoadPlan, lane: Lane, endpoint: int | None) -> float:
+    """Return an endpoint's share of a lane's requests in any period; 1 where endpoints run sequentially."""
+    if endpoint is None or lane.selection == "sequential":
         return 1.0
-    if plan.selection == "round_robin":
-        return 1 / len(plan.flows)
-    return plan.flows[endpoint].weight / sum(flow.weight for flow in plan.flows)
+    if lane.selection == "round_robin":
+        return 1 / len(lane.flows)
+    return plan.flows[endpoint].weight / sum(plan.flows[flow].weight for flow in lane.flows)

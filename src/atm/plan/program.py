@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from atm.models.outline import CheckName as CheckName
 from atm.plan.template_parts import Template, ValuePart
 
 Pick = Literal["first", "last", "random", "all", "count"]
@@ -197,15 +198,6 @@ class ChooseOp:
 
 
 Op = RequestOp | ThinkOp | JumpOp | UnlessOp | LoopOp | ChooseOp
-
-
-@dataclass(frozen=True, slots=True)
-class CheckName:
-    """A check of the plan. Thresholds address all checks of one name together."""
-
-    name: str
-    endpoint: int
-    """The endpoint whose responses it judges."""
 
 
 @dataclass(frozen=True, slots=True)

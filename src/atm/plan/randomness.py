@@ -25,6 +25,8 @@ class Stream(IntEnum):
     SELECTION = 4
     ARRIVAL = 5
     ROW = 6
+    LANE = 7
+    """The seed of a lane, by its index."""
     FIRST_PLACE = 16
     """Places of a program are streams from here on."""
 
@@ -35,6 +37,14 @@ def draw(seed: int, number: int, stream: int) -> int:
     state = ((state ^ (state >> 30)) * 0xBF58_476D_1CE4_E5B9) & _MASK
     state = ((state ^ (state >> 27)) * 0x94D0_49BB_1331_11EB) & _MASK
     return state ^ (state >> 31)
+
+
+def lane_seed(seed: int, lane: int) -> int:
+    """Return the seed of a lane's arrivals and selections, so that lanes do not repeat each other.
+
+    `lane` is its 0-based index; the first lane uses the plan's seed.
+    """
+    return draw(seed, lane, Stream.LANE) if lane else seed
 
 
 def below(bits: int, bound: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from atm.plan.load_plan import Load, LoadPlan, Sampling, Segment
+from atm.plan.load_plan import Lane, Load, LoadPlan, Sampling, Segment
 
 MOST_BODY_BYTES = 65_536
 """Limit of the body stored in a sample."""
@@ -12,12 +12,11 @@ MOST_BODY_BYTES = 65_536
 
 def one_of_each(plan: LoadPlan) -> LoadPlan:
     """Return the plan that sends one request to each endpoint, in sequence."""
+    flows = tuple(range(len(plan.flows)))
+    load = Load("closed", (Segment(1, 1, None),))
     return replace(
         plan,
-        selection="sequential",
-        load=Load("closed", (Segment(1, 1, None),)),
-        total_requests=len(plan.flows),
-        duration_ns=None,
+        lanes=(Lane(plan.name, flows, "sequential", load, len(flows), None),),
         thresholds=(),
         sampling=Sampling(first_per_endpoint=1, failures_per_kind=0, slowest=0, body_bytes=MOST_BODY_BYTES),
     )

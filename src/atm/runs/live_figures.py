@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from atm.metrics.collector import Collector
 from atm.metrics.summary import EndpointDescription, RunTimes, endpoint_metrics, whole_metrics
 from atm.models.run import Metrics, NamedEndpointMetrics
+from atm.runs.started import new_collector, warm_up_ns
 from atm.storage import StorageInterface
 from atm.storage.records import Run
 
@@ -64,9 +65,9 @@ class LiveFigures:
             EndpointDescription(str(name), str(endpoint.get("method", "GET")), str(endpoint.get("url", "")))
             for name, endpoint in zip(names, written, strict=True)
         ]
-        warm_up_ns = round(started["warm_up_seconds"] * 1e9) if started else 0
-        collector = Collector([endpoint.name for endpoint in endpoints], warm_up_ns=warm_up_ns)
-        aggregate = _Aggregate(collector, endpoints, warm_up_ns, _is_open(run))
+        planned_warm_up_ns = warm_up_ns(started) if started else 0
+        collector = new_collector(started) if started else Collector([endpoint.name for endpoint in endpoints])
+        aggregate = _Aggregate(collector, endpoints, planned_warm_up_ns, _is_open(run))
         if started is None:
             return aggregate
         shared = self._aggregates.setdefault(run.id, aggregate)

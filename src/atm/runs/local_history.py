@@ -207,11 +207,11 @@ def _run_line(execution: Execution) -> dict[str, Any]:
         "method": first.method,
         "created_at": execution.created_at.isoformat(),
         "spec": test.data,
-        "total_requests": test.plan.total_requests,
+        "total_requests": test.plan.total,
         "concurrency": concurrency_of(test.plan),
         "engine": execution.engine.name,
         "engine_version": execution.engine.version,
-        "model": test.plan.load.model,
+        "model": test.plan.model,
         "described": execution.described(),
     }
 

@@ -23,11 +23,10 @@ from atm.metrics.summary import EndpointDescription, RunTimes, summarize
 from atm.metrics.thresholds import ThresholdJudge
 from atm.models.outcome import RunStatus, StopReason
 from atm.models.run import RunInfo, RunResult
-from atm.models.threshold import Threshold
-from atm.plan.plan_decoder import decode
 from atm.runs.local_history import pending, run_of
 from atm.runs.spool import Line, SpoolReader
 from atm.runs.spool_history import SpoolHistory
+from atm.runs.started import new_collector, new_judge, warm_up_ns
 from atm.storage import StorageInterface
 from atm.storage.base import RunSeries
 from atm.storage.records import Run
@@ -129,10 +128,8 @@ class _Spool:
             self._last = line["created_at"]
         elif line["kind"] == "started":
             self._started = line
-            warm_up_ns = round(line["warm_up_seconds"] * 1e9)
-            rules = [decode(Threshold, threshold) for threshold in line["thresholds"]]
-            self._collector = Collector(line["endpoints"], warm_up_ns=warm_up_ns)
-            self._thresholds = ThresholdJudge(rules, line["endpoints"], warm_up_ns)
+            self._collector = new_collector(line)
+            self._thresholds = new_judge(line)
         elif line["kind"] == "finished":
             self._end = line
         elif self._collector is not None and self._thresholds is not None:
@@ -157,7 +154,7 @@ class _Spool:
         if collector is None or run is None or started is None or self._thresholds is None or not collector.end_ns:
             return None
         end_ns = collector.end_ns
-        times = RunTimes(min(round(started["warm_up_seconds"] * 1e9), end_ns), end_ns, end_ns)
+        times = RunTimes(min(warm_up_ns(started), end_ns), end_ns, end_ns)
         return summarize(
             collector,
             times,

@@ -58,18 +58,18 @@ class Policy:
 
     def _capped(self, test: CompiledTest) -> CompiledTest:
         """Apply the caps where the spec sets no limit: rate of a closed model, requests in flight, total requests."""
-        plan, load = test.plan, test.plan.load
+        plan, lane = test.plan, test.plan.lanes[0]
+        load, total = lane.load, lane.total
         notes = list(test.notes)
         if load.model == "closed" and self.max_rate is not None and load.max_rate is None:
             load = replace(load, max_rate=self.max_rate)
             notes.append(_throttled(f"{self.max_rate:g} requests per second", "ATM_MAX_RATE"))
         if load.model == "open" and self.max_users is not None:
             load = replace(load, max_in_flight=min(load.max_in_flight or self.max_users, self.max_users))
-        total = plan.total_requests
         if self.max_requests is not None and forecast(plan).most_requests is None:
             total = self.max_requests
             notes.append(_throttled(f"{self.max_requests:,} requests", "ATM_MAX_REQUESTS"))
-        return replace(test, plan=replace(plan, load=load, total_requests=total), notes=tuple(notes))
+        return replace(test, plan=replace(plan, lanes=(replace(lane, load=load, total=total),)), notes=tuple(notes))
 
     def _with_target_rules(self, plan: LoadPlan) -> LoadPlan:
         """Add the target rules to the plan, for engines that resolve or follow to new addresses themselves."""
@@ -81,7 +81,7 @@ class Policy:
         )
 
     def _beyond_caps(self, plan: LoadPlan) -> list[Problem]:
-        load, planned = plan.load, forecast(plan)
+        load, planned = plan.lanes[0].load, forecast(plan)
         problems = []
         if load.model == "open" and self.max_rate is not None and planned.peak > self.max_rate:
             problems.append(_cap("rate", f"{planned.peak:g} requests per second", f"{self.max_rate:g}", "ATM_MAX_RATE"))

@@ -129,7 +129,7 @@ class RunService:
             method=first.method,
             created_at=self._clock.now(),
             spec=test.data,
-            total_requests=plan.total_requests,
+            total_requests=plan.total,
             concurrency=concurrency_of(test.plan),
             source=request.source,
             tags=checked_tags(request.tags),

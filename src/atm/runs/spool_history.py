@@ -12,14 +12,12 @@ from atm.metrics.evidence import Circumstances
 from atm.metrics.interval import Interval
 from atm.metrics.live_status import LiveStatus, judged
 from atm.metrics.summary import exchange
-from atm.metrics.thresholds import ThresholdJudge
 from atm.models.events import IntervalEvent, SampleEvent, StartedEvent
 from atm.models.outcome import RunOutcome, RunStatus, StopReason
 from atm.models.run import RunResult, SampledExchange
-from atm.models.threshold import Threshold
-from atm.plan.plan_decoder import decode
 from atm.runs import events
 from atm.runs.spool import Line
+from atm.runs.started import new_collector, new_judge
 from atm.storage import Batch, StorageInterface
 from atm.storage.base import RunSeries
 from atm.storage.records import Finish, Lease, RunEvent
@@ -70,7 +68,7 @@ class SpoolHistory:
             if line["kind"] == "finished":
                 self.end = line
             elif line["kind"] == "started":
-                self._collector = Collector(line["endpoints"], warm_up_ns=round(line["warm_up_seconds"] * 1e9))
+                self._collector = new_collector(line)
                 self._judge = _Judge(line)
                 self.has_started = True
                 event = events.started(line, self._next())
@@ -115,8 +113,7 @@ class _Judge:
     """Evaluate thresholds and measurement after each second, as set up by the `started` line."""
 
     def __init__(self, started: Line) -> None:
-        thresholds = [decode(Threshold, threshold) for threshold in started["thresholds"]]
-        self._thresholds = ThresholdJudge(thresholds, started["endpoints"], round(started["warm_up_seconds"] * 1e9))
+        self._thresholds = new_judge(started)
         self._circumstances = Circumstances(started["engine"], started["cores"], poisson=started["poisson"])
 
     def after(self, interval: Interval, collector: Collector) -> LiveStatus:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from atm.engine.environment import usable_cores
 from atm.models.outcome import RunStatus, StopReason
 from atm.plan.forecast import forecast
+from atm.plan.outline import scenarios_of
 from atm.runs.spool import Line
 
 if TYPE_CHECKING:
     from atm.engine.executor import Execution
     from atm.metrics.interval import Interval
     from atm.models.run import RunResult
+    from atm.plan.load_plan import LoadPlan
 
 
 def started(execution: Execution, at: datetime) -> Line:
@@ -28,14 +30,22 @@ def started(execution: Execution, at: datetime) -> Line:
         "engine_reason": execution.engine_reason,
         "seed": plan.seed,
         "endpoints": plan.endpoints,
-        "warm_up_seconds": plan.load.warm_up_ns / 1e9,
+        **_outline(plan),
+        "warm_up_seconds": plan.warm_up_ns / 1e9,
         "planned_seconds": ahead.seconds,
-        "planned_requests": plan.total_requests,
+        "planned_requests": plan.total,
         "forecast": asdict(ahead),
         "cores": usable_cores(),
-        "poisson": plan.load.arrival == "poisson",
+        "poisson": plan.is_poisson,
         "thresholds": [asdict(threshold) for threshold in plan.thresholds],
     }
+
+
+def _outline(plan: LoadPlan) -> Line:
+    """Return the scenarios and checks of a plan, if it has any."""
+    scenarios = [asdict(scenario) for scenario in scenarios_of(plan)]
+    checks = [asdict(check) for check in plan.checks]
+    return {name: parts for name, parts in (("scenarios", scenarios), ("checks", checks)) if parts}
 
 
 def interval(second: Interval, at: datetime) -> Line:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +14,7 @@ from atm.metrics.interval import EndpointInterval, Interval, IterationInterval
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import Flow, Origin, Sampling, Step
 from atm.plan.pacer import SECOND
-from tests.contract.plans import plan, step
+from tests.contract.plans import plan, step, with_flows
 from tests.examples import examples
 
 times = st.integers(0, 2 * HIGHEST_NS)
@@ -100,7 +99,7 @@ def test_missed_arrivals_are_told_apart() -> None:
 def ledger_of(*steps: Step, flows: int = 1) -> tuple[Ledger, list[Interval]]:
     made = plan(Origin("http", "h", 80), *steps)
     if flows == 1:
-        made = replace(made, flows=(Flow("f", 1, tuple(flow.steps[0] for flow in made.flows)),))
+        made = with_flows(made, Flow("f", 1, tuple(flow.steps[0] for flow in made.flows)))
     intervals: list[Interval] = []
     ledger = Ledger(made, Masker(made, {}), intervals.append)
     ledger.begin(EPOCH, lambda _now: None)

@@ -96,14 +96,14 @@ def made_plan(load: Load, flows: int = 1, **fields: Any) -> LoadPlan:
 
 def open_schedule(load: Load, flows: int = 1, ceiling: int = 100, **fields: Any) -> tuple[OpenSchedule[Numbered], Log]:
     log = Log()
-    schedule = OpenSchedule(made_plan(load, flows, **fields), log, log.clock, ceiling)
+    schedule = OpenSchedule(made_plan(load, flows, **fields), 0, log, log.clock, ceiling)
     schedule.start(EPOCH)
     return schedule, log
 
 
 def closed_schedule(load: Load, flows: int = 1, **fields: Any) -> tuple[ClosedSchedule[Numbered], Log]:
     log = Log()
-    schedule = ClosedSchedule(made_plan(load, flows, **fields), log, log.clock)
+    schedule = ClosedSchedule(made_plan(load, flows, **fields), 0, log, log.clock)
     schedule.start(EPOCH)
     return schedule, log
 
@@ -268,22 +268,22 @@ def test_a_closed_barrier_waits_for_every_user() -> None:
 
 
 def test_legs_share_the_time_or_the_total() -> None:
-    by_time = legs_of(made_plan(closed(1), 3, duration=3, selection="sequential"))
+    by_time = legs_of(made_plan(closed(1), 3, duration=3, selection="sequential").lanes[0])
     assert [(leg.flow, leg.count, leg.end_ns) for leg in by_time] == [
         (0, None, SECOND),
         (1, None, 2 * SECOND),
         (2, None, 3 * SECOND),
     ]
-    by_total = legs_of(made_plan(closed(1), 3, total=2, selection="sequential"))
+    by_total = legs_of(made_plan(closed(1), 3, total=2, selection="sequential").lanes[0])
     assert [(leg.flow, leg.count) for leg in by_total] == [(0, 1), (1, 1)]
-    assert len(legs_of(made_plan(closed(1), 3, total=2))) == 1
+    assert len(legs_of(made_plan(closed(1), 3, total=2).lanes[0])) == 1
 
 
 def test_phases_are_named_after_the_profile() -> None:
     stages = (Segment(0, 10, SECOND), Segment(10, 10, SECOND), Segment(10, 0, SECOND))
-    phases = Phases(made_plan(Load("closed", stages, warm_up_ns=SECOND, warm_up_level=1.0)))
+    phases = Phases(made_plan(Load("closed", stages, warm_up_ns=SECOND, warm_up_level=1.0)).lanes[0])
     names = [phases.at(second * SECOND, 0, is_draining=False) for second in range(1, 5)]
     assert names == ["warm_up", "ramp_up", "hold", "ramp_down"]
     assert phases.at(4 * SECOND, SECOND, is_draining=False) == "hold"
     assert phases.at(5 * SECOND, 0, is_draining=True) == "drain"
-    assert Phases(made_plan(closed(1), total=1)).at(SECOND, 0, is_draining=False) == "load"
+    assert Phases(made_plan(closed(1), total=1).lanes[0]).at(SECOND, 0, is_draining=False) == "load"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from atm.metrics.interval import EndpointInterval, Interval
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import BodyCheck, Connections, Flow, LoadPlan, Origin, Step
 from atm.plan.pacer import NEVER
-from tests.contract.plans import plan, step
+from tests.contract.plans import plan, step, with_flows
 from tests.examples import examples
 
 EPOCH = 1_000
@@ -44,7 +43,7 @@ class Bench:
 
     def __init__(self, *steps: Step, **fields: Any) -> None:
         made = plan(tuple(Origin("http", f"h{n}", 80) for n in range(2)), *steps, **fields)
-        made = replace(made, flows=(Flow("f", 1, tuple(flow.steps[0] for flow in made.flows)),))
+        made = with_flows(made, Flow("f", 1, tuple(flow.steps[0] for flow in made.flows)))
         self.plan: LoadPlan = made
         self.intervals: list[Interval] = []
         self.sent: list[bytes] = []

@@ -93,9 +93,16 @@ pub(crate) struct LoadState {
 }
 
 impl Ledger {
-    /// Creates the ledger for a plan. Finished seconds are sent to `notes`; those returned by `spares` are reused.
-    pub(crate) fn new(thread: usize, plan: &Plan, notes: Sender<Note>, spares: Receiver<Box<Second>>) -> Ledger {
-        let is_paced = plan.load.max_rate.is_some();
+    /// Creates the ledger of a thread of a lane. Finished seconds are sent to `notes`; those returned by `spares` are reused.
+    pub(crate) fn new(
+        thread: usize,
+        plan: &Plan,
+        lane: usize,
+        notes: Sender<Note>,
+        spares: Receiver<Box<Second>>,
+    ) -> Ledger {
+        let load = &plan.lanes[lane].load;
+        let is_paced = load.max_rate.is_some();
         Ledger {
             thread,
             second: Box::new(Second::new(plan.endpoints.len())),
@@ -103,7 +110,7 @@ impl Ledger {
             end: SECOND,
             endpoints: plan.endpoints.len(),
             sampler: Sampler::new(plan),
-            times_are_equal: plan.load.model == Model::Closed && !is_paced && !plan.has_journeys(),
+            times_are_equal: load.model == Model::Closed && !is_paced && !plan.has_journeys(),
             thread_cpu: 0,
             notes,
             spares,
@@ -266,8 +273,8 @@ mod tests {
     fn a_second_is_handed_out_whole_and_the_next_one_begins_empty() {
         let (notes, inbox) = mpsc::channel();
         let (spare, spares) = mpsc::channel();
-        let plan = fixtures::plan(|document| document["load"]["model"] = "open".into());
-        let mut ledger = Ledger::new(4, &plan, notes, spares);
+        let plan = fixtures::plan(|document| document["lanes"][0]["load"]["model"] = "open".into());
+        let mut ledger = Ledger::new(4, &plan, 0, notes, spares);
         for outcome in [Outcome::Ok, Outcome::Ok, Outcome::Timeout, Outcome::Unfinished] {
             ledger.finished(0, false, finished(outcome));
             ledger.failed(0, false, outcome, &Message::None, 9);
@@ -305,12 +312,12 @@ mod tests {
         for (is_closed, many_steps, service) in [(true, false, 7), (false, false, 5), (true, true, 5)] {
             let (notes, inbox) = mpsc::channel();
             let plan = fixtures::plan(|document| {
-                document["load"]["model"] = if is_closed { "closed".into() } else { "open".into() };
+                document["lanes"][0]["load"]["model"] = if is_closed { "closed".into() } else { "open".into() };
                 if many_steps {
                     fixtures::three_steps(document);
                 }
             });
-            let mut ledger = Ledger::new(0, &plan, notes, mpsc::channel().1);
+            let mut ledger = Ledger::new(0, &plan, 0, notes, mpsc::channel().1);
             ledger.finished(0, false, finished(Outcome::Ok));
             ledger.end_second(LoadState::default());
             let Ok(Note::Second { mut second, .. }) = inbox.recv() else { panic!("no second") };

@@ -3,12 +3,16 @@
 
 use crate::pattern;
 
-use super::{CAPABILITIES, CheckKind, HttpVersion, Model, Origin, Part, Plan, PlanError, Scheme, Selection, Step};
+use super::{
+    CAPABILITIES, CheckKind, HttpVersion, Lane, Model, Origin, Part, Plan, PlanError, Scheme, Selection, Step,
+};
 
 /// More users, arrivals per second or connections than any single machine can handle.
 const MOST_USERS: f64 = 1_000_000.0;
 const MOST_PER_SECOND: f64 = 10_000_000.0;
 const MOST_ENDPOINTS: usize = 100_000;
+/// Each has at least one thread.
+const MOST_LANES: usize = 256;
 /// Ten years: sums of a few of them are far below the limit of an i64.
 const LONGEST_NS: u64 = 315_360_000_000_000_000;
 
@@ -21,11 +25,9 @@ impl Plan {
         for (index, origin) in self.origins.iter().enumerate() {
             check_origin(origin, &format!("origins[{index}]"))?;
         }
-        let (mut weights, mut steps) = (0_u64, 0);
+        let mut steps = 0;
         for (index, flow) in self.flows.iter().enumerate() {
             let path = format!("flows[{index}]");
-            weights =
-                weights.checked_add(flow.weight).ok_or_else(|| invalid(&path, "the weights add up to too much"))?;
             ensure(!flow.steps.is_empty(), &path, "it has no step")?;
             steps += flow.steps.len();
             for (position, step) in flow.steps.iter().enumerate() {
@@ -34,10 +36,7 @@ impl Plan {
             self.check_program(flow, &path)?;
         }
         ensure(steps <= MOST_ENDPOINTS, "flows", "there are more than 100,000 steps")?;
-        ensure(self.selection != Selection::Weighted || weights > 0, "flows", "all weights are 0")?;
-        self.check_load()?;
-        ensure(self.total_requests != Some(0), "total_requests", "it is 0")?;
-        check_duration(self.duration_ns, "duration_ns")?;
+        self.check_lanes()?;
         check_duration(Some(self.graceful_stop_ns.max(1)), "graceful_stop_ns")?;
         ensure(
             (1..=1000).contains(&self.connections.streams_per_connection),
@@ -95,33 +94,58 @@ impl Plan {
         check_duration(Some(step.timeout_ns), path)
     }
 
-    fn check_load(&self) -> Result<(), PlanError> {
-        let load = &self.load;
-        let most = if load.model == Model::Closed { MOST_USERS } else { MOST_PER_SECOND };
-        let level_is_fine = |level: f64| level.is_finite() && (0.0..=most).contains(&level);
-        ensure(!load.segments.is_empty(), "load.segments", "there is none")?;
-        for (index, segment) in load.segments.iter().enumerate() {
-            let path = format!("load.segments[{index}]");
-            ensure(level_is_fine(segment.start) && level_is_fine(segment.end), &path, "its levels are out of range")?;
-            check_duration(segment.duration_ns, &path)?;
-            let endless = segment.duration_ns.is_none();
-            ensure(!endless || index + 1 == load.segments.len(), &path, "it has no end and is not the last")?;
-            ensure(
-                !endless || segment.start.to_bits() == segment.end.to_bits(),
-                &path,
-                "it has no end, so it cannot ramp",
-            )?;
+    fn check_lanes(&self) -> Result<(), PlanError> {
+        ensure(!self.lanes.is_empty(), "lanes", "there is none")?;
+        ensure(self.lanes.len() <= MOST_LANES, "lanes", "there are more than 256")?;
+        let mut has_lane = vec![false; self.flows.len()];
+        for (index, lane) in self.lanes.iter().enumerate() {
+            let path = format!("lanes[{index}]");
+            ensure(!lane.flows.is_empty(), &path, "it has no flow")?;
+            let mut weights = 0_u64;
+            for flow in &lane.flows {
+                let has_lane = has_lane.get_mut(*flow).ok_or_else(|| invalid(&path, "a flow of it does not exist"))?;
+                ensure(!std::mem::replace(has_lane, true), &path, "a flow of it belongs to two lanes")?;
+                weights = weights
+                    .checked_add(self.flows[*flow].weight)
+                    .ok_or_else(|| invalid(&path, "the weights of its flows add up to too much"))?;
+            }
+            ensure(lane.selection != Selection::Weighted || weights > 0, &path, "all weights are 0")?;
+            ensure(lane.total != Some(0), &path, "its total is 0")?;
+            check_duration(lane.duration_ns, &path)?;
+            ensure(lane.start_ns <= LONGEST_NS, &path, "it starts after more than ten years")?;
+            check_load(lane, &path)?;
         }
-        ensure(level_is_fine(load.warm_up_level), "load.warm_up_level", "it is out of range")?;
-        ensure(load.warm_up_ns <= LONGEST_NS, "load.warm_up_ns", "it is more than ten years")?;
-        ensure(load.catch_up_max_ns <= LONGEST_NS, "load.catch_up_max_ns", "it is more than ten years")?;
-        ensure(load.max_in_flight != Some(0), "load.max_in_flight", "it is 0")?;
-        #[allow(clippy::cast_precision_loss)]
-        let in_flight = load.max_in_flight.unwrap_or(0) as f64;
-        ensure(in_flight <= MOST_USERS, "load.max_in_flight", "it is more than 1,000,000")?;
-        let rate = load.max_rate.unwrap_or(1.0);
-        ensure(rate.is_finite() && rate > 0.0 && rate <= MOST_PER_SECOND, "load.max_rate", "it is out of range")
+        ensure(has_lane.iter().all(|has_lane| *has_lane), "flows", "one belongs to no lane")
     }
+}
+
+fn check_load(lane: &Lane, lane_path: &str) -> Result<(), PlanError> {
+    let load = &lane.load;
+    let at = |field: &str| format!("{lane_path}.load.{field}");
+    let most = if load.model == Model::Closed { MOST_USERS } else { MOST_PER_SECOND };
+    let level_is_fine = |level: f64| level.is_finite() && (0.0..=most).contains(&level);
+    ensure(!load.segments.is_empty(), &at("segments"), "there is none")?;
+    for (index, segment) in load.segments.iter().enumerate() {
+        let path = at(&format!("segments[{index}]"));
+        ensure(level_is_fine(segment.start) && level_is_fine(segment.end), &path, "its levels are out of range")?;
+        check_duration(segment.duration_ns, &path)?;
+        let endless = segment.duration_ns.is_none();
+        ensure(!endless || index + 1 == load.segments.len(), &path, "it has no end and is not the last")?;
+        ensure(
+            !endless || segment.start.to_bits() == segment.end.to_bits(),
+            &path,
+            "it has no end, so it cannot ramp",
+        )?;
+    }
+    ensure(level_is_fine(load.warm_up_level), &at("warm_up_level"), "it is out of range")?;
+    ensure(load.warm_up_ns <= LONGEST_NS, &at("warm_up_ns"), "it is more than ten years")?;
+    ensure(load.catch_up_max_ns <= LONGEST_NS, &at("catch_up_max_ns"), "it is more than ten years")?;
+    ensure(load.max_in_flight != Some(0), &at("max_in_flight"), "it is 0")?;
+    #[allow(clippy::cast_precision_loss)]
+    let in_flight = load.max_in_flight.unwrap_or(0) as f64;
+    ensure(in_flight <= MOST_USERS, &at("max_in_flight"), "it is more than 1,000,000")?;
+    let rate = load.max_rate.unwrap_or(1.0);
+    ensure(rate.is_finite() && rate > 0.0 && rate <= MOST_PER_SECOND, &at("max_rate"), "it is out of range")
 }
 
 pub(super) fn invalid(path: &str, why: &str) -> PlanError {

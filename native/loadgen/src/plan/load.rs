@@ -1,4 +1,4 @@
-//! The load model, its level over time, and the rules for late arrivals.
+//! Lanes, the load model of each, its level over time, and the rules for late arrivals.
 
 use serde::Deserialize;
 
@@ -76,4 +76,44 @@ pub struct Load {
     pub max_in_flight: Option<u64>,
     /// Closed model: maximum starts per second of all users together.
     pub max_rate: Option<f64>,
+}
+
+/// How iterations are distributed among the flows of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// In turn.
+    RoundRobin,
+    /// By weight.
+    Weighted,
+    /// One after the other, separated by barriers.
+    Sequential,
+}
+
+/// Flows with a load of their own; the lanes of a plan run side by side.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Lane {
+    /// For messages and the report.
+    pub name: String,
+    /// Indices into the plan's flows; each flow belongs to exactly one lane.
+    pub flows: Vec<usize>,
+    /// How iterations are distributed among them.
+    pub selection: Selection,
+    /// The load.
+    pub load: Load,
+    /// Measured arrivals or starts after which sending ends.
+    pub total: Option<u64>,
+    /// The length of the measured load.
+    pub duration_ns: Option<u64>,
+    /// The lane's own time zero, since the start of the run.
+    #[serde(default)]
+    pub start_ns: u64,
+}
+
+impl Lane {
+    /// The end of its warm-up, since the start of the run.
+    #[must_use]
+    pub fn measured_from(&self) -> u64 {
+        self.start_ns + self.load.warm_up_ns
+    }
 }

@@ -1,7 +1,7 @@
-//! The load plan in the format of `atm.plan.load_plan` (`format` 1), parsed and validated: after [`Plan::from_bytes`]
+//! The load plan in the format of `atm.plan.load_plan` (`format` 2), parsed and validated: after [`Plan::from_bytes`]
 //! nothing in it can make the engine panic, send a header that is not in the plan, or allocate without bound.
 //!
-//! `request.rs` holds requests, `load.rs` the load, `program.rs` scenarios, `connections.rs` connection settings, `targets.rs` the allowed
+//! `request.rs` holds requests, `load.rs` lanes and their loads, `program.rs` scenarios, `connections.rs` connection settings, `targets.rs` the allowed
 //! targets; `check.rs` and `program_check.rs` validate them.
 
 mod check;
@@ -16,9 +16,11 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use crate::random::{self, Stream};
+
 pub use check::{is_header_text, is_target_text};
 pub use connections::{Connections, HttpVersion, Origin, Proxy, Scheme, Tls};
-pub use load::{CatchUp, Load, Model, Saturation, Segment, Spacing};
+pub use load::{CatchUp, Lane, Load, Model, Saturation, Segment, Selection, Spacing};
 pub use request::{
     BodyCheck, CheckKind, Encoding, Filter, FilterName, Flow, Header, NowFormat, Part, Source, Step, StepId, Template,
     Variable,
@@ -26,7 +28,7 @@ pub use request::{
 pub use targets::TargetRules;
 
 /// The plan format that this engine reads.
-pub const PLAN_FORMAT: u32 = 1;
+pub const PLAN_FORMAT: u32 = 2;
 
 /// Why bytes are not a plan that this engine can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,18 +85,6 @@ impl Default for Sampling {
     }
 }
 
-/// How requests are distributed among flows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Selection {
-    /// In turn.
-    RoundRobin,
-    /// By weight.
-    Weighted,
-    /// One after the other, separated by barriers.
-    Sequential,
-}
-
 /// The complete input of the engine, apart from secrets.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Plan {
@@ -108,14 +98,8 @@ pub struct Plan {
     pub origins: Vec<Origin>,
     /// Flows with their requests.
     pub flows: Vec<Flow>,
-    /// How flows are selected.
-    pub selection: Selection,
-    /// The load.
-    pub load: Load,
-    /// Measured arrivals or starts after which sending ends.
-    pub total_requests: Option<u64>,
-    /// The length of the measured window.
-    pub duration_ns: Option<u64>,
+    /// Loads that run side by side.
+    pub lanes: Vec<Lane>,
     /// How long requests in flight may take after the end of sending.
     pub graceful_stop_ns: u64,
     /// Connection settings.
@@ -194,6 +178,12 @@ impl Plan {
             let is_judged = |step: &Step| !step.named_checks.is_empty() || !step.extracts.is_empty();
             flow.steps.len() > 1 || !flow.program.is_empty() || flow.uses_cookies || flow.steps.iter().any(is_judged)
         })
+    }
+
+    /// The seed of a lane's arrivals and selections, as `atm.plan.randomness.lane_seed`.
+    #[must_use]
+    pub fn lane_seed(&self, lane: usize) -> u64 {
+        if lane == 0 { self.seed } else { random::draw(self.seed, lane as u64, Stream::Lane) }
     }
 
     /// Names of all secret slots that the plan refers to.

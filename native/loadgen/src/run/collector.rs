@@ -87,7 +87,7 @@ impl Collector {
         started_at_ns: u64,
     ) -> Collector {
         Collector {
-            timetable: Timetable::new(&shared.plan, Shard { index: 0, of: 1 }),
+            timetable: Timetable::new(&shared.plan, Shard::whole(0)),
             health: Health::new(),
             endings: vec![None; spares.len()],
             shared,
@@ -205,7 +205,7 @@ impl Collector {
     /// The end of sending, if a time decides it.
     fn end_of_sending(&self) -> Option<u64> {
         let known = self.endings.iter().flatten().filter_map(|ending| ending.end_of_sending).max();
-        if self.shared.plan.total_requests.is_some() && self.shared.plan.load.model == Model::Closed {
+        if self.shared.plan.lanes[0].total.is_some() && self.shared.plan.lanes[0].load.model == Model::Closed {
             return known;
         }
         known.or(self.timetable.leg_end())
@@ -223,7 +223,7 @@ impl Collector {
         let report = Report {
             started_at_ns: self.started_at_ns,
             stop_reason: reason.name(),
-            window_start_ns: self.shared.plan.load.warm_up_ns.min(window_end),
+            window_start_ns: self.shared.plan.lanes[0].load.warm_up_ns.min(window_end),
             window_end_ns: window_end,
             last_finish_ns: last_finish,
             barrier_ns: endings.iter().map(|ending| ending.barrier_ns).max().unwrap_or(0),
@@ -248,16 +248,17 @@ mod tests {
 
     fn plan() -> Plan {
         let document = json!({
-            "format": 1, "name": "n", "seed": 1, "endpoints": ["e"],
+            "format": 2, "name": "n", "seed": 1, "endpoints": ["e"],
             "origins": [{"scheme": "http", "host": "h", "port": 80, "addresses": ["127.0.0.1"]}],
             "flows": [{"name": "e", "weight": 1, "steps": [{
                 "endpoint": 0, "origin": 0, "method": "GET", "target": [{"part": "literal", "text": "/"}],
                 "headers": [], "body": null, "expected_statuses": [[200, 200]], "checks": [], "timeout_ns": 1}]}],
-            "selection": "round_robin",
+            "lanes": [{"name": "n", "flows": [0], "selection": "round_robin",
             "load": {"model": "closed", "segments": [{"start": 1, "end": 1, "duration_ns": null}],
                 "warm_up_ns": 0, "warm_up_level": 0, "arrival": "even", "on_saturation": "queue",
                 "catch_up": "full", "catch_up_max_ns": 1, "max_in_flight": null, "max_rate": null},
-            "total_requests": null, "duration_ns": 5_000_000_000_u64, "graceful_stop_ns": 1
+                "total": null, "duration_ns": 5_000_000_000_u64}],
+            "graceful_stop_ns": 1
         });
         Plan::from_bytes(document.to_string().as_bytes()).unwrap()
     }

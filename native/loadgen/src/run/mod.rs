@@ -77,8 +77,10 @@ impl Run {
         for index in 0..threads {
             let (spare, returned) = mpsc::channel();
             spares.push(spare);
-            let shard = Shard { index, of: threads };
-            workers.push(Worker::new(Arc::clone(&shared), shard, most_users, notes.clone(), returned).map_err(cannot)?);
+            let shard = Shard { lane: 0, index, of: threads };
+            workers.push(
+                Worker::new(Arc::clone(&shared), index, shard, most_users, notes.clone(), returned).map_err(cannot)?,
+            );
         }
         for (index, worker) in workers.into_iter().enumerate() {
             let notes = notes.clone();
@@ -197,21 +199,21 @@ fn check_secret(plan: &Plan, slot: &str, value: &str) -> Result<(), PlanError> {
 
 fn thread_count(plan: &Plan, wanted: Option<usize>) -> usize {
     // Barriers and an explicit limit in flight are exact only with a single thread.
-    let open = plan.load.model == Model::Open;
-    if plan.selection == Selection::Sequential || (open && plan.load.max_in_flight.is_some()) {
+    let open = plan.lanes[0].load.model == Model::Open;
+    if plan.lanes[0].selection == Selection::Sequential || (open && plan.lanes[0].load.max_in_flight.is_some()) {
         return 1;
     }
-    let users = Timetable::new(plan, Shard { index: 0, of: 1 }).peak_users().max(1);
+    let users = Timetable::new(plan, Shard::whole(0)).peak_users().max(1);
     if let Some(wanted) = wanted {
         return wanted.clamp(1, 256).min(if open { 256 } else { users });
     }
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let useful = if open {
-        let rate = plan
+        let rate = plan.lanes[0]
             .load
             .segments
             .iter()
-            .fold(plan.load.warm_up_level, |peak, segment| peak.max(segment.start).max(segment.end));
+            .fold(plan.lanes[0].load.warm_up_level, |peak, segment| peak.max(segment.start).max(segment.end));
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are at most 10 million
         let threads = (rate / ARRIVALS_PER_THREAD).ceil() as usize;
         threads
@@ -226,6 +228,6 @@ fn thread_count(plan: &Plan, wanted: Option<usize>) -> usize {
 /// closed one need them too.
 fn most_users(plan: &Plan, threads: usize) -> usize {
     let descriptors = health::descriptors_for_connections();
-    let most = plan.load.max_in_flight.unwrap_or(CEILING.min(descriptors));
+    let most = plan.lanes[0].load.max_in_flight.unwrap_or(CEILING.min(descriptors));
     usize::try_from(most).unwrap_or(usize::MAX).div_ceil(threads).max(1)
 }

@@ -12,7 +12,8 @@ use crate::plan::Plan;
 pub(super) struct ClosedSchedule {
     counters: Arc<Counters>,
     shard: Shard,
-    warm_up_ns: u64,
+    /// The end of warm-up.
+    measured_from: u64,
     total: Option<u64>,
     /// With `max_rate`: ns between two starts, over all threads.
     token_gap: Option<u64>,
@@ -36,13 +37,14 @@ pub(crate) enum NextAction {
 
 impl ClosedSchedule {
     pub(super) fn new(plan: &Plan, shard: Shard, users_vary: bool, counters: Arc<Counters>) -> ClosedSchedule {
+        let lane = &plan.lanes[shard.lane];
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are within 1e-9 to 1e7
-        let token_gap = plan.load.max_rate.map(|rate| (1e9 / rate).round().min(1e18) as u64);
+        let token_gap = lane.load.max_rate.map(|rate| (1e9 / rate).round().min(1e18) as u64);
         ClosedSchedule {
             counters,
             shard,
-            warm_up_ns: plan.load.warm_up_ns,
-            total: plan.total_requests,
+            measured_from: lane.measured_from(),
+            total: lane.total,
             token_gap,
             users_vary,
             next_rise: u64::MAX,
@@ -106,7 +108,7 @@ impl ClosedSchedule {
         timetable: &Timetable,
         sending: &mut Sending,
     ) -> Option<Arrival> {
-        let warm_up = intended < self.warm_up_ns;
+        let warm_up = intended < self.measured_from;
         if !warm_up && let Some(total) = self.total {
             // Legs exist on one thread only, so no other takes a ticket between the check and the increment.
             if timetable.has_next_leg()

@@ -42,16 +42,17 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Creates the schedule for a thread's share; `counters` are shared by all threads.
+    /// Creates the schedule for a thread's share; `counters` are shared by all threads of its lane.
     pub(crate) fn new(plan: &Plan, shard: Shard, counters: Arc<Counters>) -> Schedule {
+        let lane = &plan.lanes[shard.lane];
         let timetable = Timetable::new(plan, shard);
         Schedule {
             sending: Sending::new(plan.graceful_stop_ns),
-            open: OpenSchedule::new(&plan.load),
+            open: OpenSchedule::new(&lane.load),
             closed: ClosedSchedule::new(plan, shard, timetable.users_vary(), counters),
             timetable,
-            is_closed: plan.load.model == Model::Closed,
-            ends_by_time: plan.total_requests.is_none(),
+            is_closed: lane.load.model == Model::Closed,
+            ends_by_time: lane.total.is_none(),
         }
     }
 
@@ -266,19 +267,17 @@ mod tests {
     use crate::fixtures;
     use serde_json::{Value, json};
 
-    const ALONE: Shard = Shard { index: 0, of: 1 };
-
     fn schedule(change: impl FnOnce(&mut Value)) -> Schedule {
         let plan = fixtures::plan(change);
-        let mut schedule = Schedule::new(&plan, ALONE, Arc::default());
+        let mut schedule = Schedule::new(&plan, Shard::whole(0), Arc::default());
         schedule.begin();
         schedule
     }
 
     fn open(document: &mut Value) {
-        document["load"]["model"] = "open".into();
-        document["load"]["segments"][0] = json!({"start": 1e6, "end": 1e6, "duration_ns": null});
-        document["total_requests"] = 3.into();
+        document["lanes"][0]["load"]["model"] = "open".into();
+        document["lanes"][0]["load"]["segments"][0] = json!({"start": 1e6, "end": 1e6, "duration_ns": null});
+        document["lanes"][0]["total"] = 3.into();
     }
 
     #[test]
@@ -305,8 +304,8 @@ mod tests {
         assert_eq!((queue.take_waiting(5), queue.take_waiting(5)), (Some(arrival), None));
         let mut drop = schedule(|document| {
             open(document);
-            document["load"]["on_saturation"] = "drop".into();
-            document["load"]["catch_up"] = "none".into();
+            document["lanes"][0]["load"]["on_saturation"] = "drop".into();
+            document["lanes"][0]["load"]["catch_up"] = "none".into();
         });
         assert_eq!(drop.admit(arrival, 0, false), Admission::Drop);
         assert_eq!(drop.admit(arrival, 1001, true), Admission::Start);
@@ -327,7 +326,7 @@ mod tests {
 
     #[test]
     fn users_go_on_until_the_total_is_taken_and_the_last_finish_ends_sending() {
-        let mut schedule = schedule(|document| document["total_requests"] = 2.into());
+        let mut schedule = schedule(|document| document["lanes"][0]["total"] = 2.into());
         assert_eq!(schedule.raise(0), 1);
         for number in 1..=2 {
             assert_eq!(schedule.next_action(0, 10), NextAction::Start { intended: 10 });
@@ -344,9 +343,9 @@ mod tests {
 
     #[test]
     fn tokens_space_the_starts_of_all_threads() {
-        let plan = fixtures::plan(|document| document["load"]["max_rate"] = 1e6.into());
+        let plan = fixtures::plan(|document| document["lanes"][0]["load"]["max_rate"] = 1e6.into());
         let counters = Arc::default();
-        let threads = [0, 1].map(|index| Schedule::new(&plan, Shard { index, of: 2 }, Arc::clone(&counters)));
+        let threads = [0, 1].map(|index| Schedule::new(&plan, Shard { lane: 0, index, of: 2 }, Arc::clone(&counters)));
         let [mut one, mut other] = threads;
         assert_eq!(one.next_action(0, 100), NextAction::Start { intended: 100 });
         assert_eq!(other.next_action(0, 100), NextAction::Token { due: 1100 });
@@ -357,7 +356,8 @@ mod tests {
     #[test]
     fn a_ramp_down_ends_the_users_beyond_it() {
         let mut schedule = schedule(|document| {
-            document["load"]["segments"] = json!([{"start": 4.0, "end": 0.0, "duration_ns": 4_000_000_000_u64}]);
+            document["lanes"][0]["load"]["segments"] =
+                json!([{"start": 4.0, "end": 0.0, "duration_ns": 4_000_000_000_u64}]);
         });
         assert_eq!(schedule.raise(0), 4);
         assert_eq!(schedule.next_action(0, 2_000_000_000), NextAction::Start { intended: 2_000_000_000 });
@@ -373,8 +373,9 @@ mod tests {
         let mut schedule = schedule(|document| {
             let flow = document["flows"][0].clone();
             document["flows"].as_array_mut().unwrap().push(flow);
-            document["selection"] = "sequential".into();
-            document["duration_ns"] = 1000.into();
+            document["lanes"][0]["flows"] = json!([0, 1]);
+            document["lanes"][0]["selection"] = "sequential".into();
+            document["lanes"][0]["duration_ns"] = 1000.into();
         });
         let arrival = Arrival { number: 1, intended: 0, warm_up: false };
         assert_eq!((schedule.next_end(), schedule.flow(arrival)), (500, 0));

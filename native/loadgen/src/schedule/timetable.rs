@@ -1,4 +1,4 @@
-//! The plan's load, warm-up, selection and barriers as a sequence of due iterations, without a clock.
+//! A lane's load, warm-up, selection and barriers as a sequence of due iterations, without a clock.
 //!
 //! Times are ns since the start of the run. Measured load runs in *legs*: a single one, or with `sequential` selection
 //! one per flow, separated by barriers. All legs share one profile; `shift` is the barrier time so far.
@@ -11,7 +11,7 @@ use crate::random::{self, Stream};
 /// An iteration that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
-    /// 1-based, over warm-up and measured load.
+    /// 1-based in its lane, over warm-up and measured load.
     pub number: u64,
     /// Its intended start.
     pub intended: u64,
@@ -30,19 +30,32 @@ pub enum Next {
     Over(u64, StopReason),
 }
 
-/// The share of the load that a thread sends.
+/// The share of a lane's load that a thread sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// The thread's index, 0-based.
+    /// The lane's index, 0-based.
+    pub lane: usize,
+    /// The thread's index among those of the lane, 0-based.
     pub index: usize,
-    /// Number of threads.
+    /// Number of threads of the lane.
     pub of: usize,
+}
+
+impl Shard {
+    /// A whole lane.
+    #[must_use]
+    pub fn whole(lane: usize) -> Shard {
+        Shard { lane, index: 0, of: 1 }
+    }
 }
 
 /// The state of the sequence.
 #[derive(Debug, Clone)]
 pub struct Timetable {
     load: Load,
+    /// The lane's time zero, and the end of its warm-up.
+    start: u64,
+    measured_from: u64,
     profile: Profile,
     seed: u64,
     shard: Shard,
@@ -61,51 +74,59 @@ pub struct Timetable {
     next: Option<Next>,
 }
 
-/// Selects the flow of iteration n.
+/// Selects the flow of iteration n, as a position among the lane's flows.
 #[derive(Debug, Clone)]
 enum FlowChoice {
-    RoundRobin(u64),
-    Weighted(Vec<u64>),
-    Sequential(u64),
+    Only(usize),
+    RoundRobin(Vec<usize>),
+    /// Flows, and their cumulative weights.
+    Weighted(Vec<usize>, Vec<u64>),
+    Sequential(Vec<usize>),
 }
 
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 impl Timetable {
-    /// Creates the sequence of a checked plan.
+    /// Creates the sequence of a lane of a checked plan.
     #[must_use]
     pub fn new(plan: &Plan, shard: Shard) -> Timetable {
-        let profile = Profile::new(&plan.load.segments);
-        let count = plan.flows.len() as u64;
-        let flows = match plan.selection {
-            Selection::RoundRobin => FlowChoice::RoundRobin(count),
-            Selection::Sequential => FlowChoice::Sequential(count),
-            Selection::Weighted => FlowChoice::Weighted(
-                plan.flows
+        let lane = &plan.lanes[shard.lane];
+        let profile = Profile::new(&lane.load.segments);
+        let ids = lane.flows.clone();
+        let legs = if lane.selection == Selection::Sequential { ids.len() as u64 } else { 1 };
+        let flows = match lane.selection {
+            _ if ids.len() == 1 => FlowChoice::Only(ids[0]),
+            Selection::RoundRobin => FlowChoice::RoundRobin(ids),
+            Selection::Sequential => FlowChoice::Sequential(ids),
+            Selection::Weighted => {
+                let bounds = ids
                     .iter()
                     .scan(0, |sum, flow| {
-                        *sum += flow.weight;
+                        *sum += plan.flows[*flow].weight;
                         Some(*sum)
                     })
-                    .collect(),
-            ),
+                    .collect();
+                FlowChoice::Weighted(ids, bounds)
+            }
         };
-        let end = match (plan.duration_ns, profile.end_ns()) {
+        let end = match (lane.duration_ns, profile.end_ns()) {
             (Some(duration), Some(stages)) if stages < duration => Some((stages, StopReason::Stages)),
             (Some(duration), _) => Some((duration, StopReason::Duration)),
             (None, stages) => stages.map(|stages| (stages, StopReason::Stages)),
         };
-        let warm_seconds = plan.load.warm_up_ns as f64 / 1e9;
+        let warm_seconds = lane.load.warm_up_ns as f64 / 1e9;
         // Round first, so that 0.1 s at 30/s gives three arrivals instead of four.
-        let warm_arrivals = ((plan.load.warm_up_level * warm_seconds * 1e6).round() / 1e6).ceil() as u64;
+        let warm_arrivals = ((lane.load.warm_up_level * warm_seconds * 1e6).round() / 1e6).ceil() as u64;
         let mut timetable = Timetable {
-            load: plan.load.clone(),
+            load: lane.load.clone(),
+            start: lane.start_ns,
+            measured_from: lane.measured_from(),
             profile,
-            seed: plan.seed,
+            seed: plan.lane_seed(shard.lane),
             shard,
             flows,
-            total: plan.total_requests,
+            total: lane.total,
             end,
-            legs: if plan.selection == Selection::Sequential { count } else { 1 },
+            legs,
             leg: 0,
             shift: 0,
             warm_arrivals,
@@ -121,18 +142,18 @@ impl Timetable {
     #[must_use]
     #[inline]
     pub fn flow(&self, number: u64, warm_up: bool) -> usize {
-        let flow = match &self.flows {
-            FlowChoice::RoundRobin(1) => 0,
-            FlowChoice::RoundRobin(count) => (number - 1) % count,
-            FlowChoice::Sequential(count) if warm_up => (number - 1) % count,
-            FlowChoice::Sequential(_) => self.leg,
-            FlowChoice::Weighted(bounds) => {
+        let in_turn = |count: usize| ((number - 1) % count as u64) as usize;
+        match &self.flows {
+            FlowChoice::Only(flow) => *flow,
+            FlowChoice::RoundRobin(flows) => flows[in_turn(flows.len())],
+            FlowChoice::Sequential(flows) if warm_up => flows[in_turn(flows.len())],
+            FlowChoice::Sequential(flows) => flows[self.leg as usize],
+            FlowChoice::Weighted(flows, bounds) => {
                 let total = bounds.last().copied().unwrap_or(1);
                 let drawn = random::below(random::draw(self.seed, number, Stream::Selection), total);
-                bounds.partition_point(|bound| *bound <= drawn) as u64
+                flows[bounds.partition_point(|bound| *bound <= drawn)]
             }
-        };
-        flow as usize
+        }
     }
 
     /// Barrier time so far.
@@ -201,7 +222,9 @@ impl Timetable {
     /// Number of users that should exist at `now` in the closed model.
     #[must_use]
     pub fn users(&self, now: u64) -> usize {
-        if now < self.load.warm_up_ns {
+        if now < self.start {
+            0
+        } else if now < self.measured_from {
             users_of(self.load.warm_up_level)
         } else {
             self.profile.users(self.profile_time(now))
@@ -211,7 +234,8 @@ impl Timetable {
     /// The first time from `now` on at which more than `users` users should exist.
     #[must_use]
     pub fn next_rise(&self, users: usize, now: u64) -> Option<u64> {
-        if now < self.load.warm_up_ns && users_of(self.load.warm_up_level) > users {
+        let now = now.max(self.start);
+        if now < self.measured_from && users_of(self.load.warm_up_level) > users {
             return Some(now);
         }
         self.profile.next_rise(users, self.profile_time(now)).map(|at| self.absolute(at))
@@ -228,7 +252,14 @@ impl Timetable {
     #[must_use]
     pub fn users_vary(&self) -> bool {
         let mut levels = self.load.segments.iter().flat_map(|segment| [segment.start, segment.end]);
-        let first = if self.load.warm_up_ns > 0 { self.load.warm_up_level } else { self.load.segments[0].start };
+        // Before its start a lane has none.
+        let first = if self.start > 0 {
+            0.0
+        } else if self.load.warm_up_ns > 0 {
+            self.load.warm_up_level
+        } else {
+            self.load.segments[0].start
+        };
         levels.any(|level| users_of(level) != users_of(first))
     }
 
@@ -241,14 +272,14 @@ impl Timetable {
         let most = self.total.map_or(f64::INFINITY, |total| total as f64);
         let ends_at = self.end.map_or(u64::MAX, |(end, _)| end);
         let measured = |at: u64| self.profile.integral(self.profile_time(at).min(ends_at)).min(most);
-        let warm = |at: u64| at.min(self.load.warm_up_ns) as f64 / 1e9 * self.load.warm_up_level;
+        let warm = |at: u64| at.clamp(self.start, self.measured_from) as f64 / 1e9 * self.load.warm_up_level;
         measured(to) - measured(from) + warm(to) - warm(from)
     }
 
     /// The phase at a time before the end of sending: `warm_up`, `load`, or with stages `ramp_up`, `hold`, `ramp_down`.
     #[must_use]
     pub fn phase(&self, at: u64) -> &'static str {
-        if at < self.load.warm_up_ns {
+        if at < self.measured_from {
             return "warm_up";
         }
         if self.load.segments.len() == 1 && self.load.segments[0].start.to_bits() == self.load.segments[0].end.to_bits()
@@ -273,11 +304,11 @@ impl Timetable {
     }
 
     fn profile_time(&self, now: u64) -> u64 {
-        now.saturating_sub(self.load.warm_up_ns).saturating_sub(self.shift)
+        now.saturating_sub(self.measured_from).saturating_sub(self.shift)
     }
 
     fn absolute(&self, profile_time: u64) -> u64 {
-        profile_time.saturating_add(self.load.warm_up_ns).saturating_add(self.shift)
+        profile_time.saturating_add(self.measured_from).saturating_add(self.shift)
     }
 
     fn compute(&mut self) -> Next {
@@ -295,7 +326,7 @@ impl Timetable {
     fn compute_one(&self) -> Next {
         if self.number <= self.warm_arrivals {
             let intended = ((self.number - 1) as f64 / self.load.warm_up_level * 1e9).round() as u64;
-            return Next::Arrival(Arrival { number: self.number, intended, warm_up: true });
+            return Next::Arrival(Arrival { number: self.number, intended: self.start + intended, warm_up: true });
         }
         let sent = self.number - self.warm_arrivals - 1;
         let intended = self.profile.inverse(self.reached).map(|at| self.absolute(at));
@@ -383,10 +414,10 @@ mod tests {
         assert!(cases.arrivals.len() > 3);
         for Case { name, load, seed, warm_up_arrivals, starts } in cases.arrivals {
             let plan = fixtures::plan(|document| {
-                document["load"] = load;
+                document["lanes"][0]["load"] = load;
                 document["seed"] = seed.into();
             });
-            let mut timetable = Timetable::new(&plan, Shard { index: 0, of: 1 });
+            let mut timetable = Timetable::new(&plan, Shard::whole(0));
             for (number, at) in starts {
                 let arrival = loop {
                     let Next::Arrival(arrival) = timetable.peek() else { panic!("{name}: no arrival {number}") };

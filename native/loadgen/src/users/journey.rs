@@ -58,23 +58,18 @@ impl Op {
             program::Op::Request { step, on_error, on_fail } => {
                 Op::Request { step: first_step + step, on_error: *on_error, on_fail: *on_fail }
             }
-            program::Op::Think { distribution, first_ns, second_ns, place } => Op::Think {
-                distribution: *distribution,
-                first_ns: *first_ns,
-                second_ns: *second_ns,
-                place: *place,
-            },
+            program::Op::Think { distribution, first_ns, second_ns, place } => {
+                Op::Think { distribution: *distribution, first_ns: *first_ns, second_ns: *second_ns, place: *place }
+            }
             program::Op::Jump { to } => Op::Jump { to: *to as usize },
             // The plan's check refuses these until conditions can be evaluated.
             program::Op::Unless { condition: _, to } => Op::Jump { to: *to as usize },
             program::Op::Loop { counter, times, to } => {
                 Op::Loop { counter: *counter as usize, times: *times, to: *to as usize }
             }
-            program::Op::Choose { weights, to, place } => Op::Choose {
-                weights: weights.clone(),
-                to: to.iter().map(|to| *to as usize).collect(),
-                place: *place,
-            },
+            program::Op::Choose { weights, to, place } => {
+                Op::Choose { weights: weights.clone(), to: to.iter().map(|to| *to as usize).collect(), place: *place }
+            }
         }
     }
 }

@@ -67,8 +67,8 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    /// Creates the users for a plan; `most` users at most in the open model.
-    pub(crate) fn new(plan: &Plan, most: usize) -> Users {
+    /// Creates the users of a thread of a lane; `most` users at most in the open model.
+    pub(crate) fn new(plan: &Plan, lane: usize, most: usize) -> Users {
         let mut deadlines = Deadlines::default();
         let mut next = 0;
         let first_steps = plan.flows.iter().map(|flow| {
@@ -95,7 +95,7 @@ impl Users {
             thinking: 0,
             retired: 0,
             last_finish: 0,
-            pauses: plan.load.model == Model::Closed,
+            pauses: plan.lanes[lane].load.model == Model::Closed,
             seed: plan.seed,
         }
     }
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn an_iteration_is_its_request_in_a_plan_without_journeys() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), 1);
+        let mut users = Users::new(&fixtures::plan(|_| {}), 0, 1);
         let user = users.take_free().unwrap();
         assert_eq!((users.take_free(), users.has_journeys()), (None, false));
         assert_eq!((users.begin(user, arrival(1), 0, 10), users.next_deadline()), (0, 1010));
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_request_may_be_sent_a_second_time_once() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), 1);
+        let mut users = Users::new(&fixtures::plan(|_| {}), 0, 1);
         let user = users.take_free().unwrap();
         users.begin(user, arrival(1), 0, 10);
         assert_eq!([users.retry(user), users.retry(user)], [true, false]);
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn parked_users_come_back_by_their_index() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), 1);
+        let mut users = Users::new(&fixtures::plan(|_| {}), 0, 1);
         users.raise(3);
         for user in [2, 0, 1] {
             users.park(user);

@@ -50,12 +50,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Creates a thread for its share of the plan. It registers with `shared` to be woken by commands.
+    /// Creates thread number `thread` of the run, for its share of a lane. It registers with `shared` to be woken by commands.
     ///
     /// # Errors
     /// If the system has no file descriptor left for its event loop.
     pub fn new(
         shared: Arc<Shared>,
+        thread: usize,
         shard: Shard,
         most_users: usize,
         notes: Sender<Note>,
@@ -65,16 +66,16 @@ impl Worker {
         let waker = poller.waker()?;
         shared.listen(waker.clone());
         let plan = &shared.plan;
-        let most_in_flight = plan.load.max_in_flight.filter(|_| shard.index == 0).unwrap_or(0);
+        let most_in_flight = plan.lanes[shard.lane].load.max_in_flight.filter(|_| shard.index == 0).unwrap_or(0);
         let mut worker = Worker {
             transport: Transport::new(plan, shared.tls.clone(), Arc::clone(&shared.turns), waker.clone()),
             waker,
             timers: BinaryHeap::new(),
             signal_seen: shared.signal.load(Ordering::Acquire),
             parts: Parts {
-                schedule: Schedule::new(plan, shard, Arc::clone(&shared.counters)),
-                users: Users::new(plan, most_users),
-                ledger: Ledger::new(shard.index, plan, notes, spares),
+                schedule: Schedule::new(plan, shard, Arc::clone(&shared.counters[shard.lane])),
+                users: Users::new(plan, shard.lane, most_users),
+                ledger: Ledger::new(thread, plan, shard.lane, notes, spares),
                 poller,
                 now: 0,
                 most_in_flight,

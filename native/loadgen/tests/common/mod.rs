@@ -47,22 +47,24 @@ pub fn plan(port: u16) -> Value {
                 {"part": "variable", "name": "request_number", "encoding": "raw"}],
             "headers": [{"name": "Host", "value": [{"part": "literal", "text": "target.test"}]}],
             "body": null, "expected_statuses": [[200, 299]], "checks": [], "timeout_ns": 2_000_000_000_u64}]}],
-        "selection": "round_robin",
-        "load": {"model": "closed", "segments": [{"start": 1.0, "end": 1.0, "duration_ns": null}],
+        "lanes": [{"name": "n", "flows": [0], "selection": "round_robin",
+            "load": {"model": "closed", "segments": [{"start": 1.0, "end": 1.0, "duration_ns": null}],
             "warm_up_ns": 0, "warm_up_level": 0.0, "arrival": "even", "on_saturation": "queue", "catch_up": "full",
             "catch_up_max_ns": 5_000_000_000_u64, "max_in_flight": null, "max_rate": null},
-        "total_requests": 1, "duration_ns": null, "graceful_stop_ns": 1_000_000_000_u64,
+            "total": 1, "duration_ns": null}],
+        "graceful_stop_ns": 1_000_000_000_u64,
         "connections": {"keep_alive": true, "http_version": "1.1", "streams_per_connection": 1},
         "sampling": {"first_per_endpoint": 2, "failures_per_kind": 3, "slowest": 10, "body_bytes": 10_240},
-        "needs": [], "format": 1
+        "needs": [], "format": 2
     })
 }
 
 /// The same plan with `users` and `total` requests.
 pub fn closed(port: u16, users: u32, total: u64) -> Value {
     let mut plan = plan(port);
-    plan["load"]["segments"][0] = json!({"start": f64::from(users), "end": f64::from(users), "duration_ns": null});
-    plan["total_requests"] = total.into();
+    plan["lanes"][0]["load"]["segments"][0] =
+        json!({"start": f64::from(users), "end": f64::from(users), "duration_ns": null});
+    plan["lanes"][0]["total"] = total.into();
     plan
 }
 

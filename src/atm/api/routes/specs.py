@@ -71,10 +71,10 @@ def _plan(test: CompiledTest) -> PlanView:
     ahead = forecast(plan)
     return PlanView(
         name=plan.name,
-        model=plan.load.model,
+        model=plan.model,
         endpoints=list(plan.endpoints),
         engine=plan.engine,
-        total_requests=plan.total_requests,
+        total_requests=plan.total,
         planned_seconds=ahead.seconds,
         hosts=list(dict.fromkeys(host for _, host in leads_to(test))),
         redirects=plan.connections.redirects,

@@ -43,13 +43,16 @@ def command(
 def sentence(plan: LoadPlan) -> str:
     """Summarise a plan: `valid: 3 endpoints, open 150/s, for 10 s after 1 s warm-up, ≈ 1,500 requests, seed 7`."""
     count = len(plan.endpoints)
-    parts = [f"{count} {'endpoint' if count == 1 else 'endpoints'}", planned_load(plan.load).replace(" · ", ", ")]
+    parts = [
+        f"{count} {'endpoint' if count == 1 else 'endpoints'}",
+        planned_load(plan.lanes[0].load).replace(" · ", ", "),
+    ]
     ahead = forecast(plan)
     if ahead.seconds is not None:
         warm_up = f" after {figures.planned(ahead.warm_up_seconds)} warm-up" if ahead.warm_up_seconds else ""
         parts.append(f"for {figures.planned(ahead.seconds)}{warm_up}")
     if ahead.requests is not None:
-        about = "" if ahead.requests == plan.total_requests else "≈ "
+        about = "" if ahead.requests == plan.total else "≈ "
         parts.append(f"{about}{figures.count(ahead.requests)} requests")
     if any(threshold.is_implied for threshold in plan.thresholds):
         parts.append("no thresholds (implied: no request may fail)")
@@ -64,7 +67,7 @@ def _summary(plan: LoadPlan, notes: list[str]) -> dict[str, Any]:
         "valid": True,
         "name": plan.name,
         "endpoints": list(plan.endpoints),
-        "model": plan.load.model,
+        "model": plan.model,
         "duration_seconds": ahead.seconds,
         "warm_up_seconds": ahead.warm_up_seconds,
         "expected_requests": ahead.requests,

@@ -60,7 +60,7 @@ class Run:
         self._dialer = Dialer(loop, plan, self._secrets, self._ledger.health, limits)
         self._deadlines = Deadlines(self.wake_at)
         self._flows = [tuple(PreparedStep(plan, step, self._secrets) for step in flow.steps) for flow in plan.flows]
-        self._phases = Phases(plan)
+        self._phases = Phases(plan.lanes[0])
         self._schedule = self._new_schedule(connection_ceiling())
         self._user_context = UserContext(
             self._flows,
@@ -79,9 +79,9 @@ class Run:
         self._started_at = datetime.now(UTC)
 
     def _new_schedule(self, ceiling: int) -> Schedule[User]:
-        if self._plan.load.model == "closed":
-            return ClosedSchedule(self._plan, self, monotonic_ns)
-        return OpenSchedule(self._plan, self, monotonic_ns, ceiling)
+        if self._plan.lanes[0].load.model == "closed":
+            return ClosedSchedule(self._plan, 0, self, monotonic_ns)
+        return OpenSchedule(self._plan, 0, self, monotonic_ns, ceiling)
 
     async def until_done(self) -> EngineReport:
         """Run from start to end. Raises the error that made the run impossible to continue."""
@@ -261,7 +261,7 @@ class Run:
             EngineReport(
                 started_at=self._started_at,
                 stop_reason=self._stop_reason,
-                window_start_ns=min(self._plan.load.warm_up_ns, ledger.sending_end - epoch),
+                window_start_ns=min(self._plan.warm_up_ns, ledger.sending_end - epoch),
                 window_end_ns=ledger.sending_end - epoch,
                 last_finish_ns=ledger.last_finish - epoch,
                 barrier_ns=self._schedule.shift,

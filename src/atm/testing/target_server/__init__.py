@@ -4,11 +4,14 @@ It depends only on `errors`, httptools and (if installed) uvloop, and runs in a 
 `router.py` (routes), `exchange.py` (requests and responses) and `connection.py` (the hot path); `target.py` is the side
 used by tests.
 
-    a small shop    /users  /orders  /orders/{id}
+    with latency    /users  /orders  /orders/{id}
     plain           /  /fixed  /delay/{ms}  /lognormal  /bimodal  /status  /status/{code}
                     /echo  /echo/raw  /headers  /redirect/{n}  /redirect/loop  /ratelimit  /health
     bodies          /chunked  /gzip  /deflate  /bytes/{n}  /slow  /until-close  /early-hints  /keep-alive/{n}
     credentials     /auth/bearer  /auth/oauth  /auth/basic  /auth/key  /auth/jwt  /oauth/token
+    the shop        /shop/accounts  /shop/login  /shop/logout  /shop/oauth/token  /shop/products  /shop/products/{id}
+                    /shop/graphql  /shop/cart  /shop/orders  /shop/orders/{id}  /shop/upload  /shop/health
+                    /shop/books  /shop/reset
     misbehaviour    /close  /reset  /half  /garbage  /endless-header  /wrong-length  /never  /early-answer  /raw
     measurement     /__stats__  /__record__  /__reset__  /__stall__  /__stalls__  /__tokens__  /__captured__
 

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-from urllib.parse import parse_qs, unquote_plus
 
+from atm.testing.target_server import oauth
 from atm.testing.target_server.exchange import Exchange
 from atm.testing.target_server.router import BadParameterError, Route
 from atm.testing.target_server.tokens import TokenMode
 
 JSON = "application/json"
-_NO_STORE = ("Cache-Control", "no-store")
 
 
 def _bearer(exchange: Exchange) -> None:
     server = exchange.connection.server
-    token = _credentials(exchange, b"bearer")
+    token = oauth.credentials(exchange, b"bearer")
     expected = exchange.call.text("token", server.options.bearer_token)
     issued = "token" not in exchange.call.parameters and token is not None and server.tokens.refusal(token) is None
     _decide(exchange, token == expected or issued, "Bearer", "wrong token" if token else "no bearer token")
 
 
 def _oauth(exchange: Exchange) -> None:
-    token = _credentials(exchange, b"bearer")
+    token = oauth.credentials(exchange, b"bearer")
     refusal = "no bearer token" if token is None else exchange.connection.server.tokens.refusal(token)
     _decide(exchange, refusal is None, 'Bearer error="invalid_token"', refusal or "")
 
@@ -32,7 +29,7 @@ def _oauth(exchange: Exchange) -> None:
 def _basic_auth(exchange: Exchange) -> None:
     options, call = exchange.connection.server.options, exchange.call
     expected = (call.text("username", options.username), call.text("password", options.password))
-    given = _basic(exchange)
+    given = oauth.basic_credentials(exchange)
     _decide(exchange, given == expected, 'Basic realm="atm"', "wrong name or password" if given else "no Basic header")
 
 
@@ -49,7 +46,7 @@ def _jwt_auth(exchange: Exchange) -> None:
     import jwt as pyjwt  # Imported here because it loads cryptography, which most servers do not need.
 
     options, call = exchange.connection.server.options, exchange.call
-    token = _credentials(exchange, b"bearer")
+    token = oauth.credentials(exchange, b"bearer")
     if token is None:
         _decide(exchange, False, "Bearer", "no bearer token")
         return
@@ -85,48 +82,14 @@ def _token_endpoint(exchange: Exchange) -> None:
     elif mode is TokenMode.NO_TOKEN:
         exchange.respond(200, b'{"token_type": "Bearer"}', JSON)
     elif mode is TokenMode.INVALID_CLIENT:
-        _refuse(exchange, 401, "invalid_client")
+        oauth.refuse(exchange, 401, "invalid_client")
     else:
         _grant(exchange)
 
 
 def _grant(exchange: Exchange) -> None:
-    server = exchange.connection.server
-    options = server.options
-    content_type = (exchange.header(b"content-type") or b"").partition(b";")[0].strip().lower()
-    if content_type != b"application/x-www-form-urlencoded":
-        _refuse(exchange, 400, "invalid_request", "the body must be application/x-www-form-urlencoded")
-        return
-    fields = parse_qs(bytes(exchange.body).decode("utf-8", "replace"), keep_blank_values=True)
-    form = {name: values[0] for name, values in fields.items()}
-    grant = form.get("grant_type")
-    header = _basic(exchange)
-    client = (unquote_plus(header[0]), unquote_plus(header[1])) if header else None
-    given_id, given_secret = client or (form.get("client_id"), form.get("client_secret"))
-    secret_holds = given_secret == options.client_secret or (grant == "password" and given_secret is None)
-    if given_id != options.client_id or not secret_holds:
-        _refuse(exchange, 401, "invalid_client", headers=[("WWW-Authenticate", "Basic")] if header else [])
-    elif grant not in ("client_credentials", "password"):
-        _refuse(exchange, 400, "unsupported_grant_type" if grant else "invalid_request")
-    elif grant == "password" and (form.get("username"), form.get("password")) != (options.username, options.password):
-        _refuse(exchange, 400, "invalid_grant")
-    else:
-        expires_in = server.tokens.expires_in
-        document: dict[str, object] = {
-            "access_token": server.tokens.issue(),
-            "token_type": "Bearer",
-            "expires_in": int(expires_in) if expires_in == int(expires_in) else expires_in,
-        }
-        if "scope" in form:
-            document["scope"] = form["scope"]
-        exchange.respond(200, json.dumps(document).encode(), JSON, headers=[_NO_STORE])
-
-
-def _refuse(
-    exchange: Exchange, status: int, error: str, description: str = "", headers: list[tuple[str, str]] | None = None
-) -> None:
-    document = {"error": error} | ({"error_description": description} if description else {})
-    exchange.respond(status, json.dumps(document).encode(), JSON, headers=[_NO_STORE, *(headers or [])])
+    tokens = exchange.connection.server.tokens
+    oauth.grant(exchange, ("client_credentials", "password"), lambda: (tokens.issue(), tokens.expires_in))
 
 
 def _decide(exchange: Exchange, allowed: bool, challenge: str, refusal: str) -> None:
@@ -134,22 +97,6 @@ def _decide(exchange: Exchange, allowed: bool, challenge: str, refusal: str) -> 
         exchange.respond(200, b"welcome\n")
     else:
         exchange.respond(401, f"{refusal}\n".encode(), headers=[("WWW-Authenticate", challenge)])
-
-
-def _credentials(exchange: Exchange, scheme: bytes) -> str | None:
-    kind, _, value = (exchange.header(b"authorization") or b"").partition(b" ")
-    return value.strip().decode("latin-1") if kind.lower() == scheme and value.strip() else None
-
-
-def _basic(exchange: Exchange) -> tuple[str, str] | None:
-    encoded = _credentials(exchange, b"basic")
-    if encoded is None:
-        return None
-    try:
-        name, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return None
-    return (name, password) if colon else None
 
 
 ROUTES = (

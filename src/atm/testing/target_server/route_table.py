@@ -8,12 +8,14 @@ from atm.testing.target_server import (
     measurement_routes,
     plain_routes,
 )
+from atm.testing.target_server.shop import route_table as shop_routes
 
 GROUPS = (
-    ("A small shop", demo_routes.ROUTES),
+    ("Three routes with latency", demo_routes.ROUTES),
     ("Delays, statuses, echo, redirects", plain_routes.ROUTES),
     ("Bodies and framing", body_routes.ROUTES),
     ("Credentials", auth_routes.ROUTES),
+    ("The shop", shop_routes.ROUTES),
     ("Misbehaviour", hostile_routes.ROUTES),
     ("Measurement", measurement_routes.ROUTES),
 )

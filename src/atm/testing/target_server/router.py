@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 from urllib.parse import parse_qsl, unquote
 
 from atm.testing.target_server.exchange import Exchange
@@ -13,6 +14,7 @@ UNKNOWN = "(unknown)"
 _CACHE_LIMIT = 4096
 
 Handler = Callable[[Exchange], None]
+N = TypeVar("N", int, float)
 
 
 class BadParameterError(ValueError):
@@ -60,37 +62,27 @@ class Call:
 
     def integer(self, name: str, default: int | None = None, least: int = 0, most: int = 1 << 62) -> int:
         """Return a parameter as an integer within bounds."""
-        value = self.parameters.get(name)
-        if value is None and default is not None:
-            return default
-        try:
-            number = int(self.text(name))
-        except ValueError as cause:
-            if isinstance(cause, BadParameterError):
-                raise
-            raise BadParameterError(f"{name}={value} is no whole number") from cause
-        if not least <= number <= most:
-            raise BadParameterError(f"{name}={number} is not between {least} and {most}")
-        return number
+        return self._within(name, default, least, most, int, "whole number")
 
     def number(self, name: str, default: float | None = None, least: float = 0.0, most: float = 1e9) -> float:
         """Return a parameter as a decimal number within bounds."""
-        value = self.parameters.get(name)
-        if value is None and default is not None:
-            return default
-        try:
-            number = float(self.text(name))
-        except ValueError as cause:
-            if isinstance(cause, BadParameterError):
-                raise
-            raise BadParameterError(f"{name}={value} is no number") from cause
-        if not least <= number <= most:
-            raise BadParameterError(f"{name}={number} is not between {least} and {most}")
-        return number
+        return self._within(name, default, least, most, float, "number")
 
     def flag(self, name: str) -> bool:
         """Return whether the parameter is 1, true or yes."""
         return self.parameters.get(name, "").lower() in ("1", "true", "yes")
+
+    def _within(self, name: str, default: N | None, least: N, most: N, convert: Callable[[str], N], kind: str) -> N:
+        if default is not None and name not in self.parameters:
+            return default
+        text = self.text(name)
+        try:
+            value = convert(text)
+        except ValueError as cause:
+            raise BadParameterError(f"{name}={text} is no {kind}") from cause
+        if not least <= value <= most:
+            raise BadParameterError(f"{name}={value} is not between {least} and {most}")
+        return value
 
 
 class Routing:

@@ -17,6 +17,7 @@ from atm.testing.target_server.options import ServerOptions
 from atm.testing.target_server.recorder import Recorder
 from atm.testing.target_server.route_table import ROUTES
 from atm.testing.target_server.router import Routing
+from atm.testing.target_server.shop.shop import Shop, ShopOptions
 from atm.testing.target_server.stall import Stall
 from atm.testing.target_server.tokens import TokenStore
 
@@ -31,6 +32,7 @@ class Server:
         self.routing = Routing(ROUTES, self.recorder)
         self.stall = Stall(loop)
         self.tokens = TokenStore(options.token_expires_in)
+        self.shop = Shop()
         self.captures_left = options.capture
         self.captured: list[tuple[Exchange, bytes | None]] = []
         self._connections: set[Connection] = set()
@@ -71,13 +73,17 @@ class Server:
             connection.close()
 
     def reset(self) -> None:
-        """Reset to an empty record, no planned stalls, initial tokens. Requests in flight belong to the old record."""
+        """Reset to an empty record, no planned stalls, initial tokens, a new shop.
+
+        Requests in flight belong to the old record.
+        """
         self.recorder = Recorder(self.options.max_rows)
         self.routing.restart(self.recorder)
         self.captures_left = self.options.capture
         self.captured = []
         self._accepted = 0
         self.tokens.restart()
+        self.shop.reset(ShopOptions())
         self.stall.forget()
         self._stall_pending = self.options.stall_after is not None
 

@@ -18,10 +18,10 @@ _STARTS_AT_ONCE = 32
 class ClosedSchedule(Schedule[UserT]):
     """The profile sets the number of users; a free one starts at once, or with `max_rate` when its token is due."""
 
-    def __init__(self, plan: LoadPlan, decisions: Decisions[UserT], clock: Callable[[], int]) -> None:
+    def __init__(self, plan: LoadPlan, lane: int, decisions: Decisions[UserT], clock: Callable[[], int]) -> None:
         """`clock` gives the time of each of several starts within one call."""
-        super().__init__(plan, decisions)
-        load = plan.load
+        super().__init__(plan, lane, decisions)
+        load = plan.lanes[lane].load
         self._clock = clock
         self._number = 0
         self._warm_up_end = 0

@@ -10,6 +10,7 @@ from atm.engine.asyncio_engine.schedule.schedule import Arrival, Decisions, Sche
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
 from atm.plan.pacer import NEVER, Pacer
+from atm.plan.randomness import lane_seed
 
 _LATE_NS = 10_000_000
 """With `catch_up: none`, an arrival noticed later than this is skipped."""
@@ -21,12 +22,14 @@ _STARTS_AT_ONCE = 32
 class OpenSchedule(Schedule[UserT]):
     """The most recently freed user takes each arrival; if none is free, the arrival waits or is dropped."""
 
-    def __init__(self, plan: LoadPlan, decisions: Decisions[UserT], clock: Callable[[], int], ceiling: int) -> None:
+    def __init__(
+        self, plan: LoadPlan, lane: int, decisions: Decisions[UserT], clock: Callable[[], int], ceiling: int
+    ) -> None:
         """`clock` gives the time of each of several starts within one call; `ceiling` is the most users allowed."""
-        super().__init__(plan, decisions)
-        load = plan.load
+        super().__init__(plan, lane, decisions)
+        load = plan.lanes[lane].load
         self._clock = clock
-        self._pacer = Pacer(load, plan.seed)
+        self._pacer = Pacer(load, lane_seed(plan.seed, lane))
         self._arrivals = zip(count(1), self._pacer.starts(), strict=False)
         self._next: tuple[int, int] | None = next(self._arrivals, None)
         self._warm_up_arrivals = self._pacer.warm_up_arrivals

@@ -17,7 +17,7 @@ class Arrival(NamedTuple):
     """An iteration that waits for a user, or that will never start."""
 
     number: int
-    """1-based, over the whole run."""
+    """1-based, over the whole lane."""
     flow: int
     intended: int
     """Its intended start (ns of the clock used for `start`)."""
@@ -88,11 +88,12 @@ class Schedule(ABC, Generic[UserT]):
     time between the two is barrier time; it shifts all later times of the plan (`shift`).
     """
 
-    def __init__(self, plan: LoadPlan, decisions: Decisions[UserT]) -> None:
+    def __init__(self, plan: LoadPlan, lane: int, decisions: Decisions[UserT]) -> None:
+        """`lane` is the index of the lane that this schedule starts."""
         self._decisions = decisions
-        self._warm_up_ns = plan.load.warm_up_ns
-        self._select = selector_of(plan)
-        self._legs = legs_of(plan)
+        self._warm_up_ns = plan.lanes[lane].load.warm_up_ns
+        self._select = selector_of(plan, lane)
+        self._legs = legs_of(plan.lanes[lane])
         self._leg_index = 0
         self._leg: Leg = self._legs[0]
         self._leg_end = NEVER
@@ -112,7 +113,7 @@ class Schedule(ABC, Generic[UserT]):
         """NEVER while it is unknown, and where the last finish is the end."""
 
     def start(self, epoch: int) -> None:
-        """Start the schedule; `epoch` is the start of the run."""
+        """Start the schedule; `epoch` is the time zero of the lane."""
         self._epoch = epoch
         self._announce_end()
 

@@ -1,0 +1,28 @@
+"""The outline of a plan in results: the scenarios with their steps, and the names of the checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioSteps:
+    """A scenario of the plan. Each of its steps is an endpoint with figures of its own."""
+
+    name: str
+    endpoints: tuple[int, ...]
+    """Indices of the endpoints of its steps, in the order of the scenario, each once."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckName:
+    """A check of the plan. Thresholds address all checks of one name together."""
+
+    name: str
+    endpoint: int
+    """Index of the endpoint whose responses it judges."""
+
+
+def step_name(scenario: str, endpoint: str) -> str:
+    """Return the name of a step within its scenario: `list` for the endpoint `browse/list`."""
+    return endpoint.removeprefix(f"{scenario}/") or endpoint

@@ -1,0 +1,45 @@
+"""Empty figures for the run that a `started` line or event describes."""
+
+from __future__ import annotations
+
+from atm.metrics.collector import Collector
+from atm.metrics.thresholds import ThresholdJudge
+from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.threshold import Threshold
+from atm.plan.plan_decoder import decode
+from atm.runs.spool import Line
+
+
+def scenarios_of(started: Line) -> tuple[ScenarioSteps, ...]:
+    """Return the scenarios; none for a spec of endpoints, and for runs of earlier versions."""
+    return decode(tuple[ScenarioSteps, ...], started.get("scenarios", ()))
+
+
+def checks_of(started: Line) -> tuple[CheckName, ...]:
+    """Return the checks; as `scenarios_of`."""
+    return decode(tuple[CheckName, ...], started.get("checks", ()))
+
+
+def warm_up_ns(started: Line) -> int:
+    """Return the planned length of the warm-up."""
+    seconds: float = started["warm_up_seconds"]
+    return round(seconds * 1e9)
+
+
+def new_collector(started: Line) -> Collector:
+    """Return a collector for the intervals of the run. Raises ValueError, KeyError or TypeError for another line."""
+    return Collector(
+        started["endpoints"],
+        scenarios=scenarios_of(started),
+        checks=checks_of(started),
+        warm_up_ns=warm_up_ns(started),
+    )
+
+
+def new_judge(started: Line) -> ThresholdJudge:
+    """Return a judge of the thresholds of the run. Raises ValueError, KeyError or TypeError for another line."""
+    return ThresholdJudge(
+        [decode(Threshold, threshold) for threshold in started["thresholds"]],
+        started["endpoints"],
+        warm_up_ns(started),
+    )
