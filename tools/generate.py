@@ -92,7 +92,8 @@ def threshold_reference() -> str:
 
 def _written(definition: MetricDefinition) -> str:
     """Return the syntax of a metric: `ok` with a statistic, or `rps` alone."""
-    kinds = [f"`{word} STATISTIC`" if definition.is_time else f"`{word}`" for word in definition.words]
+    after = " STATISTIC" if definition.is_time else " NAME" if definition.takes_name else ""
+    kinds = [f"`{word}{after}`" for word in definition.words]
     return ", ".join(kind.replace("` ", "`") for kind in kinds)
 
 

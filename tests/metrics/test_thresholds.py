@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from atm.metrics.collector import Collector
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import Interval
-from atm.metrics.thresholds import Measured, ThresholdJudge, amounts_of, holds, measure
+from atm.metrics.threshold_amounts import Measured, amounts_of, measure
+from atm.metrics.thresholds import ThresholdJudge, holds
 from atm.metrics.windows import RollingWindow
 from atm.models.metric import Comparison, Metric, Statistic
 from atm.models.outcome import Outcome

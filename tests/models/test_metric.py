@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from atm.mcp_server.resources import figures_guide
-from atm.metrics.thresholds import amounts_of
-from atm.models.metric import METRICS, Metric
+from atm.metrics.threshold_amounts import Part, amounts_of
+from atm.models.metric import METRICS, Metric, Source
 from atm.models.outcome import Outcome
 from atm.models.run import ThresholdResult
 from atm.models.schema import spec_json_schema
 from atm.models.threshold import parse_threshold
-from tests.metrics.seconds import endpoint
+from tests.metrics.seconds import check, endpoint, iterations
 from tools.repository import ROOT
 
 EXAMPLES = {metric: definition.example for metric, definition in METRICS.items()}
@@ -26,7 +26,7 @@ def test_a_metric_reads_as_it_is_written(metric: Metric) -> None:
     definition = METRICS[metric]
     assert parse_threshold(definition.example).metric is metric
     for word in definition.words:
-        subject = f"{word} p95" if definition.is_time else word
+        subject = f"{word} p95" if definition.is_time else f"{word} accepted" if definition.takes_name else word
         assert parse_threshold(f"{subject} < 1").metric is metric
 
 
@@ -34,9 +34,12 @@ def test_a_metric_reads_as_it_is_written(metric: Metric) -> None:
 def test_a_metric_is_computed_from_something(metric: Metric) -> None:
     definition = METRICS[metric]
     assert definition.is_time != bool(definition.counted)
-    amounts = amounts_of(
-        metric, endpoint(0, [1.0, 2.0], failures={Outcome.TIMEOUT: 1, Outcome.UNEXPECTED_STATUS: 1}), 1.0
-    )
+    parts: dict[Source, Part] = {
+        Source.REQUESTS: endpoint(0, [1.0, 2.0], failures={Outcome.TIMEOUT: 1, Outcome.UNEXPECTED_STATUS: 1}),
+        Source.ITERATIONS: iterations(0, [1.0, 2.0], failed=1),
+        Source.CHECKS: check(0, 2, 1),
+    }
+    amounts = amounts_of(metric, parts[definition.source], 1.0)
     assert amounts.times.total or amounts.counted
 
 
@@ -60,7 +63,7 @@ def test_agents_read_of_every_metric() -> None:
     assert all(f"`{example}`" in figures_guide() for example in EXAMPLES.values())
 
 
-@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("metric", [metric for metric in Metric if METRICS[metric].source is Source.REQUESTS])
 def test_a_result_of_version_0_1_0_says_what_it_judged(metric: Metric) -> None:
     """It carried the text alone."""
     rule = parse_threshold(f"shop:8080: {EXAMPLES[metric]} for 10s", endpoints=["shop:8080"])

@@ -6,7 +6,9 @@ import pytest
 
 from atm.errors import SpecError
 from atm.models.metric import Comparison, Metric, Statistic
-from atm.models.threshold import HINT, Threshold, parse_threshold
+from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.threshold import Threshold, parse_threshold
+from atm.models.threshold_names import HINT
 
 
 def rule(
@@ -63,6 +65,83 @@ def test_a_rule_of_an_endpoint_needs_no_name() -> None:
     assert rule.expression == "checkout: p99 < 1 s"
     assert (rule.endpoint, rule.abort, rule.abort_after_seconds, rule.min_samples) == (1, True, 3, 5)
     assert parse_threshold("checkout: p99 < 1s", endpoints=NAMES, endpoint=1).endpoint == 1
+
+
+SCENARIOS = (ScenarioSteps("browse", (0, 1)), ScenarioSteps("order", (2, 3)))
+STEPS = ("browse/list", "browse/open", "order/list", "order/order")
+CHECKS = (
+    CheckName("accepted", 3),
+    CheckName("has total", 3),
+    CheckName("time < 500ms", 0),
+    CheckName("$.a:b  exists", 0),
+)
+SCENARIO_CASES = {
+    "check accepted > 99.5%": rule("check accepted > 99.5 %", "check", ">", 0.995, check="accepted"),
+    'check "has total" >= 1': rule("check has total >= 100 %", "check", ">=", 1.0, check="has total"),
+    "check time < 500ms > 99%": rule("check time < 500ms > 99 %", "check", ">", 0.99, check="time < 500ms"),
+    "check $.a:b exists > 99%": rule("check $.a:b  exists > 99 %", "check", ">", 0.99, check="$.a:b  exists"),
+    "order: check accepted > 99% for 10s": rule(
+        "order: check accepted > 99 % for 10 s", "check", ">", 0.99, check="accepted", scenario=1, window_seconds=10
+    ),
+    "order/order: check accepted > 99%": rule(
+        "order/order: check accepted > 99 %", "check", ">", 0.99, check="accepted", endpoint=3
+    ),
+    "order/order: p99 < 800ms": rule("order/order: p99 < 800 ms", "latency", "<", 8e8, 99.0, endpoint=3),
+    "order: p99 < 800ms": rule("order: p99 < 800 ms", "latency", "<", 8e8, 99.0, scenario=1),
+    "browse: iteration p95 < 6s": rule("browse: iteration p95 < 6 s", "iteration_time", "<", 6e9, 95.0, scenario=0),
+    "iteration p95 < 6s": rule("iteration p95 < 6 s", "iteration_time", "<", 6e9, 95.0),
+    "browse: active max < 2s": rule("browse: active max < 2 s", "active_time", "<", 2e9, None, "max", scenario=0),
+    "iteration_error_rate < 1%": rule("iteration_error_rate < 1 %", "iteration_error_rate", "<", 0.01),
+    "order: iterations > 10/s": rule("order: iterations > 10", "iterations", ">", 10.0, scenario=1),
+}
+
+
+@pytest.mark.parametrize(("text", "threshold"), SCENARIO_CASES.items(), ids=SCENARIO_CASES.keys())
+def test_a_rule_of_a_scenario_is_read_and_shown(text: str, threshold: Threshold) -> None:
+    for written in (text, threshold.expression):
+        assert parse_threshold(written, endpoints=STEPS, scenarios=SCENARIOS, checks=CHECKS) == threshold
+
+
+def test_a_rule_of_a_scenario_needs_no_name() -> None:
+    rule = parse_threshold("iteration p95 < 6s", endpoints=STEPS, scenarios=SCENARIOS, checks=CHECKS, scenario=0)
+    assert (rule.expression, rule.scenario) == ("browse: iteration p95 < 6 s", 0)
+
+
+SCENARIO_ERRORS = {
+    "check acepted > 9%": (
+        'the threshold "check acepted > 9%" names a check "acepted", which does not exist',
+        'Did you mean "accepted"?',
+    ),
+    "browse: check accepted > 9%": (
+        'the threshold "browse: check accepted > 9%" names a check "accepted", which does not exist in "browse"',
+        'Checks: "time < 500ms", "$.a:b  exists"',
+    ),
+    "check > 9%": ('the threshold "check > 9%" names no check', 'Write its name: "check accepted > 99.5%"'),
+    "ordr: check accepted > 9%": (
+        'the threshold "ordr: check accepted > 9%" names a scenario or step "ordr", which does not exist',
+        'Did you mean "order"?',
+    ),
+    "order/list: iteration p95 < 6s": (
+        'the threshold "order/list: iteration p95 < 6s" judges iterations of "order/list", which is a single step',
+        'Name the scenario: "order: iteration p95 < 6s"',
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), SCENARIO_ERRORS.items(), ids=SCENARIO_ERRORS.keys())
+def test_what_is_wrong_with_a_rule_of_a_scenario_is_said(text: str, message: tuple[str, str]) -> None:
+    with pytest.raises(SpecError) as error:
+        parse_threshold(text, endpoints=STEPS, scenarios=SCENARIOS, checks=CHECKS)
+    problem = error.value.problems[0]
+    assert (problem.what, problem.hint) == message
+
+
+def test_a_spec_of_endpoints_has_no_iterations() -> None:
+    with pytest.raises(SpecError) as error:
+        parse_threshold("iteration p95 < 6s", endpoints=NAMES, scenarios=(), checks=())
+    assert error.value.problems[0].what == (
+        'the threshold "iteration p95 < 6s" judges iterations, and the spec has no scenarios'
+    )
 
 
 ERRORS = {

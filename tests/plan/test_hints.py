@@ -7,7 +7,8 @@ import re
 import pytest
 
 from atm.errors import Problem, SpecError
-from atm.models.threshold import HINT, parse_threshold
+from atm.models.threshold import parse_threshold
+from atm.models.threshold_names import HINT
 from atm.plan.compile import compile_plan
 
 

@@ -14,7 +14,8 @@
 //!
 //! - [`response`]: parses an HTTP/1.1 response that arrives in pieces;
 //! - [`decode`]: decodes a body to text, for checks and samples;
-//! - [`redirect`]: the location of a redirect, and the request for it.
+//! - [`redirect`]: the location of a redirect, and the request for it;
+//! - [`scenario`]: conditions, extracts, cookies and values of scenarios.
 //!
 //! The four parts of a load thread, which know neither each other nor the loop:
 //!
@@ -45,6 +46,7 @@ pub mod random;
 pub mod redirect;
 pub mod response;
 pub mod run;
+pub mod scenario;
 pub mod schedule;
 mod secrets;
 pub mod shared;

@@ -20,18 +20,30 @@ const SPACE: &str = "\\t\\n\\x0C\\r\\x20";
 /// # Errors
 /// A message naming what is not supported.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
+    compiled(pattern, false)
+}
+
+/// Compiles a pattern whose groups are captured, by number.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_with_groups(pattern: &str) -> Result<Regex, String> {
+    compiled(pattern, true)
+}
+
+fn compiled(pattern: &str, captures: bool) -> Result<Regex, String> {
     if pattern.chars().count() > MOST_CHARACTERS {
         return Err(format!("it has more than {MOST_CHARACTERS} characters"));
     }
-    RegexBuilder::new(&translated(pattern)?)
+    RegexBuilder::new(&translated(pattern, captures)?)
         .size_limit(MOST_COMPILED_BYTES)
         .build()
         .map_err(|error| error.to_string().lines().last().unwrap_or_default().to_owned())
 }
 
-fn translated(pattern: &str) -> Result<String, String> {
+fn translated(pattern: &str, captures: bool) -> Result<String, String> {
     let characters: Vec<char> = pattern.chars().collect();
-    let mut reader = Reader { characters: &characters, at: 0, out: String::new() };
+    let mut reader = Reader { characters: &characters, at: 0, out: String::new(), captures };
     while let Some(character) = reader.next() {
         match character {
             '\\' => reader.escape()?,
@@ -49,6 +61,8 @@ struct Reader<'a> {
     characters: &'a [char],
     at: usize,
     out: String,
+    /// Groups are captured.
+    captures: bool,
 }
 
 /// The meaning of an escape.
@@ -155,21 +169,22 @@ impl Reader<'_> {
             .ok_or_else(|| "\\x does not name a character".to_owned())
     }
 
-    /// Parses the start of a group: numbering and names do not affect what matches.
+    /// Parses the start of a group: names do not affect what matches.
     fn group(&mut self) {
+        let begin = if self.captures { "(" } else { "(?:" };
         let inside = &self.characters[self.at..];
         let end = inside.iter().position(|character| matches!(character, ':' | ')' | '>')).unwrap_or(inside.len());
         match (inside.first(), inside.get(end)) {
             (Some('?'), Some('>')) => {
                 self.at += end + 1;
-                self.out.push_str("(?:");
+                self.out.push_str(begin);
             }
             (Some('?'), Some(':' | ')')) => {
                 self.out.push('(');
                 self.out.extend(&inside[..=end]);
                 self.at += end + 1;
             }
-            _ => self.out.push_str("(?:"),
+            _ => self.out.push_str(begin),
         }
     }
 

@@ -56,6 +56,13 @@ pub fn below(bits: u64, bound: u64) -> u64 {
     ((u128::from(bits) * u128::from(bound)) >> 64) as u64
 }
 
+/// 64 random bits as an index into `length` items.
+#[must_use]
+#[allow(clippy::cast_possible_truncation)] // below a length
+pub fn index(bits: u64, length: usize) -> usize {
+    below(bits, length as u64) as usize
+}
+
 /// The `{{uuid}}` of request `number`: RFC 9562 version 4, lower case.
 #[must_use]
 pub fn uuid4(seed: u64, number: u64) -> [u8; 36] {
@@ -122,7 +129,7 @@ pub fn int_within(bits: u64, low: i64, high: i64) -> i64 {
 /// Lower-case letters and digits; character i (1-based) is draw (`first`, i, 0).
 #[must_use]
 pub fn random_string(first: u64, length: u64) -> String {
-    (1..=length).map(|number| char::from(ALPHABET[below(draw_of(first, number, 0), 36) as usize])).collect()
+    (1..=length).map(|number| char::from(ALPHABET[index(draw_of(first, number, 0), 36)])).collect()
 }
 
 /// The index that 64 random bits select: the first whose cumulative weight exceeds `below(bits, total)`. The weights

@@ -284,6 +284,24 @@ pub fn encoded(value: &str, encoding: Encoding) -> String {
     text
 }
 
+/// Appends a value that differs per request.
+pub(crate) fn append_variable(name: Variable, encoding: Encoding, values: Values, out: &mut Vec<u8>) {
+    match name {
+        Variable::Uuid => out.extend_from_slice(&random::uuid4(values.seed, values.number)),
+        Variable::RequestNumber => append_number(values.number, out),
+        Variable::RandomInt => append_number(random::random_int(values.seed, values.number), out),
+        Variable::TimestampUnix => append_number(values.wall_ns / 1_000_000_000, out),
+        Variable::Timestamp => append_timestamp(values.wall_ns, encoding == Encoding::Percent, out),
+    }
+}
+
+/// `2026-01-31T12:34:56.789012+00:00`.
+pub(crate) fn timestamp(wall_ns: u64) -> String {
+    let mut out = Vec::with_capacity(TIMESTAMP_LENGTH);
+    append_timestamp(wall_ns, false, &mut out);
+    out.into_iter().map(char::from).collect()
+}
+
 fn digits(number: u64) -> usize {
     number.checked_ilog10().unwrap_or(0) as usize + 1
 }

@@ -81,7 +81,13 @@ class Execution:
             slowest=sampling.slowest,
         )
         """The figures so far; its snapshots feed live views."""
-        self.thresholds = ThresholdJudge(plan.thresholds, plan.endpoints, plan.warm_up_ns)
+        self.thresholds = ThresholdJudge(
+            plan.thresholds,
+            plan.endpoints,
+            plan.warm_up_ns,
+            scenarios=scenarios_of(plan),
+            checks=plan.checks,
+        )
         """The state of the thresholds so far."""
         self._mask = SecretMask()
         """Every secret of the run fetched so far."""

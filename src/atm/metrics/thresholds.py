@@ -4,7 +4,8 @@ Rules beyond what a threshold's expression states:
 
 - Bounds are inclusive. A time and a limit in the same histogram bucket (0.1 % wide) are equal, so the threshold passes.
 - A threshold over zero samples has failed with `no data`; the samples of rates and of `error_rate` are the completed
-  requests, those of times the recorded values, for the adjusted latency including those at +∞.
+  requests (or the ended iterations), those of times the recorded values, for the adjusted latency including those at
+  +∞, those of a check its evaluations.
 - A window is `window_seconds` consecutive complete seconds within the measured window: without warm-up, the second in
   which it ends, draining, and the last, partial second. One violating window fails the threshold.
 - Windows with fewer than `min_samples` samples are skipped; if none remain, the result is `no data`. Rates are judged
@@ -18,16 +19,17 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from atm.metrics.collector import Collector
-from atm.metrics.histogram import HIGHEST_NS, Histogram, highest_of, index_of, lowest_of
-from atm.metrics.interval import EndpointInterval, Interval
+from atm.metrics.histogram import HIGHEST_NS, Histogram, index_of
+from atm.metrics.interval import Interval
+from atm.metrics.threshold_amounts import Amounts, Judged, amounts_of, measure
 from atm.metrics.windows import RollingWindow
 from atm.models import figures
-from atm.models.metric import METRICS, Metric, Statistic, Unit
-from atm.models.outcome import FAILED, Outcome
+from atm.models.metric import METRICS, Metric, Source, Unit
+from atm.models.outline import CheckName, ScenarioSteps
 from atm.models.threshold import IMPLIED_MESSAGE, Threshold
 
 if TYPE_CHECKING:
@@ -36,76 +38,6 @@ if TYPE_CHECKING:
 NO_DATA = "no data"
 _SCALES = {Unit.MILLISECONDS: 1e-6, Unit.SHARE: 1.0, Unit.PER_SECOND: 1.0}
 """Factor from the base unit of a metric to the unit of results."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """The value that a threshold judges, over some period."""
-
-    actual: float | None
-    """In the base unit of its metric; None without samples."""
-    samples: int
-
-
-@dataclass(frozen=True, slots=True)
-class Amounts:
-    """The input of a metric over some period: of one endpoint or of all."""
-
-    times: Histogram
-    """Empty for a metric that is not a time."""
-    beyond: int
-    """Samples at +∞."""
-    counted: int
-    """Number of outcomes that the metric counts; for a rate, those inside the window."""
-    of: int
-    """Number of outcomes that form the denominator."""
-    completed: int
-    seconds: float
-    """The part of the window that is covered."""
-
-
-def amounts_of(metric: Metric, part: EndpointInterval, seconds: float) -> Amounts:
-    """Return the input of `metric` for a period of `seconds` in which `part` was counted."""
-    definition = METRICS[metric]
-    times = Histogram()
-    if definition.is_time:
-        times = part.response() if definition.times == "response" else getattr(part, definition.times)
-    beyond = part.failed + part.outcomes.get(Outcome.UNFINISHED, 0) + part.missed if definition.with_infinite else 0
-    counted = sum(count for outcome, count in part.outcomes.items() if outcome in definition.counted)
-    if definition.is_rate:
-        counted -= part.drained_ok * (Outcome.OK in definition.counted)
-        counted -= part.drained_failed * (definition.counted >= FAILED)
-    of = sum(count for outcome, count in part.outcomes.items() if outcome in definition.of)
-    return Amounts(times, beyond, counted, of, part.completed, seconds)
-
-
-def measure(threshold: Threshold, amounts: Amounts) -> Measured:
-    """Return the value that `threshold` judges."""
-    definition = METRICS[threshold.metric]
-    if definition.is_time:
-        return Measured(_time(threshold, amounts), amounts.times.total + amounts.beyond)
-    whole = amounts.seconds if definition.is_rate else amounts.of
-    return Measured(amounts.counted / whole if whole > 0 else None, amounts.completed)
-
-
-def _time(threshold: Threshold, amounts: Amounts) -> float | None:
-    times, beyond = amounts.times, amounts.beyond
-    if threshold.percent is not None:
-        return _at_limit(times.percentile(threshold.percent, beyond), threshold.limit)
-    if threshold.statistic is Statistic.MIN:
-        lowest = math.inf if beyond and not times else times.minimum
-        return _at_limit(lowest, threshold.limit)
-    if threshold.statistic is Statistic.MAX:
-        return _at_limit(math.inf if beyond else times.maximum, threshold.limit)
-    return math.inf if beyond else times.mean
-
-
-def _at_limit(value: float | None, limit: float) -> float | None:
-    """Return `limit` if `value` is in the same bucket, and so indistinguishable from it."""
-    if value is None or math.isinf(value) or not 0 <= limit <= HIGHEST_NS:
-        return value
-    index = index_of(int(limit))
-    return limit if lowest_of(index) <= value <= highest_of(index) else value
 
 
 def holds(threshold: Threshold, actual: float) -> bool:
@@ -119,19 +51,32 @@ def holds(threshold: Threshold, actual: float) -> bool:
 class ThresholdJudge:
     """Follows one run second by second; the state of every threshold can be read at any time."""
 
-    def __init__(self, thresholds: Sequence[Threshold], endpoints: Sequence[str], warm_up_ns: int = 0) -> None:
+    def __init__(
+        self,
+        thresholds: Sequence[Threshold],
+        endpoints: Sequence[str],
+        warm_up_ns: int = 0,
+        *,
+        scenarios: Sequence[ScenarioSteps] = (),
+        checks: Sequence[CheckName] = (),
+    ) -> None:
         self.thresholds = tuple(thresholds)
         self._endpoints = tuple(endpoints)
+        self._scenarios = tuple(scenarios)
+        self._checks = tuple(checks)
+        self._judged = [Judged.by(threshold, scenarios, checks) for threshold in self.thresholds]
         self._warm_up_ns = warm_up_ns
         self._aborted: dict[int, tuple[float, float]] = {}
         """Thresholds that aborted the run: the value then, and when (seconds since the start)."""
         self._windows = {
-            index: _WindowJudge(threshold, threshold.window_seconds)
+            index: _WindowJudge(threshold, self._judged[index], threshold.window_seconds)
             for index, threshold in enumerate(self.thresholds)
             if threshold.window_seconds is not None
         }
         self._ok_windows = {
-            index: _WindowJudge(replace(self.thresholds[index], metric=Metric.OK_LATENCY), window.seconds)
+            index: _WindowJudge(
+                replace(self.thresholds[index], metric=Metric.OK_LATENCY), self._judged[index], window.seconds
+            )
             for index, window in self._windows.items()
             if _may_hold_by_failures(self.thresholds[index])
         }
@@ -170,7 +115,7 @@ class ThresholdJudge:
         """Return the value with which an aborting threshold has failed, given enough samples; else None."""
         if index in self._windows:
             return self._windows[index].worst if self._windows[index].failed_windows else None
-        measured = measure(threshold, self._amounts(threshold, collector, collector.window_ns))
+        measured = measure(threshold, self._amounts(index, threshold.metric, collector, collector.window_ns))
         enough = METRICS[threshold.metric].is_rate or measured.samples >= threshold.min_samples
         violated = measured.actual is not None and not holds(threshold, measured.actual)
         return measured.actual if enough and violated else None
@@ -187,10 +132,10 @@ class ThresholdJudge:
         if window := self._windows.get(index):
             actual, message = window.worst, window.message()
         else:
-            measured = measure(threshold, self._amounts(threshold, collector, window_ns))
+            measured = measure(threshold, self._amounts(index, threshold.metric, collector, window_ns))
             actual = measured.actual if measured.samples else None
             violated = actual is not None and not holds(threshold, actual)
-            message = self._where(threshold, collector) if violated else ""
+            message = self._where(index, threshold, collector) if violated else ""
         if actual is None:
             message = window.no_data() if window else NO_DATA
         elif not message and holds(threshold, actual):
@@ -210,16 +155,15 @@ class ThresholdJudge:
             actual = window.worst
         else:
             ok = replace(threshold, metric=Metric.OK_LATENCY)
-            actual = measure(ok, self._amounts(ok, collector, 0)).actual
+            actual = measure(ok, self._amounts(index, ok.metric, collector, 0)).actual
         if actual is None or math.isinf(actual) or holds(threshold, actual):
             return ""
         return (
             f"passes only because requests failed quickly: over ok responses alone it is {figures.time(actual / 1e6)}"
         )
 
-    def _amounts(self, threshold: Threshold, collector: Collector, window_ns: int) -> Amounts:
-        part = collector.total if threshold.endpoint is None else collector.measured[threshold.endpoint]
-        return amounts_of(threshold.metric, part, window_ns / 1e9)
+    def _amounts(self, index: int, metric: Metric, collector: Collector, window_ns: int) -> Amounts:
+        return amounts_of(metric, self._judged[index].total(collector), window_ns / 1e9)
 
     def _finished(self, threshold: Threshold, actual: float | None, message: str) -> ThresholdResult:
         # Result models are slow to import and not needed before the first request.
@@ -232,6 +176,8 @@ class ThresholdJudge:
         return ThresholdResult(
             expression=threshold.expression,
             endpoint=None if threshold.endpoint is None else self._endpoints[threshold.endpoint],
+            scenario=None if threshold.scenario is None else self._scenarios[threshold.scenario].name,
+            check=threshold.check,
             metric=threshold.metric,
             statistic=threshold.statistic,
             percentile=threshold.percent,
@@ -246,24 +192,46 @@ class ThresholdJudge:
             is_implied=threshold.is_implied,
         )
 
-    def _where(self, threshold: Threshold, collector: Collector) -> str:
-        """Return the endpoint responsible for a failed threshold of the whole run; empty if undetermined."""
-        if threshold.endpoint is not None or len(self._endpoints) < 2 or not threshold.comparison.is_upper:
-            return ""
+    def _where(self, index: int, threshold: Threshold, collector: Collector) -> str:
+        """Return the endpoint or scenario responsible for a failed threshold over several; empty if undetermined."""
         definition = METRICS[threshold.metric]
-        if definition.is_rate:
+        parts = [
+            (self._name(definition.source, member), amounts_of(threshold.metric, part, 0.0))
+            for member, part in self._judged[index].totals(collector)
+        ]
+        if definition.source is Source.CHECKS:
+            return _failed_evaluations(parts) if not threshold.comparison.is_upper else ""
+        if len(parts) < 2 or not threshold.comparison.is_upper or definition.is_rate:
             return ""
-        amounts = [amounts_of(threshold.metric, part, 0.0) for part in collector.measured]
-        counts = [_above(threshold, part) if definition.is_time else part.counted for part in amounts]
+        counts = [_above(threshold, part) if definition.is_time else part.counted for _, part in parts]
         together = sum(counts)
         if not together:
             return ""
         worst = max(range(len(counts)), key=counts.__getitem__)
-        name, share = self._endpoints[worst], counts[worst] / together
+        name, share = parts[worst][0], counts[worst] / together
         if not definition.is_time:
-            of = "all" if share == 1 else f"{figures.count(counts[worst])} of"
-            return f"{of} {figures.count(together)} on {name}"
+            return _share_on(counts[worst], together, name)
         return f"{name} has {'all' if share == 1 else figures.share(share)} of the times above it"
+
+    def _name(self, source: Source, member: int) -> str:
+        if source is Source.ITERATIONS:
+            return self._scenarios[member].name
+        return self._endpoints[self._checks[member].endpoint if source is Source.CHECKS else member]
+
+
+def _failed_evaluations(parts: Sequence[tuple[str, Amounts]]) -> str:
+    """Return how many evaluations of a check failed, and at which step."""
+    failed = [part.of - part.counted for _, part in parts]
+    text = f"{figures.count(sum(failed))} of {figures.count(sum(part.of for _, part in parts))} failed"
+    if len(parts) < 2:
+        return text
+    worst = max(range(len(failed)), key=failed.__getitem__)
+    return f"{text}, {_share_on(failed[worst], sum(failed), parts[worst][0])}"
+
+
+def _share_on(count: int, together: int, name: str) -> str:
+    of = "all" if count == together else f"{figures.count(count)} of"
+    return f"{of} {figures.count(together)} on {name}"
 
 
 def _may_hold_by_failures(threshold: Threshold) -> bool:
@@ -286,8 +254,9 @@ def _margin(threshold: Threshold, actual: float | None) -> float | None:
 class _WindowJudge:
     """Judges one threshold over every full window and keeps the worst."""
 
-    def __init__(self, threshold: Threshold, seconds: int) -> None:
+    def __init__(self, threshold: Threshold, judged: Judged, seconds: int) -> None:
         self._threshold = threshold
+        self._judged = judged
         self.seconds = seconds
         self._window = RollingWindow(seconds)
         self.judged_windows = 0
@@ -302,12 +271,11 @@ class _WindowJudge:
         seconds = interval.duration_ns / 1e9
         times = Histogram()
         sums = (0, 0, 0, 0)
-        for part in interval.endpoints:
-            if not part.warm_up and threshold.endpoint in (None, part.endpoint):
-                amounts = amounts_of(threshold.metric, part, seconds)
-                times.merge(amounts.times)
-                counts = (amounts.beyond, amounts.counted, amounts.of, amounts.completed)
-                sums = tuple(map(operator.add, sums, counts))
+        for part in self._judged.parts(interval):
+            amounts = amounts_of(threshold.metric, part, seconds)
+            times.merge(amounts.times)
+            counts = (amounts.beyond, amounts.counted, amounts.of, amounts.completed)
+            sums = tuple(map(operator.add, sums, counts))
         self._window.add(interval.second, times, sums, seconds)
         if self._window.is_full:
             self._judge()
@@ -332,8 +300,9 @@ class _WindowJudge:
         length = figures.planned(self.seconds)
         if not self._full_windows:
             return f"{NO_DATA}: the measured load was shorter than one window of {length}"
+        source = METRICS[self._threshold.metric].source
         least, most = figures.count(self._threshold.min_samples), figures.count(self._most_samples)
-        return f"{NO_DATA}: no window of {length} reached min_samples ({least} requests), the fullest had {most}"
+        return f"{NO_DATA}: no window of {length} reached min_samples ({least} {source}), the fullest had {most}"
 
     def message(self) -> str:
         """Return when it was worst and how often it failed; empty while it passes."""

@@ -55,6 +55,19 @@ class Metric(StrEnum):
     ERROR_RATE = "error_rate"
     RPS = "rps"
     THROUGHPUT = "throughput"
+    ITERATION_TIME = "iteration_time"
+    ACTIVE_TIME = "active_time"
+    ITERATION_ERROR_RATE = "iteration_error_rate"
+    ITERATIONS = "iterations"
+    CHECK = "check"
+
+
+class Source(StrEnum):
+    """The records that a metric is computed from, as reports name them."""
+
+    REQUESTS = "requests"
+    ITERATIONS = "iterations"
+    CHECKS = "evaluations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +75,8 @@ class MetricDefinition:
     """The spelling of a metric, and its input.
 
     A time (`times`) is judged by a percentile or a `Statistic`; any other metric is a count of outcomes (`counted`)
-    divided by a count of others (`of`), or by the seconds of the window.
+    divided by a count of others (`of`), or by the seconds of the window. Outcomes of requests are those of `Outcome`,
+    of iterations and evaluations the field names of their intervals.
     """
 
     unit: Unit
@@ -72,15 +86,21 @@ class MetricDefinition:
     """Description in Markdown."""
     example: str
     times: str = ""
-    """The histogram of an `EndpointInterval`; `response` means all response times."""
+    """The histogram of an interval's part; `response` means all response times."""
     with_infinite: bool = False
     """Failed, unfinished and missed requests count as +∞."""
-    counted: frozenset[Outcome] = frozenset()
-    of: frozenset[Outcome] = frozenset()
+    counted: frozenset[str] = frozenset()
+    of: frozenset[str] = frozenset()
+    source: Source = Source.REQUESTS
 
     @property
     def is_time(self) -> bool:
         return bool(self.times)
+
+    @property
+    def takes_name(self) -> bool:
+        """Whether it is written with the name of a check."""
+        return self.source is Source.CHECKS
 
     @property
     def is_rate(self) -> bool:
@@ -126,6 +146,48 @@ METRICS: Mapping[Metric, MetricDefinition] = {
     ),
     Metric.THROUGHPUT: MetricDefinition(
         Unit.PER_SECOND, ("throughput",), "ok per second", "throughput > 100", counted=_OK
+    ),
+    Metric.ITERATION_TIME: MetricDefinition(
+        Unit.MILLISECONDS,
+        ("iteration",),
+        "time of completed iterations of a scenario, think time included",
+        "iteration p95 < 6s",
+        times="time",
+        source=Source.ITERATIONS,
+    ),
+    Metric.ACTIVE_TIME: MetricDefinition(
+        Unit.MILLISECONDS,
+        ("active",),
+        "time of completed iterations without think time",
+        "active p95 < 2s",
+        times="active_time",
+        source=Source.ITERATIONS,
+    ),
+    Metric.ITERATION_ERROR_RATE: MetricDefinition(
+        Unit.SHARE,
+        ("iteration_error_rate",),
+        "failed / ended iterations",
+        "iteration_error_rate < 1%",
+        counted=frozenset({"failed"}),
+        of=frozenset({"completed", "failed"}),
+        source=Source.ITERATIONS,
+    ),
+    Metric.ITERATIONS: MetricDefinition(
+        Unit.PER_SECOND,
+        ("iterations",),
+        "completed iterations per second",
+        "iterations > 10",
+        counted=frozenset({"completed"}),
+        source=Source.ITERATIONS,
+    ),
+    Metric.CHECK: MetricDefinition(
+        Unit.SHARE,
+        ("check",),
+        "share of passed evaluations of all checks with this name",
+        "check accepted > 99.5%",
+        counted=frozenset({"passed"}),
+        of=frozenset({"passed", "failed"}),
+        source=Source.CHECKS,
     ),
 }
 """The most used first, the order in the docs and the dashboard."""

@@ -27,6 +27,15 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
+def is_empty(entries: Sequence[object]) -> bool:
+    """Return whether a field is left out of the JSON, so that results without it stay as they were."""
+    return not entries
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class MeasurementReason(_Model):
     """One reason of the measurement verdict: a violated row of its table."""
 
@@ -83,6 +92,10 @@ class ThresholdResult(_Model):
     expression: str
     """Normalised expression: `checkout: ok p99 < 250 ms for 10 s`."""
     endpoint: str | None
+    scenario: str | None = Field(default=None, exclude_if=_is_none)
+    """All steps of this scenario, or its iterations; absent for a spec without scenarios."""
+    check: str | None = Field(default=None, exclude_if=_is_none)
+    """The name of the check; absent for other metrics."""
     metric: Annotated[Metric, WithJsonSchema({"type": "string"})]
     """`latency`, `ok_latency`, `error_rate`, … (docs/reference/thresholds.md); later versions add more."""
     statistic: Statistic | None
@@ -140,6 +153,7 @@ class ThresholdResult(_Model):
             and self.percentile is not None
             and self.comparison.is_upper
             and self.endpoint is None
+            and self.scenario is None
             and self.window_seconds is None
         )
 
@@ -357,11 +371,6 @@ class SampledExchange(_Model):
     def latency_ms(self) -> float:
         """`response_ms`, under its name in the first design."""
         return self.response_ms
-
-
-def is_empty(entries: Sequence[object]) -> bool:
-    """Return whether a field is left out of the JSON, so that results without it stay as they were."""
-    return not entries
 
 
 class RunResult(_Model):

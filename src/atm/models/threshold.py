@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from atm.errors import Problem, SpecError
 from atm.models.duration import format_seconds, parse_duration, plain_number
 from atm.models.metric import METRICS, Comparison, Metric, Statistic, Unit
+from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.threshold_names import HINT, KnownNames, threshold_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,17 @@ class Threshold:
     metric: Metric
     comparison: Comparison
     limit: float
-    """ns for times, a share 0..1 for `error_rate`, 1/s for rates."""
+    """ns for times, a share 0..1, 1/s for rates."""
     percent: float | None = None
     """0..100 for a percentile; None for a `statistic` and for rates."""
     statistic: Statistic | None = None
     """The statistic judged for a time, if it is not a percentile."""
     endpoint: int | None = None
-    """Index into the plan's endpoints; None for the whole run."""
+    """Index into the plan's endpoints; None for all, or those of `scenario`."""
+    scenario: int | None = None
+    """Index into the plan's scenarios: all its steps, or its iterations; None for all."""
+    check: str | None = None
+    """The name of a check, for `Metric.CHECK`."""
     window_seconds: int | None = None
     """Length of the windows, in complete intervals; None for the whole run."""
     abort: bool = False
@@ -39,8 +44,6 @@ class Threshold:
 IMPLIED = Threshold("error_rate <= 0 %", Metric.ERROR_RATE, Comparison.AT_MOST, 0.0, is_implied=True)
 """The rule of a spec without thresholds: no request fails."""
 IMPLIED_MESSAGE = "implied, because the spec has no thresholds: no request may fail"
-
-HINT = 'Examples: "p99 < 300ms", "ok p95 < 250ms for 10s", "error_rate < 1%", "rps > 100", "checkout: p99 < 800ms"'
 
 _STATISTICS = {
     "min": Statistic.MIN,
@@ -56,71 +59,67 @@ _SUBJECT = (
     r"(?:(?P<percentile>p\s*\(\s*(?P<inside>[0-9.]+)\s*\)|p(?P<plain>[0-9]+(?:\.[0-9]+)?)|med(?:ian)?)"
     r"|(?P<statistic>min|max|mean|avg|average))"
 )
-_RULE = (
-    r"(?P<subject>[^<>=]*?)\s*(?P<comparison><=|>=|<|>)\s*"
+_LIMIT = (
+    r"\s*(?P<comparison><=|>=|<|>)\s*"
     r"(?P<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(?P<unit>[a-zµμ%/]*)"
     r"(?:\s+for\s+(?P<window>.+))?"
 )
+_RULE = r"(?P<subject>[^<>=]*?)" + _LIMIT
+# Greedy: the name of a check may hold a comparison itself, as in `check time < 500ms > 99%`.
+_CHECK_RULE = r"check\s+(?P<name>.+)" + _LIMIT
 
 
 def parse_threshold(
     expression: str,
     *,
     endpoints: Sequence[str] = (),
+    scenarios: Sequence[ScenarioSteps] | None = None,
+    checks: Sequence[CheckName] | None = None,
     endpoint: int | None = None,
+    scenario: int | None = None,
     abort: bool = False,
     abort_after_seconds: float = 10.0,
     min_samples: int = 20,
 ) -> Threshold:
-    """Parse one rule. `endpoints` are the names allowed before a colon; `endpoint` is the index of the endpoint that
-    contains the rule. Raises SpecError with a message that describes the error.
+    """Parse one rule. `endpoints` and `scenarios` have the names allowed before a colon, `checks` those after `check`;
+    None does not restrict them. `endpoint` or `scenario` is the index of the one that contains the rule.
+    Raises SpecError with a message that describes the error.
     """
     text = " ".join(expression.split())
-    rule_text = text
-    if ":" in text:
-        name, _, rule_text = (part.strip() for part in text.rpartition(":"))
-        named = _endpoint_named(name, text, endpoints)
-        if endpoint is not None and named != endpoint:
-            what = f'the threshold "{text}" of endpoint "{endpoints[endpoint]}" names another endpoint, "{name}"'
-            raise _problem(what, "Remove the name, or move the threshold to the top level")
-        endpoint = named
-    rule = re.fullmatch(_RULE, rule_text, re.IGNORECASE)
+    names = KnownNames(text, endpoints, scenarios, checks)
+    scope, rule_text = names.scope_of(endpoint, scenario)
+    check = re.fullmatch(_CHECK_RULE, rule_text, re.IGNORECASE)
+    rule = check or re.fullmatch(_RULE, rule_text, re.IGNORECASE)
     if rule is None:
-        raise _problem(*_why_unreadable(text, rule_text))
-    metric, percent, statistic = _subject(rule["subject"].strip(), text)
+        raise threshold_problem(*_why_unreadable(text, rule_text))
+    percent: float | None = None
+    statistic: Statistic | None = None
+    check_name: str | None = None
+    if check:
+        metric, check_name = Metric.CHECK, names.check_of(check["name"], scope)
+    else:
+        metric, percent, statistic = _subject(rule["subject"].strip(), text)
+    names.require_source(metric, scope)
     comparison = Comparison(rule["comparison"])
     limit, limit_text = _limit(metric, comparison, float(rule["number"]), rule["unit"].lower(), text)
     window = _window(rule["window"], text)
-    what = _subject_text(metric, percent, statistic)
-    scope = f"{endpoints[endpoint]}: " if endpoint is not None and endpoint < len(endpoints) else ""
+    what = f"check {check_name}" if check else _subject_text(metric, percent, statistic)
+    prefix = f"{scope.name}: " if scope.name else ""
     return Threshold(
-        expression=f"{scope}{what} {comparison} {limit_text}" + (f" for {format_seconds(window)}" if window else ""),
+        expression=f"{prefix}{what} {comparison} {limit_text}" + (f" for {format_seconds(window)}" if window else ""),
         metric=metric,
         comparison=comparison,
         limit=limit,
         percent=percent,
         statistic=statistic,
-        endpoint=endpoint,
+        endpoint=scope.endpoint,
+        scenario=scope.scenario,
+        check=check_name,
         window_seconds=window,
         abort=abort,
         abort_after_seconds=abort_after_seconds,
         min_samples=min_samples,
     )
-
-
-def _problem(what: str, hint: str = HINT, code: str = "bad_threshold") -> SpecError:
-    return SpecError(Problem(what, code, hint=hint))
-
-
-def _endpoint_named(name: str, text: str, endpoints: Sequence[str]) -> int:
-    if name in endpoints:
-        return endpoints.index(name)
-    from atm.models.nearest import nearest
-
-    close = nearest(name, endpoints)
-    names = ", ".join(f'"{endpoint}"' for endpoint in endpoints) or "none, because the spec has a single url"
-    hint = f'Did you mean "{close[0]}"?' if close else f"Endpoints: {names}"
-    raise _problem(f'the threshold "{text}" names an endpoint "{name}", which does not exist', hint, "unknown_endpoint")
 
 
 def _why_unreadable(text: str, rule: str) -> tuple[str, str]:
@@ -152,6 +151,8 @@ def _subject(subject: str, text: str) -> tuple[Metric, float | None, Statistic |
     lowered = " ".join(subject.lower().split())
     written = {word: metric for metric, definition in METRICS.items() for word in definition.words}
     alone = written.get(lowered)
+    if lowered and alone is not None and METRICS[alone].takes_name:
+        raise threshold_problem(f'the threshold "{text}" names no check', 'Write its name: "check accepted > 99.5%"')
     if lowered and alone is not None and not METRICS[alone].is_time:
         return alone, None, None
     match = re.fullmatch(_SUBJECT, subject, re.IGNORECASE)
@@ -164,16 +165,18 @@ def _subject(subject: str, text: str) -> tuple[Metric, float | None, Statistic |
         hint = f"Did you mean `{close[0]}`? {HINT}" if close and subject else HINT
         if lowered and alone is not None:
             hint = f'Give a percentile, or min, max, mean: "{lowered} p95 < 300ms"'
-        raise _problem(f'the threshold "{text}" judges "{subject}", which is not a metric', hint)
+        raise threshold_problem(f'the threshold "{text}" judges "{subject}", which is not a metric', hint)
     if match["statistic"]:
         return metric, None, _STATISTICS[match["statistic"].lower()]
     number = match["inside"] or match["plain"] or "50"
     try:
         percent = float(number)
     except ValueError:
-        raise _problem(f'the threshold "{text}" has a percentile "{number}", which is not a number') from None
+        raise threshold_problem(f'the threshold "{text}" has a percentile "{number}", which is not a number') from None
     if not 0 < percent <= 100:
-        raise _problem(f'the threshold "{text}" has a percentile of {number}; it must be above 0 and at most 100')
+        raise threshold_problem(
+            f'the threshold "{text}" has a percentile of {number}; it must be above 0 and at most 100'
+        )
     return metric, percent, None
 
 
@@ -182,20 +185,24 @@ def _limit(metric: Metric, comparison: str, number: float, unit: str, text: str)
     measured_in = METRICS[metric].unit
     if measured_in is Unit.SHARE:
         if unit not in ("", "%"):
-            raise _problem(f'the threshold "{text}" has the unit "{unit}"; {_spoken(metric)} is a share (0.01) or 1%')
+            raise threshold_problem(
+                f'the threshold "{text}" has the unit "{unit}"; {_spoken(metric)} is a share (0.01) or 1%'
+            )
         share = number / 100 if unit == "%" else number
         if share > 1:
             percent = plain_number(number) if number <= 100 else "1"
             hint = f'"{metric} {comparison} {percent}%", or a share from 0 to 1'
-            raise _problem(f'the threshold "{text}" has {_spoken(metric)} above 1 (100 %)', hint)
+            raise threshold_problem(f'the threshold "{text}" has {_spoken(metric)} above 1 (100 %)', hint)
         return share, f"{plain_number(share * 100)} %"
     if measured_in is Unit.PER_SECOND:
         if unit not in ("", "/s", "rps"):
-            raise _problem(f'the threshold "{text}" has the unit "{unit}"; {metric} is a number per second')
+            raise threshold_problem(f'the threshold "{text}" has the unit "{unit}"; {metric} is a number per second')
         return number, plain_number(number)
     factor = _TIME_UNITS.get(unit or "ms")
     if factor is None:
-        raise _problem(f'the threshold "{text}" has the unit "{unit}"; times are in us, ms (the default), s or m')
+        raise threshold_problem(
+            f'the threshold "{text}" has the unit "{unit}"; times are in us, ms (the default), s or m'
+        )
     shown = {"sec": "s", "us": "µs", "μs": "µs", "m": "min"}.get(unit, unit or "ms")
     return number * factor, f"{plain_number(number)} {shown}"
 
@@ -206,9 +213,11 @@ def _window(window: str | None, text: str) -> int | None:
     try:
         seconds = parse_duration(window)
     except ValueError as error:
-        raise _problem(f'the threshold "{text}" has a window that cannot be read: {error}') from None
+        raise threshold_problem(f'the threshold "{text}" has a window that cannot be read: {error}') from None
     if seconds < 1 or seconds != int(seconds):
-        raise _problem(f'the threshold "{text}" has a window of {format_seconds(seconds)}; windows are whole seconds')
+        raise threshold_problem(
+            f'the threshold "{text}" has a window of {format_seconds(seconds)}; windows are whole seconds'
+        )
     return int(seconds)
 
 

@@ -333,6 +333,8 @@ class _Compilation:
                 parsed = parse_threshold(
                     rule.expression,
                     endpoints=() if single else names,
+                    scenarios=(),
+                    checks=(),
                     endpoint=endpoint,
                     abort=rule.abort,
                     abort_after_seconds=rule.abort_after,

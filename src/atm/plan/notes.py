@@ -9,6 +9,7 @@ from atm.models import figures
 from atm.models.metric import METRICS
 from atm.models.threshold import Threshold
 from atm.plan.load_plan import Lane, LoadPlan
+from atm.plan.outline import scenarios_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ def _window(plan: LoadPlan, threshold: Threshold) -> Iterator[PlanNote]:
         what = f"{ends}: the run lasts {lasts}, and its window {figures.planned(window)}"
         yield PlanNote(("thresholds",), what, "window_never_judged", "Make the run longer, or the window shorter")
         return
-    most = _most_samples(plan, threshold, window)
+    # How many requests an iteration sends, the target decides.
+    most = None if scenarios_of(plan) else _most_samples(plan, threshold, window)
     if not METRICS[threshold.metric].is_rate and most is not None and most < threshold.min_samples:
         count = figures.count(round(most))
         what = f"{ends}: {count} requests at most in {figures.planned(window)}, and min_samples is "

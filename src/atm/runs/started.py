@@ -42,4 +42,6 @@ def new_judge(started: Line) -> ThresholdJudge:
         [decode(Threshold, threshold) for threshold in started["thresholds"]],
         started["endpoints"],
         warm_up_ns(started),
+        scenarios=scenarios_of(started),
+        checks=checks_of(started),
     )

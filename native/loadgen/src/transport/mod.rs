@@ -34,7 +34,7 @@ use crate::poller::{self, Waker};
 use crate::response::HeadCache;
 use crate::template::Secrets;
 
-pub(crate) use events::{ConnectionEvent, Ended, Events, Exchanged};
+pub(crate) use events::{ConnectionEvent, Ended, Events, Exchanged, Raw};
 
 use connection::NONE;
 use dialer::Dialer;
