@@ -26,6 +26,8 @@ class Capability(StrEnum):
     SOURCE_ADDRESSES = "source_addresses"
     RE_RESOLUTION = "re_resolution"
     TARGET_RULES = "target_rules"
+    SCENARIOS = "scenarios"
+    """Flows with a program, checks by name, extracts and values of users."""
 
 
 class Command(StrEnum):

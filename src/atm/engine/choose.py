@@ -58,6 +58,7 @@ _DESCRIPTIONS = {
     Capability.SOURCE_ADDRESSES: "source addresses",
     Capability.RE_RESOLUTION: "name resolution during the run",
     Capability.TARGET_RULES: "rules for what may be dialled",
+    Capability.SCENARIOS: "scenarios",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -25,8 +26,11 @@ class Numbered:
     def __init__(self, number: int, log: Log) -> None:
         self.number = number
         self._log = log
+        self.not_before = 0
 
     def begin(self, number: int, flow: int, intended: int, now: int, is_warm_up: bool) -> None:
+        if self._log.pace:
+            self.not_before = intended + self._log.pace
         self._log.begun.append((self, Arrival(number, flow, intended, is_warm_up), now))
 
 
@@ -35,6 +39,7 @@ class Log:
 
     def __init__(self) -> None:
         self.now = EPOCH
+        self.pace = 0
         self.users: dict[int, Numbered] = {}
         self.begun: list[tuple[Numbered, Arrival, int]] = []
         self.retired: list[int] = []
@@ -243,6 +248,74 @@ def test_a_rate_limit_is_a_token_for_each_start() -> None:
     schedule.user_free(log.users[1], log.now)
     at(schedule, log, 30)
     assert log.intended == [0, 10, 20, 30]
+
+
+def paced_schedule(load: Load, pace: int, **fields: Any) -> tuple[ClosedSchedule[Numbered], Log]:
+    made = made_plan(load, **fields)
+    made = replace(made, flows=tuple(replace(flow, pace_ns=pace) for flow in made.flows))
+    log = Log()
+    log.pace = pace
+    schedule = ClosedSchedule(made, 0, log, log.clock)
+    schedule.start(EPOCH)
+    return schedule, log
+
+
+def test_a_pace_holds_each_user_back_and_counts_lateness() -> None:
+    schedule, log = paced_schedule(closed(2), 50 * MILLISECOND, total=5)
+    at(schedule, log, 0)
+    first, second = (user for user, _, _ in log.begun)
+    schedule.user_free(first, EPOCH + 10 * MILLISECOND)
+    schedule.user_free(second, EPOCH + 70 * MILLISECOND)
+    # The second took longer than its pace, and begins again at once; the first is due, and noticed late.
+    assert [(user, arrival.intended - EPOCH) for user, arrival, _ in log.begun[2:]] == [(second, 70 * MILLISECOND)]
+    at(schedule, log, 75)
+    user, arrival, now = log.begun[3]
+    assert (user, arrival.intended, now) == (first, EPOCH + 50 * MILLISECOND, EPOCH + 75 * MILLISECOND)
+    assert log.late[-1] == 25 * MILLISECOND
+    schedule.user_free(first, EPOCH + 80 * MILLISECOND)
+    assert at(schedule, log, 90) == 100
+    at(schedule, log, 100)
+    assert len(log.begun) == 5
+    schedule.user_free(first, EPOCH + 101 * MILLISECOND)
+    assert log.end == (None, StopReason.TOTAL)
+
+
+def test_a_rate_limit_gives_no_token_to_a_user_that_waits_for_its_pace() -> None:
+    schedule, log = paced_schedule(closed(2, max_rate=100), 500 * MILLISECOND, duration=10)
+    at(schedule, log, 0)
+    at(schedule, log, 10)
+    first, second = (user for user, _, _ in log.begun)
+    schedule.user_free(first, EPOCH + 11 * MILLISECOND)
+    second.not_before = 0
+    schedule.user_free(second, EPOCH + 12 * MILLISECOND)
+    at(schedule, log, 20)
+    assert [(user, arrival.intended - EPOCH) for user, arrival, _ in log.begun[2:]] == [(second, 20 * MILLISECOND)]
+
+
+def test_the_load_ends_when_every_user_has_stopped() -> None:
+    schedule, log = closed_schedule(closed(2), duration=10)
+    at(schedule, log, 0)
+    first, second = (user for user, _, _ in log.begun)
+    schedule.user_stopped(first, EPOCH + 1)
+    at(schedule, log, 1)
+    assert (schedule.user_count, schedule.in_flight, len(log.begun)) == (1, 1, 2)
+    assert log.end is None
+    schedule.user_stopped(second, EPOCH + 2 * MILLISECOND)
+    assert log.end == (EPOCH + 2 * MILLISECOND, StopReason.STOPPED)
+
+
+def test_users_that_have_stopped_leave_first_and_are_not_replaced() -> None:
+    segments = (Segment(3, 3, SECOND), Segment(2, 2, SECOND), Segment(3, 3, SECOND))
+    schedule, log = closed_schedule(Load("closed", segments))
+    at(schedule, log, 0)
+    schedule.user_stopped(log.begun[1][0], EPOCH + 1)
+    stopped = log.begun[1][0].number
+    at(schedule, log, 500)
+    assert len(log.users) == 3
+    at(schedule, log, 1000)
+    assert log.retired == [stopped]
+    at(schedule, log, 2000)
+    assert (len(log.users), schedule.user_count) == (4, 3)
 
 
 def test_a_user_that_failed_by_our_own_fault_rests() -> None:

@@ -29,6 +29,7 @@ CAPABILITIES = frozenset(
         Capability.BODY_CHECKS,
         Capability.RE_RESOLUTION,
         Capability.TARGET_RULES,
+        Capability.SCENARIOS,
     }
 )
 

@@ -26,7 +26,9 @@ from atm.engine.asyncio_engine.transport.dialer import Dialer
 from atm.engine.asyncio_engine.transport.pool import Pool, connection_ceiling
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
+from atm.engine.asyncio_engine.users.prepared_program import PreparedProgram, needs_program
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
+from atm.engine.asyncio_engine.users.scenario_user import ScenarioContext, ScenarioUser
 from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.engine.base import EngineReport
 from atm.metrics.interval import Interval
@@ -62,15 +64,8 @@ class Run:
         self._flows = [tuple(PreparedStep(plan, step, self._secrets) for step in flow.steps) for flow in plan.flows]
         self._phases = Phases(plan.lanes[0])
         self._schedule = self._new_schedule(connection_ceiling())
-        self._user_context = UserContext(
-            self._flows,
-            self._ledger,
-            self._deadlines,
-            Redirects(plan, self._dialer),
-            self._dialer,
-            on_end=self._schedule.user_free,
-            on_generator_error=self._schedule.user_failed,
-        )
+        self._user_context = self._new_user_context()
+        self._users_made = 0
         self._timer = open_timer(loop, self._wake)
         self._timer_at = NEVER
         self._give_up_at = NEVER
@@ -82,6 +77,18 @@ class Run:
         if self._plan.lanes[0].load.model == "closed":
             return ClosedSchedule(self._plan, 0, self, monotonic_ns)
         return OpenSchedule(self._plan, 0, self, monotonic_ns, ceiling)
+
+    def _new_user_context(self) -> UserContext:
+        """Return the context of all users: with programs only if a flow needs one."""
+        shared = (self._flows, self._ledger, self._deadlines, Redirects(self._plan, self._dialer), self._dialer,
+                  self._schedule.user_free, self._schedule.user_failed)  # fmt: skip
+        programs = [
+            PreparedProgram(flow, steps) if needs_program(flow) else None
+            for flow, steps in zip(self._plan.flows, self._flows, strict=True)
+        ]
+        if not any(programs):
+            return UserContext(*shared)
+        return ScenarioContext(*shared, programs, self._plan.seed, self._schedule.user_stopped, self._stop_as_planned)
 
     async def until_done(self) -> EngineReport:
         """Run from start to end. Raises the error that made the run impossible to continue."""
@@ -120,6 +127,11 @@ class Run:
             self._give_up_at = monotonic_ns() + self._plan.graceful_stop_ns
         self.settle()
 
+    def _stop_as_planned(self) -> None:
+        """Stop because a step failed whose scenario demands it."""
+        if self._schedule.is_sending:
+            self.stop(StopReason.STOPPED)
+
     def cancel(self) -> None:
         """Start no more iterations and close every connection."""
         if self._done.done():
@@ -142,7 +154,13 @@ class Run:
 
     def new_user(self) -> User:
         """Create a user without connections."""
-        return User(self._user_context, Pool(self._loop, self._dialer, self.crash))
+        pool = Pool(self._loop, self._dialer, self.crash)
+        if not isinstance(self._user_context, ScenarioContext):
+            return User(self._user_context, pool)
+        self._users_made += 1
+        return ScenarioUser(
+            self._user_context, pool, self._users_made if self._plan.lanes[0].load.model == "closed" else 0
+        )
 
     def retire(self, user: User) -> None:
         """Remove a user from the load."""
@@ -234,7 +252,7 @@ class Run:
             phase=self._phases.at(end - ledger.epoch, schedule.shift, end > ledger.sending_end),
             offered=schedule.offered_by(end),
             users=schedule.user_count,
-            in_flight=schedule.in_flight,
+            in_flight=schedule.in_flight - ledger.health.thinking,
             waiting=schedule.waiting,
         )
 

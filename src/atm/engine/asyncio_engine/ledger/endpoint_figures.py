@@ -67,6 +67,7 @@ class EndpointFigures:
     bytes_received: int
     bytes_sent: int
     clamped: int
+    not_reached: int
     ok: int
     outcomes: dict[Outcome, int]
     statuses: Counts
@@ -138,6 +139,11 @@ class EndpointFigures:
     def count_unfinished(self) -> None:
         """Count a request that was in flight when the run ended."""
         self.outcomes[Outcome.UNFINISHED] = self.outcomes.get(Outcome.UNFINISHED, 0) + 1
+        self.touched = True
+
+    def count_not_reached(self) -> None:
+        """Count an iteration that ended without a request of this step."""
+        self.not_reached += 1
         self.touched = True
 
     def missed(self, field: str) -> None:

@@ -26,6 +26,8 @@ class Health:
         self._dials = 0
         self._connections_lost = 0
         self.saturated = False
+        self.thinking = 0
+        """Users that wait between two operations, without a request in flight."""
         self._lag: Counts = defaultdict(int)
         self._connect: Counts = defaultdict(int)
         self._tls: Counts = defaultdict(int)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
+from atm.engine.asyncio_engine.ledger.endpoint_figures import Counts, EndpointFigures, as_histogram, bucketed
 from atm.engine.asyncio_engine.ledger.health import Health
 from atm.engine.asyncio_engine.ledger.masker import Masker
 from atm.engine.asyncio_engine.ledger.sampler import Sampler
-from atm.metrics.interval import EndpointInterval, FailureGroup, Interval, IterationInterval
+from atm.metrics.interval import CheckInterval, EndpointInterval, FailureGroup, Interval, IterationInterval
 from atm.plan.load_plan import LoadPlan
 from atm.plan.pacer import NEVER, SECOND
 
@@ -28,23 +29,64 @@ class LoadState(NamedTuple):
 class IterationBooks:
     """Iterations of one flow in the current second, warm-up or measured load."""
 
-    __slots__ = ("completed", "failed", "flow", "started", "unfinished", "warm_up")
+    __slots__ = ("_active_time", "_time", "completed", "failed", "flow", "started", "unfinished", "warm_up")
 
     def __init__(self, flow: int, *, warm_up: bool) -> None:
         self.flow = flow
         self.warm_up = warm_up
         self._clear()
 
+    def complete(self, time: int, active_time: int) -> None:
+        """Count an iteration that came to its end, with its time in ns, and that without think time."""
+        self.completed += 1
+        bucketed(self._time, time)
+        bucketed(self._active_time, active_time)
+
     def take(self) -> IterationInterval | None:
         """Return the counts since the last call, None if there were none."""
         if not (self.started or self.completed or self.failed or self.unfinished):
             return None
-        taken = IterationInterval(self.flow, self.warm_up, self.started, self.completed, self.failed, self.unfinished)
+        taken = IterationInterval(
+            self.flow,
+            self.warm_up,
+            self.started,
+            self.completed,
+            self.failed,
+            self.unfinished,
+            as_histogram(self._time),
+            as_histogram(self._active_time),
+        )
         self._clear()
         return taken
 
     def _clear(self) -> None:
         self.started = self.completed = self.failed = self.unfinished = 0
+        self._time: Counts = defaultdict(int)
+        self._active_time: Counts = defaultdict(int)
+
+
+class CheckBooks:
+    """Evaluations of the plan's checks in the current second, warm-up or measured load, by index."""
+
+    def __init__(self, checks: int, *, warm_up: bool) -> None:
+        self._warm_up = warm_up
+        self._counts = [[0, 0] for _ in range(checks)]
+        self._touched: set[int] = set()
+
+    def count(self, check: int, *, passed: bool) -> None:
+        """Count an evaluation."""
+        self._counts[check][passed] += 1
+        self._touched.add(check)
+
+    def take(self) -> list[CheckInterval]:
+        """Return the counts since the last call, in the order of the checks."""
+        taken = []
+        for check in sorted(self._touched):
+            failed, passed = self._counts[check]
+            taken.append(CheckInterval(check, self._warm_up, passed, failed))
+            self._counts[check] = [0, 0]
+        self._touched.clear()
+        return taken
 
 
 class Ledger:
@@ -58,9 +100,10 @@ class Ledger:
         self._iterations = {
             warm_up: [IterationBooks(flow, warm_up=warm_up) for flow in flows] for warm_up in (True, False)
         }
+        self._checks = {warm_up: CheckBooks(len(plan.checks), warm_up=warm_up) for warm_up in (True, False)}
         self.health = Health()
         self.sampler = Sampler(plan.sampling, len(plan.endpoints), masker)
-        self.counts_iterations = any(len(flow.steps) > 1 for flow in plan.flows)
+        self.counts_iterations = any(len(flow.steps) > 1 or flow.program for flow in plan.flows)
         """False where each iteration is a single request, whose figures already cover it."""
         self._on_interval = on_interval
         self._second = 0
@@ -86,6 +129,10 @@ class Ledger:
         """Return the iteration books of a flow."""
         return self._iterations[is_warm_up][flow]
 
+    def checks(self, *, is_warm_up: bool) -> CheckBooks:
+        """Return the books of the plan's checks."""
+        return self._checks[is_warm_up]
+
     def end_second(self, state: LoadState) -> None:
         """Emit the full second that has ended, and start the next one."""
         self._emit(SECOND, state)
@@ -108,6 +155,7 @@ class Ledger:
             failures=failures,
             samples=self.sampler.take(),
             iterations=self._taken_iterations(),
+            checks=self._taken_checks(),
         )
         self._offered = state.offered
         self._on_interval(interval)
@@ -130,6 +178,11 @@ class Ledger:
             return []
         pairs = zip(self._iterations[True], self._iterations[False], strict=True)
         return [taken for pair in pairs for books in pair if (taken := books.take())]
+
+    def _taken_checks(self) -> list[CheckInterval]:
+        """Return the evaluations per check, in order, warm-up before measured load."""
+        taken = [*self._checks[True].take(), *self._checks[False].take()]
+        return sorted(taken, key=lambda check: check.check)
 
 
 def _not_begun(_now: int) -> None:

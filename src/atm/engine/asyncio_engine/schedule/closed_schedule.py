@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
 
 from atm.engine.asyncio_engine.schedule.schedule import Decisions, Schedule, UserT
 from atm.models.outcome import StopReason
@@ -16,7 +18,10 @@ _STARTS_AT_ONCE = 32
 
 
 class ClosedSchedule(Schedule[UserT]):
-    """The profile sets the number of users; a free one starts at once, or with `max_rate` when its token is due."""
+    """The profile sets the number of users; a free one starts at once.
+
+    With `max_rate` it starts when its token is due; with a pace, not earlier than `ScheduledUser.not_before`.
+    """
 
     def __init__(self, plan: LoadPlan, lane: int, decisions: Decisions[UserT], clock: Callable[[], int]) -> None:
         """`clock` gives the time of each of several starts within one call."""
@@ -30,7 +35,14 @@ class ClosedSchedule(Schedule[UserT]):
         self._target = 0
         self._gap = int(1e9 / load.max_rate) if load.max_rate else 0
         self._last_token = 0
+        self._has_pace = any(flow.pace_ns for flow in plan.flows)
+        self._is_unpaced = not self._gap and not self._has_pace
         self._with_token: deque[tuple[int, UserT]] = deque()
+        self._paced: list[tuple[int, int, UserT]] = []
+        """Heap of users that wait for their pace, with a serial number."""
+        self._serials = count()
+        self._stopped: list[UserT] = []
+        """Users that start no other iteration; the profile does not replace them."""
         self._backing_off: deque[tuple[int, UserT]] = deque()
         self._parked: list[UserT] = []
         self._starting: list[UserT] = []
@@ -41,7 +53,7 @@ class ClosedSchedule(Schedule[UserT]):
 
     @property
     def user_count(self) -> int:
-        return len(self.users)
+        return len(self.users) - len(self._stopped)
 
     def start(self, epoch: int) -> None:
         super().start(epoch)
@@ -64,6 +76,9 @@ class ClosedSchedule(Schedule[UserT]):
         change_at = self._follow_profile(now)
         while self._backing_off and self._backing_off[0][0] <= now:
             self._start(self._backing_off.popleft()[1], now)
+        while self._paced and self._paced[0][0] <= now:
+            due, _, user = heappop(self._paced)
+            self._start(user, now, due)
         while self._with_token and self._with_token[0][0] <= now:
             intended, user = self._with_token.popleft()
             self._begin(user, intended, self._clock(), is_paced=True)
@@ -73,14 +88,18 @@ class ClosedSchedule(Schedule[UserT]):
             self._start(self._starting.pop(), self._clock())
         if self._starting:
             return self._clock()
+        if self._stopped:
+            self._end_if_all_stopped(now)
         return min(
             change_at,
             self._leg_end if self._leg_over_at is None else NEVER,
             self._backing_off[0][0] if self._backing_off else NEVER,
             self._with_token[0][0] if self._with_token else NEVER,
+            self._paced[0][0] if self._paced else NEVER,
         )
 
-    def user_free(self, user: UserT, now: int) -> None:
+    def user_free(self, user: UserT, now: int, due: int = 0) -> None:
+        """Handle the end of an iteration of `user`; `due`: the time that its pace demanded, which has come."""
         self.in_flight -= 1
         if not self.is_sending:
             self._parked.append(user)
@@ -93,11 +112,15 @@ class ClosedSchedule(Schedule[UserT]):
         elif self._measured_in_leg >= self._limit:
             self._parked.append(user)
             self._leg_is_exhausted(now)
-        elif not self._gap:
+        elif self._is_unpaced:
             self._begin(user, now, now)
+        elif self._has_pace and not due and user.not_before > now:
+            heappush(self._paced, (user.not_before, next(self._serials), user))
+            self._decisions.wake_at(user.not_before)
         else:
-            intended = max(now, self._last_token + self._gap)
-            self._last_token = intended
+            intended = due or now
+            if self._gap:
+                intended = self._last_token = max(intended, self._last_token + self._gap)
             if intended >= self._warm_up_end:
                 self._measured_in_leg += 1
             if intended <= now:
@@ -113,10 +136,23 @@ class ClosedSchedule(Schedule[UserT]):
         if not self.is_sending:
             self._decisions.settle()
 
-    def _start(self, user: UserT, now: int) -> None:
+    def user_stopped(self, user: UserT, now: int) -> None:
+        self.in_flight -= 1
+        self._stopped.append(user)
+        if not self.is_sending:
+            self._decisions.settle()
+        else:
+            self._end_if_all_stopped(now)
+
+    def _end_if_all_stopped(self, now: int) -> None:
+        """End sending if every user has stopped, and the profile adds no other."""
+        if self.is_sending and self._next_change is None and len(self._stopped) == len(self.users) == self._target:
+            self._end(now, StopReason.STOPPED)
+
+    def _start(self, user: UserT, now: int, due: int = 0) -> None:
         """Start a user without an iteration as if its iteration had just ended."""
         self.in_flight += 1
-        self.user_free(user, now)
+        self.user_free(user, now, due)
 
     def _begin(self, user: UserT, intended: int, now: int, *, is_paced: bool = False) -> None:
         self._number = number = self._number + 1
@@ -146,9 +182,11 @@ class ClosedSchedule(Schedule[UserT]):
         return NEVER if self._next_change is None else self._next_change[0] + self._epoch + self.shift
 
     def _idle_user(self) -> UserT | None:
-        for users in (self._starting, self._parked):
+        for users in (self._stopped, self._starting, self._parked):
             if users:
                 return users.pop()
+        if self._paced:
+            return self._paced.pop()[2]
         for queue in (self._backing_off, self._with_token):
             if queue:
                 # The token that the retired user was waiting for is lost.

@@ -27,6 +27,11 @@ class Arrival(NamedTuple):
 class ScheduledUser(Protocol):
     """The interface of a user that a schedule needs."""
 
+    @property
+    def not_before(self) -> int:
+        """The earliest intended start of its next iteration (the pace of its scenario); 0 without a pace."""
+        ...
+
     def begin(self, number: int, flow: int, intended: int, now: int, is_warm_up: bool) -> None:
         """Start an iteration at `now`; its end is reported by `user_free` or `user_failed`, never within this call."""
         ...
@@ -128,6 +133,10 @@ class Schedule(ABC, Generic[UserT]):
     @abstractmethod
     def user_failed(self, user: UserT, now: int) -> None:
         """Handle an iteration of `user` that ended with a generator error."""
+
+    def user_stopped(self, user: UserT, now: int) -> None:
+        """Handle an iteration after which `user` is to start no other; here like any end."""
+        self.user_free(user, now)
 
     def stop(self, at: int | None) -> None:
         """Start nothing more; sending has ended at `at`, or (None) ends with the last finish."""

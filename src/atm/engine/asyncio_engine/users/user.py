@@ -277,10 +277,7 @@ class Request:
             self._figures.drained_failed += 1
         ledger.sampler.keep_failed(self, response, outcome, message, now)
         self._end(now)
-        if outcome in FULL_RESPONSES:
-            self._user.next_step(now)
-        else:
-            self._user.fail(is_generator_error=outcome is Outcome.GENERATOR_ERROR)
+        self._user.step_failed(outcome, now)
 
     def _end(self, now: int) -> None:
         """Record the end of the request at `now`, or that it was left unfinished."""
@@ -296,7 +293,7 @@ class Request:
 class User:
     """Sends the steps of an iteration in order, each after the previous one has ended."""
 
-    __slots__ = ("_connections", "_context", "_ledger", "iteration", "request")
+    __slots__ = ("_connections", "_context", "_ledger", "iteration", "not_before", "request")
 
     def __init__(self, context: UserContext, connections: Connections) -> None:
         self._context = context
@@ -305,6 +302,8 @@ class User:
         self.iteration = Iteration()
         """The current iteration, or the last one; has no fields before the first."""
         self.request = Request(self, context, connections)
+        self.not_before = 0
+        """The earliest intended start of the next iteration, by the pace of the last one; 0 without a pace."""
 
     @property
     def is_busy(self) -> bool:
@@ -346,10 +345,13 @@ class User:
         figures = (ledger.warm_up if iteration.is_warm_up else ledger.measured)[step.endpoint]
         self.request.begin(step, figures, iteration.number, finished, now)
 
-    def fail(self, *, is_generator_error: bool) -> None:
-        """Fail the iteration because a step had no full response."""
+    def step_failed(self, outcome: Outcome, finished: int) -> None:
+        """Continue after a full response; without one, fail the iteration."""
+        if outcome in FULL_RESPONSES:
+            self.next_step(finished)
+            return
         self._books.failed += 1
-        if is_generator_error:
+        if outcome is Outcome.GENERATOR_ERROR:
             self._context.on_generator_error(self, monotonic_ns())
         else:
             self._context.on_end(self, monotonic_ns())
