@@ -25,6 +25,7 @@ from atm.models.run_figures import EndpointSoFar, ErrorSoFar, FiguresSoFar, Seco
 from atm.testing import TargetServer
 from tests.cli import results
 from tests.cli.comparison import assert_snapshot
+from tests.metrics.shop import ENDPOINTS, shop_collector, shop_seconds
 
 NAMES = ("GET /users", "GET /orders/{id}", "POST /orders")
 COURSE = Course("quickstart", "open 500/s · up to 64 users", "native", 7, NAMES, 0.0, 60.0, None, 64, 2)
@@ -125,6 +126,32 @@ def test_a_frame_fits_its_terminal_and_never_changes_height(count: int, rows: in
     last = frame(course, later, Moment(34.3, rows, "stopping: waiting"), Paper(80))
     assert len(first) == len(last) < rows
     assert max(cells(line.plain) for line in last) <= 80
+
+
+def shop_status(seconds: int = 3) -> LiveStatus:
+    collector = shop_collector()
+    for interval in shop_seconds()[:seconds]:
+        collector.add(interval)
+    return LiveStatus(collector.snapshot(), [], Measurement.VALID)
+
+
+SHOP = replace(COURSE, name="shop", endpoints=ENDPOINTS, scenarios=("browse", "order"))
+
+
+def test_the_frame_of_scenarios_is_as_it_was() -> None:
+    assert_snapshot("live-scenarios-80.txt", drawn(SHOP, shop_status(), Moment(3.0), Paper(80)))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_frame_of_scenarios_never_changes_height(width: int) -> None:
+    begun = frame(SHOP, None, Moment(0.0), Paper(width))
+    ended = frame(SHOP, shop_status(4), Moment(4.0), Paper(width))
+    assert len(begun) == len(ended) < 24
+    assert max(cells(line.plain) for line in ended) <= width
+
+
+def test_plain_progress_names_iterations_and_failed_checks() -> None:
+    assert "iterations 6 /s (8 failed)  checks failed 1" in progress_line(shop_status().snapshot)
 
 
 def test_a_frame_fits_120_columns() -> None:

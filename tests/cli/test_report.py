@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from atm.models.outcome import Outcome, RunStatus, StopReason
 from atm.models.run import FailureSummary, Measurement, RunResult
 from tests.cli import results
 from tests.cli.comparison import assert_snapshot
+from tests.metrics.shop import shop_result
 
 ANSI = re.compile(r"\x1b\[(\d*)m")
 
@@ -218,3 +220,39 @@ def test_tls_that_was_not_agreed_upon_gets_the_hint_of_its_cause(message: str, w
     problem = why_unreachable(failure, "https://h:1/a")
     assert (problem.what, problem.code) == (what, "tls_error")
     assert hint in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "width", "unicode"),
+    [
+        ("report-scenarios-80.txt", 80, True),
+        ("report-scenarios-60.txt", 60, True),
+        ("report-scenarios-ascii.txt", 80, False),
+    ],
+)
+def test_the_report_of_scenarios_is_as_it_was(snapshot: str, width: int, unicode: bool) -> None:
+    text = written(shop_result(), width, unicode=unicode, saved=True)
+    assert max(cells(line) for line in text.splitlines()) <= width
+    assert_snapshot(snapshot, text)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_long_names_of_scenarios_and_checks_fit(width: int) -> None:
+    result = shop_result()
+    long = "x" * 90
+    scenarios = [
+        replace(entry, name=long, steps=[replace(step, name=long) for step in entry.steps])
+        for entry in result.scenarios
+    ]
+    checks = [replace(check, name=long, endpoint=long) for check in result.checks]
+    text = written(result.model_copy(update={"scenarios": scenarios, "checks": checks}), width)
+    assert max(cells(line) for line in text.splitlines()) <= width
+
+
+def test_many_checks_and_steps_end_with_a_count() -> None:
+    result = shop_result()
+    good = [replace(result.checks[0], name=f"check {number}") for number in range(30)]
+    text = written(result.model_copy(update={"checks": [*good, *result.checks]}), saved=True)
+    assert "   23 more, all passed: `atm show" in text
+    assert text.index("✗ in stock known") < text.index("✓ check 0")
+    assert "! never judged" in text

@@ -12,6 +12,7 @@ from atm.models.outcome import Outcome, RunStatus, StopReason
 from atm.models.run import Measurement, RunResult
 from tests.cli import results
 from tests.mcp_server.agent import tokens
+from tests.metrics.shop import shop_result
 
 LATE = results.reason(Measurement.INVALID, "schedule lag p99 40 ms, limit 10 ms", "`--rate 100`", "schedule_lag")
 
@@ -46,8 +47,21 @@ KINDS: dict[str, RunResult] = {
         run=results.info(status=RunStatus.FAILED, stop_reason=StopReason.FAILED, error="the engine died")
     ),
     "nothing answered": nothing_answered(),
+    "scenarios": shop_result(),
     "many": results.result(thresholds=results.thresholds() * 20, failures=results.failures() * 30),
 }
+
+
+def test_a_summary_tells_what_became_of_iterations_and_checks() -> None:
+    lines = summaries.result(shop_result())
+    assert (
+        'scenario "browse": 30 iterations = 20 completed + 8 failed + 2 unfinished; 3 missed; 8/s, time p50 1.00 s, '
+        "p95 3.00 s (without think time 100 ms)"
+    ) in lines
+    assert '- not every iteration reached: "open" 71.4 %' in lines
+    assert "checks: 3 of 5 passed every time" in lines
+    assert '- FAILED "in stock known" at "browse/open": 1 of 20 failed' in lines
+    assert '- 1 never evaluated: "never judged"' in lines
 
 
 @pytest.mark.parametrize("result", KINDS.values(), ids=list(KINDS))

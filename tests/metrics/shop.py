@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from atm.metrics.collector import Collector
+from atm.metrics.evidence import Circumstances
 from atm.metrics.interval import Interval
-from atm.metrics.summary import EndpointDescription
+from atm.metrics.summary import EndpointDescription, RunTimes, summarize
 from atm.models.outcome import Outcome
 from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.run import RunResult
+from tests.cli import results
 from tests.metrics.seconds import MS, SECOND, check, endpoint, failure_group, iterations, second
 
 ENDPOINTS = ("browse/list", "browse/open", "order/list", "order/order")
@@ -46,6 +49,7 @@ def shop_seconds() -> list[Interval]:
             endpoint(1, [20.0] * 10, not_reached=2),
             endpoint(2, [10.0] * 10),
             endpoint(3, [30.0] * 6, not_reached=4),
+            offered=27.0,
             iterations=[
                 iterations(0, [1000.0] * 10, think_ms=900.0, started=15, failed=2),
                 iterations(1, [40.0] * 10),
@@ -56,6 +60,7 @@ def shop_seconds() -> list[Interval]:
             2,
             endpoint(0, [10.0] * 9, failures={Outcome.CONNECTION_CLOSED: 6}, dropped=1),
             endpoint(1, [20.0] * 5, failures={Outcome.CHECK_FAILED: 1}, not_reached=6),
+            offered=16.0,
             iterations=[iterations(0, [2000.0] * 6, think_ms=1900.0, started=15, failed=6)],
             checks=[check(0, 9), check(1, 5, 1)],
             failures=[
@@ -70,3 +75,19 @@ def shop_seconds() -> list[Interval]:
             checks=[check(1, 4)],
         ),
     ]
+
+
+def shop_result() -> RunResult:
+    collector = shop_collector()
+    for interval in shop_seconds():
+        collector.add(interval)
+    return summarize(
+        collector,
+        RunTimes(SECOND, 3 * SECOND, 4 * SECOND),
+        results.info(name="shop"),
+        DESCRIBED,
+        [],
+        circumstances=Circumstances(engine="asyncio", cores=2),
+        environment={},
+        spec={},
+    )

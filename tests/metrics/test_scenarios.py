@@ -7,32 +7,15 @@ import json
 import pytest
 
 from atm.metrics.collector import Collector
-from atm.metrics.evidence import Circumstances
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import Interval
-from atm.metrics.summary import RunTimes, summarize
+from atm.metrics.summary import RunTimes
 from atm.models.run import RunResult
 from atm.models.run_figures import CheckFigures, ScenarioMetrics
 from atm.storage.result import join, split
 from tests.metrics.seconds import MS, SECOND, check, endpoint, iterations, second
-from tests.metrics.shop import DESCRIBED, shop_collector, shop_seconds
-from tests.metrics.test_summary import collected, run_info, summary_of
-
-
-def shop_result() -> RunResult:
-    collector = shop_collector()
-    for interval in shop_seconds():
-        collector.add(interval)
-    return summarize(
-        collector,
-        RunTimes(SECOND, 3 * SECOND, 4 * SECOND),
-        run_info(),
-        DESCRIBED,
-        [],
-        circumstances=Circumstances(engine="asyncio", cores=2),
-        environment={},
-        spec={},
-    )
+from tests.metrics.shop import shop_collector, shop_result, shop_seconds
+from tests.metrics.test_summary import collected, summary_of
 
 
 def scenario(result: RunResult, name: str) -> ScenarioMetrics:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from xml.etree import ElementTree
 
 from atm.models.outcome import Outcome
@@ -12,6 +13,7 @@ from atm.reports.csv import render_csv
 from atm.reports.github import step_summary, workflow_commands
 from atm.reports.junit import render_junit
 from tests.cli import results
+from tests.metrics.shop import shop_result
 
 
 def test_csv_has_a_row_for_each_endpoint_and_the_total() -> None:
@@ -91,3 +93,45 @@ def test_the_step_summary_is_a_table_that_names_cannot_break() -> None:
     text = step_summary(results.result(endpoint_metrics=[evil]))
     assert "| GET /a\\|b\\`\\<img\\> | 30,000 | 38 | 12.4 ms | 48.9 ms | 132 ms |" in text
     assert "| ✗ failed | error\\_rate \\< 0.1 % | 0.13 % | all 38 on POST /orders |" in text
+
+
+def test_csv_of_scenarios_has_their_iterations_and_checks() -> None:
+    rows = list(csv.DictReader(io.StringIO(render_csv(shop_result()))))
+    assert [row["endpoint"] for row in rows[:5]] == ["browse/list", "browse/open", "order/list", "order/order", "total"]
+    assert [(row["scenario"], row["reached"], row["not_reached"]) for row in rows[:2]] == [
+        ("browse", "28", "0"),
+        ("browse", "20", "8"),
+    ]
+    browse = rows[5]
+    assert (browse["endpoint"], browse["scenario"], browse["iterations_due"]) == ("", "browse", "33")
+    assert (browse["iterations_completed"], browse["iterations_failed"], browse["reached"]) == ("20", "8", "")
+    assert float(browse["iteration_time_p50_ms"]) > float(browse["active_time_p50_ms"])
+    checks = [(row["check"], row["step"], row["passed"], row["failed"], row["passed_share"]) for row in rows[7:]]
+    assert checks[1] == ("in stock known", "browse/open", "19", "1", "0.95")
+    assert checks[4] == ("never judged", "order/order", "0", "0", "")
+
+
+def test_csv_without_scenarios_has_no_column_of_them() -> None:
+    head = render_csv(results.result()).splitlines()[0].split(",")
+    assert not {"scenario", "check", "reached", "iterations_due"} & set(head)
+
+
+def test_junit_has_a_case_for_each_check() -> None:
+    result = shop_result()
+    result.checks[2] = replace(result.checks[2], passed=0, failed=6, passed_share=0.0)
+    suite = ElementTree.fromstring(render_junit(result))[0]
+    cases = {str(case.get("name")): case for case in suite if case.get("classname") == "shop.checks"}
+    assert len(cases) == 5
+    failure = cases["order/order: accepted"].find("failure")
+    assert failure is not None
+    assert failure.get("message") == "0 of 6 evaluations passed"
+    assert cases["order/order: never judged"].find("skipped") is not None
+    assert cases["browse/open: in stock known"].find("failure") is None
+
+
+def test_the_step_summary_has_scenarios_and_failed_checks() -> None:
+    text = step_summary(shop_result())
+    assert "| browse | 30 | 8 | 8 | 1.00 s | 3.00 s | 3.00 s | 71.4 % |" in text
+    assert "3 of 5 checks passed every time" in text
+    assert "| in stock known | browse/open | 19 | 1 | 95.0 % |" in text
+    assert "| never judged | order/order | 0 | 0 | - |" in text

@@ -34,6 +34,7 @@ def course_of_events(name: str, spec: Mapping[str, Any], started: StartedEvent, 
         limit=most_at_once(planned[0]) if planned else None,
         cores=started.cores or 1,
         keys=keys,
+        scenarios=tuple(scenario.name for scenario in started.scenarios),
     )
 
 

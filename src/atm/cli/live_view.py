@@ -26,6 +26,8 @@ _LABEL_END = 14
 _ASIDE = 35
 _FRAME_ROWS = 16
 """Rows of a frame without endpoints, including blank ones."""
+_SCENARIO_ROWS = 2
+"""Further rows of a frame with scenarios."""
 _LEVELS = "▁▂▃▄▅▆▇█"
 _ASCII_LEVELS = "_.-~=+*#"
 
@@ -46,6 +48,8 @@ def frame(course: Course, status: LiveStatus | None, moment: Moment, paper: Pape
     snapshot = status.snapshot if status else None
     lines = [_title(course, paper), _progress(course, snapshot, moment, paper), paper.line()]
     lines += _figures(course, snapshot, moment, paper)
+    if course.scenarios:
+        lines += [_iterations(snapshot, paper), _checks(snapshot, paper)]
     lines += [paper.line(), *_endpoints(course, snapshot, moment, paper)]
     lines += [paper.line(), _measurement(course, status, paper)]
     lines += [_thresholds(status, paper), paper.line(), _hint(course, moment, paper)]
@@ -141,6 +145,46 @@ def _failed(snapshot: Snapshot, moment: Moment, line: Line, paper: Paper) -> Lin
     return line.add(" · ".join(part for part in (*shown, ago) if part))
 
 
+def _iterations(snapshot: Snapshot | None, paper: Paper) -> Line:
+    """Iterations per second of all scenarios and of each, and how many failed."""
+    line = paper.line(" iterations", Style.DIM).to(_LABEL_END)
+    entries = snapshot.so_far.scenarios if snapshot else ()
+    if not entries:
+        return line.add(figures.NO_DATA, Style.DIM)
+    line.add(f"{figures.rate(sum(entry.iterations_per_second for entry in entries))} /s   ")
+    failed = sum(entry.failed for entry in entries)
+    ended = failed + sum(entry.completed for entry in entries)
+    end = f"failed {figures.count(failed)} of {figures.count(ended)}"
+    shown: list[str] = []
+    for entry in entries if len(entries) > 1 else ():
+        part = f"{paper.fitted(entry.name, 20)} {figures.rate(entry.iterations_per_second)}"
+        if line.width + cells(" · ".join([*shown, part])) + cells(end) + 2 > paper.width:
+            break
+        shown.append(part)
+    return line.add(paper.text(" · ").join(shown)).right(end, paper.width, Style.FAIL if failed else Style.DIM)
+
+
+def _checks(snapshot: Snapshot | None, paper: Paper) -> Line:
+    """How many evaluations of checks failed so far, and of which checks."""
+    line = paper.line(" checks", Style.DIM).to(_LABEL_END)
+    checks = snapshot.so_far.checks if snapshot else ()
+    evaluated = sum(check.evaluated for check in checks)
+    if not evaluated:
+        return line.add(figures.NO_DATA, Style.DIM)
+    failed = sorted((check for check in checks if check.failed), key=lambda check: -check.failed)
+    if not failed:
+        return line.add(f"none of {figures.count(evaluated)} failed")
+    line.add(figures.count(sum(check.failed for check in failed)), Style.FAIL)
+    line.add(f" of {figures.count(evaluated)} failed   ")
+    shown: list[str] = []
+    for check in failed:
+        part = paper.text(f"{paper.fitted(check.name, 30)} ×{figures.count(check.failed)}")
+        if shown and line.width + cells(" · ".join([*shown, part])) > paper.width:
+            break
+        shown.append(part)
+    return line.add(paper.fitted(paper.text(" · ").join(shown), paper.width - line.width))
+
+
 def sparkline(
     values: Sequence[float | None], width: int, paper: Paper, worst: Callable[[Sequence[float]], float]
 ) -> str:
@@ -163,7 +207,8 @@ def sparkline(
 
 def endpoint_rows(course: Course, rows: int) -> int:
     """Return the number of endpoint rows that fit a terminal with `rows` rows."""
-    return max(0, min(len(course.endpoints), rows - _FRAME_ROWS))
+    taken = _FRAME_ROWS + (_SCENARIO_ROWS if course.scenarios else 0)
+    return max(0, min(len(course.endpoints), rows - taken))
 
 
 def _endpoints(course: Course, snapshot: Snapshot | None, moment: Moment, paper: Paper) -> list[Line]:

@@ -66,6 +66,12 @@ def progress_line(snapshot: Snapshot) -> str:
         f"failed {figures.count(so_far.failed)}" + (f" ({figures.share(so_far.error_rate)})" if so_far.failed else ""),
         f"in flight {figures.count(second.in_flight)}",
     ]
+    if so_far.scenarios:
+        ended = sum(scenario.iterations_per_second for scenario in so_far.scenarios)
+        failed = sum(scenario.failed for scenario in so_far.scenarios)
+        parts.append(f"iterations {figures.rate(ended)} /s" + (f" ({figures.count(failed)} failed)" if failed else ""))
+    if failed_checks := sum(check.failed for check in so_far.checks):
+        parts.append(f"checks failed {figures.count(failed_checks)}")
     if so_far.missed:
         parts.append(f"missed {figures.count(so_far.missed)}")
     return "  ".join(parts)

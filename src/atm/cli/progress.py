@@ -9,6 +9,7 @@ from atm.metrics.live_status import LiveStatus
 from atm.models import figures
 from atm.plan.forecast import forecast, most_at_once
 from atm.plan.load_plan import Load, LoadPlan
+from atm.plan.outline import scenarios_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Course:
     """Usable cores of the load generator."""
     keys: str = "Ctrl-C stops and reports · again quits at once"
     """Keys available during the run."""
+    scenarios: tuple[str, ...] = ()
+    """Names of the scenarios; empty for a spec of endpoints."""
 
     @property
     def facts(self) -> str:
@@ -82,6 +85,7 @@ def course_of(plan: LoadPlan, engine: str, cores: int) -> Course:
         warm_up_seconds=ahead.warm_up_seconds,
         seconds=ahead.total_seconds,
         total_requests=plan.total,
+        scenarios=tuple(scenario.name for scenario in scenarios_of(plan)),
         limit=most_at_once(plan.lanes[0].load),
         cores=cores,
     )

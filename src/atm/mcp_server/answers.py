@@ -16,7 +16,7 @@ from atm.models.control.errors import ErrorEntry
 from atm.models.control.runs import RunSummaryView
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.run import Measurement, MeasurementReason, ThresholdResult
-from atm.models.run_figures import Figure
+from atm.models.run_figures import CheckFigures, Figure, ScenarioMetrics
 
 
 class _Answer(BaseModel):
@@ -113,6 +113,10 @@ class ResultAnswer(_Answer):
     failures: list[FailureGroup]
     more_failure_groups: int = 0
     endpoints: list[EndpointFigures] = []
+    scenarios: list[ScenarioMetrics] = Field(default=[], description="With detail=full; steps are in order.")
+    checks: list[CheckFigures] = Field(
+        default=[], description="Failed ones and those never evaluated; detail=full has all."
+    )
     status_codes: dict[str, int]
     spec: dict[str, Any] | None = Field(default=None, description="With detail=full; credentials are ***.")
 

@@ -11,10 +11,14 @@ from atm.models import figures
 from atm.models.control.runs import RunSummaryView
 from atm.models.outcome import RunOutcome
 from atm.models.run import EndpointMetrics, FailureSummary, Measurement, RunResult, ThresholdResult
+from atm.reports.funnel import checks_failed_first
 
 MOST_FAILURES = 3
 MOST_THRESHOLDS = 6
 MOST_REASONS = 3
+MOST_SCENARIOS = 4
+MOST_STEPS = 4
+MOST_CHECKS = 4
 _MEASUREMENT = {
     Measurement.VALID: "valid: the load generator was not the limit",
     Measurement.SUSPECT: "SUSPECT: the load generator may have been the limit",
@@ -110,6 +114,47 @@ def times(metrics: EndpointMetrics) -> str:
     return text
 
 
+def scenarios(result: RunResult) -> list[str]:
+    """Format the iterations of each scenario, and how many of them reached each step."""
+    lines = []
+    for scenario in result.scenarios[:MOST_SCENARIOS]:
+        count, times = figures.count, scenario.iteration_time
+        text = f"scenario {name(scenario.name)}: {count(scenario.started)} iterations = {count(scenario.completed)} "
+        text += f"completed + {count(scenario.failed)} failed + {count(scenario.unfinished)} unfinished"
+        text += f"; {count(scenario.missed)} missed" if scenario.missed else ""
+        text += f"; {figures.rate(scenario.iterations_per_second)}/s, time p50 {figures.time(times.p50_ms)}, "
+        text += f"p95 {figures.time(times.p95_ms)}"
+        if scenario.active_time != times:
+            text += f" (without think time {figures.time(scenario.active_time.p95_ms)})"
+        lines.append(text)
+        left_out = [step for step in scenario.steps if step.not_reached]
+        reached = (f"{name(step.name, 40)} {figures.share(step.reached_share)}" for step in left_out[:MOST_STEPS])
+        if left_out:
+            lines.append(f"- not every iteration reached: {', '.join(reached)}")
+    if len(result.scenarios) > MOST_SCENARIOS:
+        lines.append(f"- {len(result.scenarios) - MOST_SCENARIOS} more scenarios (detail=full has them)")
+    return lines
+
+
+def checks(result: RunResult) -> list[str]:
+    """Format the checks that failed or were never evaluated."""
+    if not result.checks:
+        return []
+    failed = [check for check in checks_failed_first(result) if check.failed]
+    silent = [check for check in result.checks if not check.evaluated]
+    passed = len(result.checks) - len(failed) - len(silent)
+    lines = [f"checks: {passed} of {len(result.checks)} passed every time"]
+    for check in failed[:MOST_CHECKS]:
+        share = f"{figures.count(check.failed)} of {figures.count(check.evaluated)} failed"
+        lines.append(f"- FAILED {name(check.name)} at {name(check.endpoint)}: {share}")
+    if len(failed) > MOST_CHECKS:
+        lines.append(f"- {len(failed) - MOST_CHECKS} more failed (detail=full has them)")
+    if silent:
+        names = ", ".join(name(check.name, 40) for check in silent[:MOST_CHECKS])
+        lines.append(f"- {len(silent)} never evaluated: {names}")
+    return lines
+
+
 def failures(groups: Sequence[FailureSummary], most: int = MOST_FAILURES) -> list[str]:
     """Format the largest groups, with text of the target in quotes."""
     lines = []
@@ -137,6 +182,8 @@ def result(result: RunResult) -> list[str]:
     rate = f"rate: {figures.rate(metrics.requests_per_second)}/s completed, {figures.rate(metrics.throughput)}/s ok"
     lines.append(f"{rate}{offered}")
     lines.append(times(metrics))
+    lines += scenarios(result)
+    lines += checks(result)
     if idle := result.endpoints_without_requests:
         lines.append(f"{len(idle)} endpoints got no request: {', '.join(name(endpoint) for endpoint in idle[:3])}")
     if result.failures:

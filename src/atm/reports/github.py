@@ -7,6 +7,7 @@ from atm.models.failure_reasons import failure_reasons
 from atm.models.outcome import RunOutcome
 from atm.models.run import Measurement, RunResult
 from atm.models.sanitize import printable
+from atm.reports.funnel import checks_failed_first
 from atm.reports.junit import measured
 
 _SIGNS = {RunOutcome.PASSED: "✓", RunOutcome.INVALID: "!", RunOutcome.STOPPED: "■", RunOutcome.CANCELLED: "■"}
@@ -33,7 +34,7 @@ def workflow_commands(result: RunResult) -> str:
 
 
 def step_summary(result: RunResult) -> str:
-    """Return Markdown for `$GITHUB_STEP_SUMMARY`: verdicts first, then the endpoints."""
+    """Return Markdown for `$GITHUB_STEP_SUMMARY`: verdicts first, then scenarios and endpoints, then failed checks."""
     metrics, verdict = result.metrics, result.verdict
     outcome = verdict.outcome
     lines = [f"## {_SIGNS.get(outcome, '✗')} {_cell(result.run.name)}: {outcome}", ""]
@@ -52,6 +53,7 @@ def step_summary(result: RunResult) -> str:
         "",
         f"{figures.count(metrics.total_requests)} requests in {figures.duration(metrics.duration_seconds)}, {rate} /s",
     ]
+    lines += _scenarios(result)
     lines += ["", "| endpoint | requests | failed | p50 | p95 | p99 |", "|---|---:|---:|---:|---:|---:|"]
     entries = [(entry.name, entry) for entry in result.endpoint_metrics]
     for name, entry in [*entries, ("**total**", metrics)] if len(entries) > 1 else entries:
@@ -59,7 +61,43 @@ def step_summary(result: RunResult) -> str:
         counts = (figures.count(entry.total_requests), figures.count(entry.failed_requests))
         shown = name if name == "**total**" else _cell(name)
         lines.append(f"| {shown} | {' | '.join((*counts, *map(figures.time, times)))} |")
+    lines += _checks(result)
     return "\n".join(lines) + "\n\n"
+
+
+def _scenarios(result: RunResult) -> list[str]:
+    """Return a table of iterations, with the share of them that reached the last step."""
+    if not result.scenarios:
+        return []
+    head = "| scenario | iterations | failed | /s | p50 | p95 | p99 | reached the last step |"
+    lines = ["", head, "|---|---:|---:|---:|---:|---:|---:|---:|"]
+    for scenario in result.scenarios:
+        times = scenario.iteration_time
+        cells = (
+            _cell(scenario.name),
+            figures.count(scenario.started),
+            figures.count(scenario.failed),
+            figures.rate(scenario.iterations_per_second),
+            *(figures.time(value) for value in (times.p50_ms, times.p95_ms, times.p99_ms)),
+            figures.share(scenario.steps[-1].reached_share) if scenario.steps else figures.NO_DATA,
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _checks(result: RunResult) -> list[str]:
+    """Return a table of the checks that failed or were never evaluated, and how many passed."""
+    if not result.checks:
+        return []
+    noted = [check for check in checks_failed_first(result) if check.failed or not check.evaluated]
+    passed = len(result.checks) - len(noted)
+    lines = ["", f"{passed} of {len(result.checks)} checks passed every time"]
+    if noted:
+        lines += ["", "| check | step | passed | failed | share |", "|---|---|---:|---:|---:|"]
+    for check in noted:
+        counts = (figures.count(check.passed), figures.count(check.failed), figures.share(check.passed_share))
+        lines.append(f"| {_cell(check.name)} | {_cell(check.endpoint)} | {' | '.join(counts)} |")
+    return lines
 
 
 def _data(text: str) -> str:

@@ -1,7 +1,8 @@
 """The verdicts as JUnit XML, for CI servers that show test results.
 
 One suite with a case per threshold (`<failure>` has the measured value), one per endpoint (failed only if no response
-was as expected: single failures are for `error_rate` thresholds) and one for the measurement (failed if invalid).
+was as expected: single failures are for `error_rate` thresholds), one per check (failed if no evaluation passed: single
+failures are for thresholds on the check) and one for the measurement (failed if invalid).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from atm.models import figures
 from atm.models.failure_reasons import failure_reasons
 from atm.models.outcome import RunOutcome
 from atm.models.run import Measurement, NamedEndpointMetrics, RunResult, ThresholdResult
+from atm.models.run_figures import CheckFigures
 from atm.models.sanitize import printable
 
 
@@ -29,6 +31,8 @@ def render_junit(result: RunResult) -> str:
     _outcome(suite, result)
     for entry in result.endpoint_metrics:
         _endpoint(suite, result, entry)
+    for check in result.checks:
+        _check(suite, result.run.name, check)
     _measurement(suite, result)
     for parent in (suites, suite):
         parent.set("tests", str(len(suite)))
@@ -77,6 +81,18 @@ def _endpoint(suite: Element, result: RunResult, entry: NamedEndpointMetrics) ->
         if failure.endpoint == entry.name
     ]
     _failed(case, "failure", counts, "\n".join([counts, *causes]))
+
+
+def _check(suite: Element, run: str, check: CheckFigures) -> None:
+    case = _case(suite, run, "checks", f"{check.endpoint}: {check.name}")
+    if not check.evaluated:
+        SubElement(case, "skipped", message="the check was never evaluated")
+        return
+    counts = f"{figures.count(check.passed)} of {figures.count(check.evaluated)} evaluations passed"
+    if check.passed:
+        SubElement(case, "system-out").text = _text(counts)
+    else:
+        _failed(case, "failure", counts)
 
 
 def _outcome(suite: Element, result: RunResult) -> None:

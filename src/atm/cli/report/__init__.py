@@ -1,8 +1,8 @@
 """The final report of a run: what `atm run` prints on stdout, from a `RunResult` alone.
 
 Blocks have a fixed order, verdicts first; a block without content is left out. `report_lines` returns the whole report.
-Each block is a function from a `Sheet` (result and paper) to lines, in `verdicts.py`, `summary.py`, `distribution.py`
-and `details.py`.
+Each block is a function from a `Sheet` (result and paper) to lines, in `verdicts.py`, `summary.py`, `scenarios.py`,
+`distribution.py` and `details.py`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,26 @@ from __future__ import annotations
 from atm.cli.report.details import endpoints, failures
 from atm.cli.report.distribution import shape
 from atm.cli.report.layout import Block, Sheet, saved_as
+from atm.cli.report.scenarios import checks, scenarios, steps
 from atm.cli.report.summary import load, rate, requests, times
 from atm.cli.report.verdicts import header, measurement, stopped, thresholds, unreachable
 from atm.cli.text import Line, Paper
 from atm.models.run import RunResult
 
 VERDICTS: tuple[Block, ...] = (unreachable, stopped, thresholds, measurement)
-FIGURES: tuple[Block, ...] = (load, requests, rate, times, shape, failures, endpoints, saved_as)
+FIGURES: tuple[Block, ...] = (
+    load,
+    scenarios,
+    requests,
+    rate,
+    times,
+    shape,
+    failures,
+    checks,
+    steps,
+    endpoints,
+    saved_as,
+)
 
 __all__ = ["report_lines"]
 

@@ -99,9 +99,9 @@ def _burst(sheet: Sheet, groups: Sequence[FailureSummary]) -> str:
 
 
 def endpoints(sheet: Sheet) -> list[Line]:
-    """The endpoints in the order of the spec; if there are many, only the worst."""
+    """The endpoints in the order of the spec; if there are many, only the worst. Empty for steps of scenarios."""
     entries = sheet.result.endpoint_metrics
-    if len(entries) < 2:
+    if len(entries) < 2 or sheet.result.scenarios:
         return []
     shown: Sequence[NamedEndpointMetrics] = entries
     if len(entries) > MOST_ENDPOINTS and not sheet.everything:

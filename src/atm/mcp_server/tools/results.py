@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from mcp_types import CallToolResult
@@ -206,6 +207,12 @@ def _result_answer(result: RunResult, *, full: bool) -> ResultAnswer:
         failures=[summaries.failure_group(group) for group in shown],
         more_failure_groups=len(groups) - len(shown),
         endpoints=endpoints if full else [],
+        scenarios=result.scenarios if full else [],
+        checks=[
+            replace(check, name=cleaned(check.name, 200), endpoint=cleaned(check.endpoint, 200))
+            for check in result.checks
+            if full or check.failed or not check.evaluated
+        ],
         status_codes={str(code): count for code, count in result.metrics.status_code_counts.items()},
         spec=cleaned_tree(result.spec) if full else None,
     )

@@ -24,6 +24,7 @@ from atm.reports.html.charts import (
 )
 from atm.reports.html.markup import Child, Markup, markup, tag
 from atm.reports.html.parts import card, cores, doubted, table, time_text, wrapping
+from atm.reports.html.scenarios import checks, scenarios, steps
 from atm.reports.html.style import STYLE, STYLE_HASH
 from atm.reports.html.tables import (
     PERCENTILES,
@@ -61,12 +62,15 @@ def render_html(result: RunResult) -> str:
         _header(result),
         _verdicts(result),
         _tiles(result),
+        scenarios(result),
         _times(result),
         _rate(result),
         _times_over_time(result),
         _failures_over_time(result),
         tag("div", _percentiles(result), _histogram(result), class_="row two"),
         endpoints(result),
+        steps(result),
+        checks(result),
         failures(result),
         statuses_and_generator(result),
         samples(result),

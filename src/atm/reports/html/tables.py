@@ -15,8 +15,8 @@ MOST_SAMPLES = 20
 
 
 def endpoints(result: RunResult) -> Markup | None:
-    """Endpoints in the order of the spec, each with its colour."""
-    if not result.endpoint_metrics:
+    """Endpoints in the order of the spec, each with its colour; None for the steps of scenarios."""
+    if not result.endpoint_metrics or result.scenarios:
         return None
     unit = figures.time_unit(result.metrics.latency_p50_ms)
     names = (("endpoint", False), ("requests", True), ("failed", True), ("rate /s", True))
@@ -28,12 +28,20 @@ def endpoints(result: RunResult) -> Markup | None:
 
 
 def _endpoint(result: RunResult, entry: NamedEndpointMetrics, number: int, unit: str) -> Sequence[Child]:
-    colour = f"e{number + 1}" if number < 8 else "muted"
-    name = wrapping(tag("i", class_=f"chip b-{colour}"), entry.name)
+    return [wrapping(colour_chip(number), entry.name), *request_cells(result, entry, unit)]
+
+
+def colour_chip(number: int) -> Markup:
+    """Build the mark of the endpoint at this place in the spec."""
+    return tag("i", class_=f"chip b-{f'e{number + 1}' if number < 8 else 'muted'}")
+
+
+def request_cells(result: RunResult, entry: NamedEndpointMetrics, unit: str) -> Sequence[Child]:
+    """Build the cells of an endpoint's requests: counts, rate and times."""
     failed = tag("td", figures.count(entry.failed_requests), class_="n fail" if entry.failed_requests else "n")
     times = [figures.time_in(getattr(entry, f"latency_{column}_ms"), unit) for _, column in PERCENTILES]
     rate = figures.rate(entry.requests_per_second)
-    return [name, figures.count(entry.total_requests), failed, rate, *(doubted(result, time) for time in times)]
+    return [figures.count(entry.total_requests), failed, rate, *(doubted(result, time) for time in times)]
 
 
 def failures(result: RunResult) -> Markup | None:

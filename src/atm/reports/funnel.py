@@ -1,0 +1,48 @@
+"""The steps of scenarios with the figures of their requests, as reports list them; checks in the order of a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from atm.models.run import NamedEndpointMetrics, RunResult
+from atm.models.run_figures import CheckFigures, ScenarioMetrics, StepReach
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelStep:
+    """One step: how many iterations reached it, and its requests."""
+
+    reach: StepReach
+    metrics: NamedEndpointMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """A scenario with its steps in order."""
+
+    scenario: ScenarioMetrics
+    steps: Sequence[FunnelStep]
+
+
+def funnels(result: RunResult) -> list[Funnel]:
+    """Return a funnel for each scenario; empty for a spec without scenarios."""
+    metrics = {entry.name: entry for entry in result.endpoint_metrics}
+    return [
+        Funnel(
+            scenario,
+            [FunnelStep(reach, metrics[reach.endpoint]) for reach in scenario.steps if reach.endpoint in metrics],
+        )
+        for scenario in result.scenarios
+    ]
+
+
+def outside_scenarios(result: RunResult) -> list[NamedEndpointMetrics]:
+    """Return the endpoints that are no step of a scenario."""
+    steps = {step.endpoint for scenario in result.scenarios for step in scenario.steps}
+    return [entry for entry in result.endpoint_metrics if entry.name not in steps]
+
+
+def checks_failed_first(result: RunResult) -> list[CheckFigures]:
+    """Return the checks: failed ones by their number of failures, then those never evaluated, then the others."""
+    return sorted(result.checks, key=lambda check: (-check.failed, check.evaluated > 0))
