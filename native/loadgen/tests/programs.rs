@@ -4,7 +4,7 @@
 mod common;
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::Ran;
 use serde_json::{Value, json};
 
-/// What the server received: method and path of each request, in order.
+/// What the server received: method, path, cookies and body of each request, in order.
 type Record = Arc<Mutex<Vec<String>>>;
 /// The response to a path: status, further headers, and body. Without one, the connection is closed.
 type Script = fn(&str) -> Option<(u16, &'static str, String)>;
@@ -34,13 +34,28 @@ fn server(script: Script) -> (u16, Record) {
 }
 
 fn serve(mut stream: TcpStream, record: &Record, script: Script) {
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
-    while let Some(first) = lines.next() {
-        let head: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
-        let mut words = first.split(' ');
-        let (method, path) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
-        let cookie = head.iter().find_map(|line| line.strip_prefix("Cookie: ")).map(|line| format!(" [{line}]"));
-        record.lock().unwrap().push(format!("{method} {path}{}", cookie.unwrap_or_default()));
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            if reader.read_until(b'\n', &mut head).map_or(true, |count| count == 0) {
+                return;
+            }
+        }
+        let head = String::from_utf8(head).unwrap();
+        let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
+        let mut body = vec![0; field("Content-Length: ").map_or(0, |length| length.parse().unwrap())];
+        reader.read_exact(&mut body).unwrap();
+        let mut words = head.split(' ');
+        let (method, path) = (words.next().unwrap(), words.next().unwrap().to_owned());
+        let mut entry = format!("{method} {path}");
+        if let Some(cookie) = field("Cookie: ") {
+            entry.push_str(&format!(" [{cookie}]"));
+        }
+        if !body.is_empty() {
+            entry.push_str(&format!(" {}", String::from_utf8(body).unwrap()));
+        }
+        record.lock().unwrap().push(entry);
         let Some((status, headers, body)) = script(&path) else { return };
         let response = format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len());
         if stream.write_all(response.as_bytes()).is_err() {
@@ -218,4 +233,177 @@ fn a_paced_user_starts_at_its_slots() {
     intended.sort_unstable();
     let first = intended[0];
     assert_eq!(intended, [0, 1, 2, 3].map(|slot| first + slot * 50_000_000));
+}
+
+fn literal(text: &str) -> Value {
+    json!({"part": "literal", "text": text})
+}
+
+fn slot(slot: usize, encoding: &str) -> Value {
+    json!({"part": "value", "source": {"source": "slot", "slot": slot}, "filters": [], "encoding": encoding})
+}
+
+fn on_json(path: &str) -> Value {
+    json!({"kind": "json", "text": path})
+}
+
+fn extract(slot: usize, path: &str) -> Value {
+    json!({"slot": slot, "subject": on_json(path), "text": path})
+}
+
+/// The samples of a run.
+fn samples(ran: &Ran) -> Vec<Value> {
+    ran.intervals.iter().filter_map(|each| each.get("samples")?.as_array()).flatten().cloned().collect()
+}
+
+/// Passed and failed evaluations of a check.
+fn evaluations(ran: &Ran, check: u64) -> (u64, u64) {
+    let all = ran.intervals.iter().filter_map(|each| each.get("checks")?.as_array()).flatten();
+    all.filter(|each| each["check"] == check).fold((0, 0), |(passed, failed), each| {
+        (passed + each["passed"].as_u64().unwrap_or(0), failed + each["failed"].as_u64().unwrap_or(0))
+    })
+}
+
+#[test]
+fn an_extracted_value_is_in_the_next_request_and_a_new_iteration_begins_without_it() {
+    let script: Script = |path| {
+        let number = path.rsplit('/').next().unwrap();
+        Some((200, "", format!("{{\"id\": {number}, \"name\": \"a b\\u00e9\"}}")))
+    };
+    let (port, record) = server(script);
+    let mut plan = scenario(port, 2, &["list", "open"], json!([request(1), request(0), request(1)]));
+    plan["flows"][0]["slots"] = json!([{"name": "id"}, {"name": "name"}]);
+    plan["flows"][0]["steps"][0]["extracts"] = json!([extract(0, "$.id"), extract(1, "$.name")]);
+    let step = &mut plan["flows"][0]["steps"][1];
+    step["method"] = "POST".into();
+    step["target"] = json!([literal("/open/"), slot(1, "percent")]);
+    step["body"] =
+        json!([literal("{\"n\":"), slot(0, "json_value"), literal(",\"s\":"), slot(1, "json_value"), literal("}")]);
+    let ran = common::run(&plan);
+    let unset = "POST /open/ {\"n\":null,\"s\":null}".to_owned();
+    let with = |number: u32| format!("POST /open/a%20b%C3%A9 {{\"n\":{number},\"s\":\"a bé\"}}");
+    let expected = [unset.clone(), "GET /list/1".to_owned(), with(1), unset, "GET /list/2".to_owned(), with(2)];
+    assert_eq!(*record.lock().unwrap(), expected);
+    assert_eq!((books(&ran), ran.sum("outcomes.ok")), ([2, 2, 0, 0], 6));
+    // A sample shows the request with the values that it had.
+    let urls: Vec<String> = samples(&ran).iter().map(|each| each["url"].as_str().unwrap().to_owned()).collect();
+    assert!(
+        urls.iter().any(|url| url.ends_with("/open/")) && urls.iter().any(|url| url.ends_with("/open/a%20b%C3%A9"))
+    );
+
+    plan["flows"][0]["keeps_session"] = true.into();
+    record.lock().unwrap().clear();
+    common::run(&plan);
+    assert_eq!(record.lock().unwrap()[3], with(1));
+}
+
+#[test]
+fn a_condition_leaves_steps_out() {
+    let (port, record) = server(|path| Some((200, "", format!("{{\"n\": {}}}", path.rsplit('/').next().unwrap()))));
+    let condition = json!({"condition": "comparison", "operator": "gt", "operand": 1, "template": null,
+        "subject": {"kind": "value", "value": slot(0, "raw")}});
+    let program = json!([request(0), {"op": "unless", "condition": condition, "to": 3}, request(1)]);
+    let mut plan = scenario(port, 3, &["a", "b"], program);
+    plan["flows"][0]["slots"] = json!([{"name": "n"}]);
+    plan["flows"][0]["steps"][0]["extracts"] = json!([extract(0, "$.n")]);
+    let ran = common::run(&plan);
+    assert_eq!(*record.lock().unwrap(), ["GET /a/1", "GET /a/2", "GET /b/2", "GET /a/3", "GET /b/3"]);
+    assert_eq!((books(&ran), by_endpoint(&ran, "/not_reached")), ([3, 3, 0, 0], [0, 1]));
+}
+
+#[test]
+fn checks_are_counted_by_name_and_a_missing_value_ends_the_iteration() {
+    let script: Script = |path| match path {
+        "/a/2" => Some((500, "", "{\"ok\": true}".to_owned())),
+        "/a/3" => Some((200, "", "no json".to_owned())),
+        _ => Some((200, "", "{\"ok\": true, \"id\": 1}".to_owned())),
+    };
+    let (port, _) = server(script);
+    let mut plan = scenario(port, 3, &["a", "b"], json!([request(0), request(1)]));
+    let check = |index: u64, operator: &str, path: &str, counts_only: bool| {
+        json!({"check": index, "text": format!("{path} {operator}"), "counts_only": counts_only,
+            "condition": {"condition": "comparison", "operator": operator, "subject": on_json(path), "operand": true}})
+    };
+    plan["checks"] = json!([{"name": "healthy", "endpoint": 0}, {"name": "$.x exists", "endpoint": 0}]);
+    plan["flows"][0]["slots"] = json!([{"name": "id"}]);
+    let step = &mut plan["flows"][0]["steps"][0];
+    step["named_checks"] = json!([check(0, "eq", "$.ok", false), check(1, "exists", "$.x", true)]);
+    step["extracts"] = json!([extract(0, "$.id")]);
+    let ran = common::run(&plan);
+    // All are evaluated, whatever the status.
+    assert_eq!((evaluations(&ran, 0), evaluations(&ran, 1)), ((2, 1), (0, 3)));
+    assert_eq!((books(&ran), by_endpoint(&ran, "/not_reached")), ([3, 1, 2, 0], [0, 2]));
+    assert_eq!(by_endpoint(&ran, "/outcomes/check_failed"), [1, 0]);
+    let mut failures: Vec<String> = ran.failures().into_iter().map(|(name, _)| name).collect();
+    failures.sort();
+    assert_eq!(failures, ["check_failed: check \"healthy\" failed: $.ok eq", "unexpected_status: 500, expected 2xx"]);
+
+    plan["flows"][0]["steps"][0]["named_checks"] = json!([]);
+    let ran = common::run(&plan);
+    let names: Vec<String> = ran.failures().into_iter().map(|(name, _)| name).collect();
+    assert!(names.contains(&"check_failed: nothing to extract for id: $.id".to_owned()), "{names:?}");
+}
+
+#[test]
+fn cookies_come_back_also_those_of_a_redirect_and_join_a_header_of_the_step() {
+    let script: Script = |path| match path {
+        "/login/1" | "/login/2" => Some((302, "Set-Cookie: hop=1\r\nLocation: /home/x\r\n", String::new())),
+        "/home/x" => Some((200, "Set-Cookie: id=7; Path=/\r\nSet-Cookie: deep=1\r\n", "ok".to_owned())),
+        _ => ok(path),
+    };
+    let (port, record) = server(script);
+    let mut plan = scenario(port, 2, &["login", "open"], json!([request(0), request(1)]));
+    plan["connections"]["redirects"] = 3.into();
+    plan["flows"][0]["uses_cookies"] = true.into();
+    let own = json!({"name": "Cookie", "value": [literal("own=1")]});
+    plan["flows"][0]["steps"][1]["headers"].as_array_mut().unwrap().push(own);
+    common::run(&plan);
+    // `hop` is of /login, `deep` of /home: neither belongs to /open.
+    let once = |number: u32| {
+        [format!("GET /login/{number}"), "GET /home/x".to_owned(), format!("GET /open/{number} [own=1; id=7]")]
+    };
+    assert_eq!(*record.lock().unwrap(), [once(1), once(2)].concat());
+    plan["flows"][0]["keeps_session"] = true.into();
+    record.lock().unwrap().clear();
+    common::run(&plan);
+    let expected = ["GET /login/2 [hop=1; id=7]", "GET /home/x [deep=1; id=7]", "GET /open/2 [own=1; id=7]"];
+    assert_eq!(record.lock().unwrap()[3..], expected);
+}
+
+#[test]
+fn a_secret_variable_is_in_no_sample() {
+    let (port, record) = server(|_| Some((200, "", "{\"token\": \"t0p/secret\"}".to_owned())));
+    let mut plan = scenario(port, 1, &["a", "b"], json!([request(0), request(1)]));
+    plan["flows"][0]["slots"] = json!([{"name": "token", "is_secret": true}]);
+    plan["flows"][0]["steps"][0]["extracts"] = json!([extract(0, "$.token")]);
+    let step = &mut plan["flows"][0]["steps"][1];
+    step["method"] = "POST".into();
+    step["target"] = json!([literal("/b?token="), slot(0, "percent")]);
+    step["body"] = json!([slot(0, "json_value")]);
+    let ran = common::run(&plan);
+    assert_eq!(record.lock().unwrap()[1], "POST /b?token=t0p%2Fsecret \"t0p/secret\"");
+    let shown = serde_json::to_string(&samples(&ran)).unwrap();
+    assert!(shown.contains("/b?token=***") && !shown.contains("t0p") && !shown.contains("/secret"), "{shown}");
+    let body_bytes: Vec<Value> = samples(&ran).iter().map(|each| each["request"]["body_bytes"].clone()).collect();
+    assert_eq!(body_bytes, [json!(0), json!(12)]);
+}
+
+#[test]
+fn an_endpoint_may_use_values_too() {
+    let (port, record) = server(ok);
+    let mut plan = common::closed(port, 1, 2);
+    let value = |source: Value, filters: Value| json!({"part": "value", "source": source, "filters": filters, "encoding": "target"});
+    plan["flows"][0]["steps"][0]["target"] = json!([
+        literal("/"),
+        value(json!({"source": "iteration"}), json!([])),
+        literal("/"),
+        value(json!({"source": "user"}), json!([])),
+        literal("/"),
+        value(json!({"source": "text", "text": "a b", "secret_slot": ""}), json!([{"name": "base64url"}])),
+        literal("/"),
+        value(json!({"source": "random_int", "low": 5, "high": 5, "place": 0}), json!([])),
+    ]);
+    let ran = common::run(&plan);
+    assert_eq!(*record.lock().unwrap(), ["GET /1/1/YSBi/5", "GET /2/1/YSBi/5"]);
+    assert!(ran.intervals.iter().all(|each| each.get("iterations").is_none()));
 }

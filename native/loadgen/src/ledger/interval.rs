@@ -41,6 +41,13 @@ pub(crate) fn to_bytes(frame: Frame, second: &mut Second, plan: &Plan, secrets: 
     if !iterations.is_empty() {
         document["iterations"] = Value::Array(iterations);
     }
+    let checks: Vec<Value> = second
+        .active_checks()
+        .map(|(check, warm_up, passed, failed)| check_json(check, warm_up, passed, failed))
+        .collect();
+    if !checks.is_empty() {
+        document["checks"] = Value::Array(checks);
+    }
     if !second.failures.is_empty() {
         let failures: Vec<Value> = second
             .failures
@@ -87,6 +94,14 @@ fn iterations_json(flow: usize, warm_up: bool, books: &IterationBooks) -> Value 
         if !times.is_empty() {
             document[name] = encoded(times);
         }
+    }
+    document
+}
+
+fn check_json(check: usize, warm_up: bool, passed: u64, failed: u64) -> Value {
+    let mut document = json!({"check": check, "warm_up": warm_up});
+    for (name, count) in [("passed", passed), ("failed", failed)].into_iter().filter(|(_, count)| *count > 0) {
+        document[name] = count.into();
     }
     document
 }

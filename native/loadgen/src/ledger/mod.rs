@@ -145,6 +145,11 @@ impl Ledger {
         self.second.iterations(flow, warm_up)
     }
 
+    /// Counts an evaluation of a check of the plan.
+    pub(crate) fn count_check(&mut self, check: usize, warm_up: bool, has_passed: bool) {
+        self.second.count_check(check, warm_up, has_passed);
+    }
+
     /// Records a request that has ended.
     #[inline(always)]
     #[allow(clippy::inline_always)] // it is the end of every request

@@ -16,6 +16,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use program::Condition;
+
 use crate::random::{self, Stream};
 
 pub use check::{is_header_text, is_target_text};
@@ -135,6 +137,7 @@ pub const CAPABILITIES: &[&str] = &[
     "re_resolution",
     "http2",
     "target_rules",
+    "scenarios",
 ];
 
 impl Plan {
@@ -149,9 +152,25 @@ impl Plan {
         if format != PLAN_FORMAT {
             return Err(PlanError::Format(format));
         }
-        let plan: Plan = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let mut plan: Plan = serde_json::from_slice(bytes).map_err(unreadable)?;
+        plan.mark_secrets();
         plan.check()?;
         Ok(plan)
+    }
+
+    /// Marks the values of secret variables, so that they are masked.
+    fn mark_secrets(&mut self) {
+        for Flow { steps, slots, .. } in &mut self.flows {
+            let in_steps = steps.iter_mut().flat_map(|Step { target, headers, body, .. }| {
+                let headers = headers.iter_mut().flat_map(|header| &mut header.value);
+                target.iter_mut().chain(headers).chain(body.iter_mut().flatten())
+            });
+            for part in in_steps {
+                if let Part::Value { source: Source::Slot { slot }, is_secret, .. } = part {
+                    *is_secret |= slots.get(*slot).is_some_and(|slot| slot.is_secret);
+                }
+            }
+        }
     }
 
     /// The steps of all flows, flow by flow. Step numbers follow this order.
@@ -191,11 +210,9 @@ impl Plan {
     pub fn secret_slots(&self) -> Vec<&str> {
         let mut slots: Vec<&str> = self
             .steps()
-            .flat_map(|(_, step)| {
-                let headers = step.headers.iter().flat_map(|header| &header.value);
-                step.target.iter().chain(headers).chain(step.body.iter().flatten())
-            })
-            .filter_map(|part| if let Part::Secret { slot, .. } = part { Some(slot.as_str()) } else { None })
+            .flat_map(|(_, step)| step.parts().chain(step.conditions().flat_map(Condition::parts)))
+            .chain(self.flows.iter().flat_map(Flow::conditions).flat_map(Condition::parts))
+            .flat_map(Part::secret_slots)
             .collect();
         if !self.connections.tls.key_slot.is_empty() {
             slots.push(&self.connections.tls.key_slot);

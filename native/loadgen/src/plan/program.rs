@@ -120,6 +120,20 @@ pub enum Condition {
     },
 }
 
+impl Condition {
+    /// All template parts in it.
+    #[must_use]
+    pub fn parts(&self) -> Vec<&Part> {
+        match self {
+            Condition::Comparison { subject, template, .. } => {
+                subject.value.as_deref().into_iter().chain(template.iter().flatten()).collect()
+            }
+            Condition::All { parts } | Condition::Either { parts } => parts.iter().flat_map(Condition::parts).collect(),
+            Condition::Negation { part } => part.parts(),
+        }
+    }
+}
+
 /// A named condition on a response.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct NamedCheck {

@@ -1,11 +1,14 @@
 //! Validates the programs of flows: a jump leads forward, a loop back, and every index exists.
 
 use super::check::{ensure, invalid};
-use super::program::{Distribution, Op};
-use super::{Flow, Plan, PlanError};
+use super::program::{Condition, Distribution, Op};
+use super::{Encoding, FilterName, Flow, Part, Plan, PlanError, Source};
+use crate::scenario;
 
 /// More operations, counters or variables than any scenario has.
 const MOST: usize = 100_000;
+/// Characters of a random text.
+const LONGEST_STRING: u64 = 1_000_000;
 const LONGEST_THINK_NS: u64 = 3_600_000_000_000;
 
 impl Plan {
@@ -17,7 +20,25 @@ impl Plan {
         for (position, op) in flow.program.iter().enumerate() {
             check_op(flow, op, position, &format!("{path}.program[{position}]"))?;
         }
+        ensure(self.data.is_empty(), "data", "this engine does not read test data yet")?;
         for step in &flow.steps {
+            for part in step.parts() {
+                check_value(flow, part, path)?;
+            }
+            ensure(step.target.iter().all(|part| is_safe(part, false)), path, "a value may end its target")?;
+            let is_header_safe = step.headers.iter().flat_map(|header| &header.value).all(|part| is_safe(part, true));
+            ensure(is_header_safe, path, "a value may end a header")?;
+            for check in &step.named_checks {
+                check_condition(&check.condition, path)?;
+            }
+            for extract in &step.extracts {
+                scenario::Extract::new(extract)
+                    .map_err(|why| invalid(path, &format!("an extract cannot be used: {why}")))?;
+            }
+            let conditions = step.conditions().chain(flow.conditions());
+            for part in conditions.flat_map(Condition::parts) {
+                check_value(flow, part, path)?;
+            }
             let has_checks = step.named_checks.iter().all(|check| check.check < self.checks.len());
             ensure(has_checks, path, "a check of a step does not exist")?;
             let has_slots = step.extracts.iter().all(|extract| extract.slot < flow.slots.len());
@@ -25,6 +46,48 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// Checks that a condition compiles, which bounds its depth.
+fn check_condition(condition: &Condition, path: &str) -> Result<(), PlanError> {
+    scenario::Condition::new(condition)
+        .map(|_| ())
+        .map_err(|why| invalid(path, &format!("a condition cannot be used: {why}")))
+}
+
+/// Checks what a value refers to.
+fn check_value(flow: &Flow, part: &Part, path: &str) -> Result<(), PlanError> {
+    let Part::Value { source, .. } = part else { return Ok(()) };
+    match source {
+        Source::Slot { slot } => ensure(*slot < flow.slots.len(), path, "a variable does not exist"),
+        Source::RandomInt { low, high, .. } => ensure(low <= high, path, "a random number has no range"),
+        Source::RandomString { length, .. } => ensure(*length <= LONGEST_STRING, path, "a random text is too long"),
+        Source::RandomChoice { choices, .. } => ensure(!choices.is_empty(), path, "a random choice has no texts"),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a value cannot end the line that it is in.
+fn is_safe(part: &Part, in_header: bool) -> bool {
+    let Part::Value { source, filters, encoding, .. } = part else { return true };
+    let is_plain = matches!(
+        source,
+        Source::User {}
+            | Source::Iteration {}
+            | Source::Uuid { .. }
+            | Source::RandomInt { .. }
+            | Source::RandomString { .. }
+            | Source::Now { .. }
+    );
+    let is_filtered = filters
+        .last()
+        .is_some_and(|filter| !matches!(filter.name, FilterName::Lower | FilterName::Upper | FilterName::Json));
+    let is_encoded = match encoding {
+        Encoding::Percent | Encoding::Target => true,
+        Encoding::Header => in_header,
+        Encoding::Raw | Encoding::Json | Encoding::JsonValue => false,
+    };
+    is_encoded || is_filtered || (is_plain && filters.is_empty())
 }
 
 fn check_op(flow: &Flow, op: &Op, position: usize, path: &str) -> Result<(), PlanError> {
@@ -39,9 +102,9 @@ fn check_op(flow: &Flow, op: &Op, position: usize, path: &str) -> Result<(), Pla
             ensure(is_ordered, path, "its think times are not in order")
         }
         Op::Jump { to } => later(*to),
-        Op::Unless { to, .. } => {
+        Op::Unless { condition, to } => {
             later(*to)?;
-            Err(PlanError::Unsupported("conditions".to_owned()))
+            check_condition(condition, path)
         }
         Op::Loop { counter, times, to } => {
             ensure(*counter < flow.counters, path, "its counter does not exist")?;

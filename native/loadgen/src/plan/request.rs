@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::program::{Extract, NamedCheck, Op, Slot};
+use super::program::{Condition, Extract, NamedCheck, Op, Slot};
 
 /// How a value is encoded at its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -156,7 +156,23 @@ impl Part {
     /// True for a secret.
     #[must_use]
     pub fn is_secret(&self) -> bool {
-        matches!(self, Part::Secret { .. })
+        matches!(self, Part::Secret { .. } | Part::Value { is_secret: true, .. })
+    }
+}
+
+impl Part {
+    /// The secret slots that it refers to.
+    pub fn secret_slots(&self) -> impl Iterator<Item = &str> {
+        let (own, filters) = match self {
+            Part::Secret { slot, .. } => (slot.as_str(), &[][..]),
+            Part::Value { source: Source::Text { secret_slot, .. }, filters, .. } => {
+                (secret_slot.as_str(), filters.as_slice())
+            }
+            Part::Value { filters, .. } => ("", filters.as_slice()),
+            _ => ("", &[][..]),
+        };
+        let keys = filters.iter().map(|filter| filter.key_slot.as_str());
+        std::iter::once(own).chain(keys).filter(|slot| !slot.is_empty())
     }
 }
 
@@ -217,6 +233,17 @@ pub struct Step {
 }
 
 impl Step {
+    /// All parts of the request.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        let headers = self.headers.iter().flat_map(|header| &header.value);
+        self.target.iter().chain(headers).chain(self.body.iter().flatten())
+    }
+
+    /// The conditions of its checks.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.named_checks.iter().map(|check| &check.condition)
+    }
+
     /// True if Content-Length is sent: with a body, or for a method that allows one.
     #[must_use]
     pub fn sends_length(&self) -> bool {
@@ -251,6 +278,13 @@ pub struct Flow {
     /// Closed model: least time between the starts of a user's iterations; 0 for none.
     #[serde(default)]
     pub pace_ns: u64,
+}
+
+impl Flow {
+    /// The conditions of its program.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.program.iter().filter_map(|op| if let Op::Unless { condition, .. } = op { Some(condition) } else { None })
+    }
 }
 
 /// Identifies a step of a plan.

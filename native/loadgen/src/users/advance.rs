@@ -2,10 +2,12 @@
 
 use super::journey::Op;
 use super::{State, Users};
+use crate::clock;
 use crate::outcome::Outcome;
 use crate::plan::program::{Distribution, OnFail};
 use crate::random;
 use crate::schedule::Arrival;
+use crate::template::Values;
 
 /// Operations to run before the loop checks its sockets again.
 const OPS_PER_TURN: usize = 10_000;
@@ -32,7 +34,7 @@ impl Users {
         // There are at most 100,000 flows.
         let number = u32::try_from(flow).unwrap_or(0);
         let session = self.sessions[index].select(number, |flow| journeys[flow as usize].keeps_session);
-        session.begin(journeys[flow].counters, journeys[flow].steps);
+        session.begin(&journeys[flow]);
         self.all[index].begin_journey(arrival, number);
         self.running += 1;
         self.advance(user, now)
@@ -40,11 +42,11 @@ impl Users {
 
     /// Runs the program of `user` at `now`, up to its next request or think time.
     pub(crate) fn advance(&mut self, user: u32, now: u64) -> Next {
-        let state = &mut self.all[user as usize];
-        let journey = &self.journeys[state.iteration.flow as usize];
-        let session = self.sessions[user as usize].current_mut();
-        let (seed, iteration) = (self.seed, state.iteration.arrival.number);
         for _ in 0..OPS_PER_TURN {
+            let state = &mut self.all[user as usize];
+            let journey = &self.journeys[state.iteration.flow as usize];
+            let session = self.sessions[user as usize].current_mut();
+            let (seed, iteration) = (self.seed, state.iteration.arrival.number);
             let Some(op) = journey.ops.get(session.at) else { return Next::Completed };
             let here = session.at;
             session.at += 1;
@@ -72,6 +74,14 @@ impl Users {
                     }
                 }
                 Op::Jump { to } => session.at = *to,
+                Op::Unless { condition, to } => {
+                    let values = Values { seed, number: iteration, wall_ns: clock::wall_ns() };
+                    let scope = self.knowledge(user, values);
+                    if !condition.as_ref().is_some_and(|condition| condition.holds(None, &scope)) {
+                        let to = *to;
+                        self.sessions[user as usize].current_mut().at = to;
+                    }
+                }
                 Op::Loop { counter, times, to } => {
                     let count = &mut session.counters[*counter];
                     *count += 1;
@@ -90,7 +100,7 @@ impl Users {
         }
         // A long loop without a request continues in the next turn.
         self.thinking += 1;
-        state.state = State::Think;
+        self.all[user as usize].state = State::Think;
         Next::Under
     }
 
@@ -143,6 +153,7 @@ impl Users {
             ended.state = State::Pace;
             ended.request.intended = due;
         }
+        self.last_finish = now;
         self.running -= 1;
         self.queue(user);
     }
@@ -166,7 +177,10 @@ mod tests {
     use super::*;
     use crate::fixtures;
     use crate::plan::Plan;
+    use crate::schedule::Shard;
     use serde_json::{Value, json};
+
+    const ALONE: Shard = Shard { lane: 0, index: 0, of: 1 };
 
     fn arrival(number: u64) -> Arrival {
         Arrival { number, intended: 5, warm_up: false }
@@ -206,7 +220,7 @@ mod tests {
 
     #[test]
     fn without_a_program_the_steps_run_in_order_and_each_begins_where_the_one_before_ended() {
-        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), 0, 1);
+        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), ALONE, 1);
         let user = users.take_free().unwrap();
         assert_eq!(users.begin_journey(user, arrival(1), 0, 10), Next::Under);
         assert_eq!(users.begin_step(user, 10), 0);
@@ -225,7 +239,7 @@ mod tests {
 
     #[test]
     fn without_a_program_a_step_without_a_response_ends_its_iteration() {
-        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), 0, 1);
+        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), ALONE, 1);
         let user = users.take_free().unwrap();
         users.begin_journey(user, arrival(1), 0, 10);
         users.begin_step(user, 10);
@@ -242,7 +256,7 @@ mod tests {
             (Outcome::CheckFailed, true, Next::Failed(OnFail::StopUser)),
             (Outcome::ConnectionClosed, false, Next::Failed(OnFail::StopUser)),
         ] {
-            let mut users = Users::new(&program(&ops, |_| {}), 0, 1);
+            let mut users = Users::new(&program(&ops, |_| {}), ALONE, 1);
             let user = users.take_free().unwrap();
             users.begin_journey(user, arrival(1), 0, 10);
             users.begin_step(user, 10);
@@ -260,7 +274,7 @@ mod tests {
             {"op": "loop", "counter": 0, "times": 2, "to": 3},
             {"op": "loop", "counter": 1, "times": 2, "to": 0},
         ]);
-        let mut users = Users::new(&program(&ops, |document| document["flows"][0]["counters"] = 2.into()), 0, 1);
+        let mut users = Users::new(&program(&ops, |document| document["flows"][0]["counters"] = 2.into()), ALONE, 1);
         for number in 1..=2 {
             assert_eq!(steps_of(&mut users, number), (vec![0, 1, 1, 0, 1, 1], Next::Completed));
         }
@@ -277,17 +291,17 @@ mod tests {
         ]);
         let plan = program(&ops, |_| {});
         let chosen = |mut users: Users| (1..=1000).map(|number| steps_of(&mut users, number).0).collect::<Vec<_>>();
-        let all = chosen(Users::new(&plan, 0, 1));
+        let all = chosen(Users::new(&plan, ALONE, 1));
         let count = |step: u32| all.iter().filter(|steps| **steps == [step]).count();
         assert_eq!((count(0) + count(2), count(1)), (1000, 0));
         assert!((700..800).contains(&count(0)), "{}", count(0));
-        assert_eq!(chosen(Users::new(&plan, 0, 1)), all);
+        assert_eq!(chosen(Users::new(&plan, ALONE, 1)), all);
     }
 
     #[test]
     fn a_think_time_delays_the_intended_start_and_counts_at_the_end() {
         let plan = program(&json!([think(100), request(0), think(30), think(70)]), |_| {});
-        let mut users = Users::new(&plan, 0, 1);
+        let mut users = Users::new(&plan, ALONE, 1);
         let user = users.take_free().unwrap();
         assert_eq!(users.begin_journey(user, arrival(1), 0, 10), Next::Under);
         assert_eq!((users.user(user).state, users.user(user).request.intended), (State::Think, 105));
@@ -304,7 +318,7 @@ mod tests {
     #[test]
     fn a_long_loop_without_a_request_lets_the_thread_continue() {
         let ops = json!([think(0), {"op": "loop", "counter": 0, "times": 25_000, "to": 0}]);
-        let mut users = Users::new(&program(&ops, |document| document["flows"][0]["counters"] = 1.into()), 0, 1);
+        let mut users = Users::new(&program(&ops, |document| document["flows"][0]["counters"] = 1.into()), ALONE, 1);
         let user = users.take_free().unwrap();
         let mut next = users.begin_journey(user, arrival(1), 0, 10);
         let mut turns = 0;
@@ -320,7 +334,7 @@ mod tests {
     fn a_paced_user_is_due_again_by_its_pace() {
         for (end, expected) in [(20, (State::Pace, 105)), (200, (State::Idle, 5))] {
             let plan = program(&json!([request(0)]), |document| document["flows"][0]["pace_ns"] = 100.into());
-            let mut users = Users::new(&plan, 0, 1);
+            let mut users = Users::new(&plan, ALONE, 1);
             let user = users.take_free().unwrap();
             users.begin_journey(user, arrival(1), 0, 10);
             users.end_journey(user, State::Idle, end);
@@ -330,7 +344,7 @@ mod tests {
 
     #[test]
     fn the_end_of_sending_lets_iterations_go_on_and_abandoning_ends_them() {
-        let mut users = Users::new(&program(&json!([request(0), think(50), request(1)]), |_| {}), 0, 9);
+        let mut users = Users::new(&program(&json!([request(0), think(50), request(1)]), |_| {}), ALONE, 9);
         users.raise(4);
         let all: Vec<u32> = std::iter::from_fn(|| users.next_freed()).collect();
         assert_eq!(all, [0, 1, 2, 3]);

@@ -3,6 +3,7 @@
 
 use crate::plan::Flow;
 use crate::plan::program::{self, Distribution, OnFail};
+use crate::scenario::Condition;
 
 /// A flow with its program.
 #[derive(Debug)]
@@ -14,6 +15,11 @@ pub(super) struct Journey {
     pub(super) steps: usize,
     /// Number of its loop counters.
     pub(super) counters: usize,
+    /// Number of its variables.
+    pub(super) slots: usize,
+    /// Those that are secret.
+    pub(super) secret_slots: Vec<usize>,
+    pub(super) uses_cookies: bool,
     pub(super) keeps_session: bool,
     pub(super) pace_ns: u64,
 }
@@ -24,6 +30,7 @@ pub(super) enum Op {
     Request { step: u32, on_error: OnFail, on_fail: OnFail },
     Think { distribution: Distribution, first_ns: u64, second_ns: u64, place: u64 },
     Jump { to: usize },
+    Unless { condition: Option<Condition>, to: usize },
     Loop { counter: usize, times: u64, to: usize },
     Choose { weights: Vec<u64>, to: Vec<usize>, place: u64 },
 }
@@ -46,6 +53,9 @@ impl Journey {
             first_step,
             steps: flow.steps.len(),
             counters: flow.counters as usize,
+            slots: flow.slots.len(),
+            secret_slots: (0..flow.slots.len()).filter(|slot| flow.slots[*slot].is_secret).collect(),
+            uses_cookies: flow.uses_cookies,
             keeps_session: flow.keeps_session,
             pace_ns: flow.pace_ns,
         }
@@ -62,8 +72,10 @@ impl Op {
                 Op::Think { distribution: *distribution, first_ns: *first_ns, second_ns: *second_ns, place: *place }
             }
             program::Op::Jump { to } => Op::Jump { to: *to as usize },
-            // The plan's check refuses these until conditions can be evaluated.
-            program::Op::Unless { condition: _, to } => Op::Jump { to: *to as usize },
+            // The plan's check has compiled it, so there is one.
+            program::Op::Unless { condition, to } => {
+                Op::Unless { condition: Condition::new(condition).ok(), to: *to as usize }
+            }
             program::Op::Loop { counter, times, to } => {
                 Op::Loop { counter: *counter as usize, times: *times, to: *to as usize }
             }

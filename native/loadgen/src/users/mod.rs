@@ -8,12 +8,14 @@
 //!
 //! - `mod.rs`: all users of a thread; `user.rs`: one of them; `deadlines.rs`: timeouts;
 //! - `check.rs`: whether a response passes;
-//! - `journey.rs`: programs; `session.rs`: the state of a user in its program; `advance.rs`: runs programs.
+//! - `journey.rs`: programs; `session.rs`: the state of a user in its program; `advance.rs`: runs programs;
+//! - `personal.rs`: variables and cookies in requests and of responses.
 
 mod advance;
 mod check;
 mod deadlines;
 mod journey;
+mod personal;
 mod session;
 mod user;
 
@@ -22,10 +24,11 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use crate::outcome::Outcome;
 use crate::plan::{Model, Plan};
-use crate::schedule::Arrival;
+use crate::schedule::{Arrival, Shard};
+use crate::template::Secrets;
 
 pub(crate) use advance::Next;
-pub(crate) use check::Rules;
+pub(crate) use check::{Judged, Rules};
 pub(crate) use user::{State, User};
 
 use deadlines::Deadlines;
@@ -62,13 +65,16 @@ pub(crate) struct Users {
     /// Number of users who start no other iteration.
     retired: usize,
     last_finish: u64,
+    /// Closed model.
     pauses: bool,
     seed: u64,
+    shard: Shard,
+    secrets: Secrets,
 }
 
 impl Users {
     /// Creates the users of a thread of a lane; `most` users at most in the open model.
-    pub(crate) fn new(plan: &Plan, lane: usize, most: usize) -> Users {
+    pub(crate) fn new(plan: &Plan, shard: Shard, most: usize) -> Users {
         let mut deadlines = Deadlines::default();
         let mut next = 0;
         let first_steps = plan.flows.iter().map(|flow| {
@@ -95,8 +101,10 @@ impl Users {
             thinking: 0,
             retired: 0,
             last_finish: 0,
-            pauses: plan.lanes[lane].load.model == Model::Closed,
+            pauses: plan.lanes[shard.lane].load.model == Model::Closed,
             seed: plan.seed,
+            shard,
+            secrets: Secrets::new(),
         }
     }
 
@@ -279,13 +287,15 @@ mod tests {
     use super::*;
     use crate::fixtures;
 
+    const ALONE: Shard = Shard { lane: 0, index: 0, of: 1 };
+
     fn arrival(number: u64) -> Arrival {
         Arrival { number, intended: 5, warm_up: false }
     }
 
     #[test]
     fn an_iteration_is_its_request_in_a_plan_without_journeys() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), 0, 1);
+        let mut users = Users::new(&fixtures::plan(|_| {}), ALONE, 1);
         let user = users.take_free().unwrap();
         assert_eq!((users.take_free(), users.has_journeys()), (None, false));
         assert_eq!((users.begin(user, arrival(1), 0, 10), users.next_deadline()), (0, 1010));
@@ -299,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_request_may_be_sent_a_second_time_once() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), 0, 1);
+        let mut users = Users::new(&fixtures::plan(|_| {}), ALONE, 1);
         let user = users.take_free().unwrap();
         users.begin(user, arrival(1), 0, 10);
         assert_eq!([users.retry(user), users.retry(user)], [true, false]);
@@ -310,7 +320,7 @@ mod tests {
 
     #[test]
     fn parked_users_come_back_by_their_index() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), 0, 1);
+        let mut users = Users::new(&fixtures::plan(|_| {}), ALONE, 1);
         users.raise(3);
         for user in [2, 0, 1] {
             users.park(user);

@@ -1,4 +1,7 @@
-//! What a user of a journey remembers: its place in the program, and what the program counts.
+//! What a user of a journey remembers: its place in the program, what the program counts, variables and cookies.
+
+use super::journey::Journey;
+use crate::scenario::{Jar, Value};
 
 /// The state of one user in one flow.
 #[derive(Debug, Default)]
@@ -17,16 +20,24 @@ pub(super) struct Session {
     pub(super) counters: Vec<u64>,
     /// By step of the flow: the iteration has sent it.
     pub(super) visited: Vec<bool>,
+    /// The variables.
+    pub(super) slots: Vec<Value>,
+    pub(super) jar: Jar,
 }
 
 impl Session {
     /// Begins an iteration.
-    pub(super) fn begin(&mut self, counters: usize, steps: usize) {
+    pub(super) fn begin(&mut self, journey: &Journey) {
         (self.at, self.requested, self.round, self.thought) = (0, 0, 0, 0);
         self.counters.clear();
-        self.counters.resize(counters, 0);
+        self.counters.resize(journey.counters, 0);
         self.visited.clear();
-        self.visited.resize(steps, false);
+        self.visited.resize(journey.steps, false);
+        if !journey.keeps_session {
+            self.slots.clear();
+            self.jar.clear();
+        }
+        self.slots.resize(journey.slots, Value::Unset);
     }
 }
 

@@ -4,11 +4,14 @@ use std::cmp::Reverse;
 
 use super::Worker;
 use super::parts::Parts;
+use crate::clock;
 use crate::outcome::{IterationEnd, Outcome};
 use crate::plan::program::OnFail;
+use crate::scenario::Answer;
 use crate::schedule::{Arrival, NextAction};
+use crate::template::Values;
 use crate::transport::{Ended, Exchanged};
-use crate::users::{Next, State};
+use crate::users::{Judged, Next, State};
 
 impl Worker {
     /// Starts an iteration, and with it the request of its first step, unless its program begins otherwise.
@@ -36,7 +39,7 @@ impl Worker {
             State::Retired => {
                 self.transport.close_user(user);
                 if self.parts.users.retire() {
-                    // Nobody is left to send the rest of the load.
+                    // No user is left to send the rest of the load.
                     self.parts.schedule.stop(self.parts.now);
                 }
             }
@@ -82,12 +85,30 @@ impl Parts {
         exchange: impl Fn() -> Exchanged<'a>,
     ) {
         let (state, rules) = self.users.with_rules(user);
-        let (outcome, message) = rules.judge(status, ended.is_withheld, || {
-            let exchange = exchange();
-            exchange.raw.text(exchange.expect, exchange.body_bytes)
-        });
-        self.count_request(user, *state, rules.endpoint, ended, (outcome, status), &message, exchange);
-        self.end_step(user, outcome, false);
+        let (state, endpoint) = (*state, rules.endpoint);
+        let given = exchange();
+        let answer = Answer::new(status, self.now.saturating_sub(state.request.intended), &given);
+        let wall_ns = if given.wall_ns > 0 { given.wall_ns } else { clock::wall_ns() };
+        let values = Values { seed: self.shared.plan.seed, number: state.iteration.arrival.number, wall_ns };
+        self.staged.clear();
+        let mut evaluated = Vec::new();
+        let Judged { outcome, message, lacks_value } = rules.judge_all(
+            &answer,
+            ended.is_withheld,
+            || given.raw.text(given.expect, given.body_bytes),
+            &self.users.knowledge(user, values),
+            (&mut evaluated, &mut self.staged),
+        );
+        for (check, has_passed) in evaluated {
+            self.ledger.count_check(check, state.iteration.arrival.warm_up, has_passed);
+        }
+        // The sample shows the request with the variables as they were.
+        self.count_request(user, state, endpoint, ended, (outcome, status), &message, exchange);
+        self.users.store_values(user, self.staged.drain(..));
+        if let Some(place) = &given.place {
+            self.users.store_cookies(user, given.raw, place);
+        }
+        self.end_step(user, outcome, lacks_value);
     }
 
     /// Ends the request of a step, and continues the iteration.
@@ -119,12 +140,13 @@ impl Parts {
     }
 
     fn end_iteration(&mut self, user: u32, end: IterationEnd, then: State) {
-        let iteration = self.users.user(user).iteration;
+        // Between two operations, the request's intended start is the end of the last one.
+        let (iteration, last) = (self.users.user(user).iteration, self.users.user(user).request);
         let warm_up = iteration.arrival.warm_up;
         let books = self.ledger.iterations(iteration.flow, warm_up);
         books.count(end);
         if end == IterationEnd::Completed {
-            let time = self.now.saturating_sub(iteration.arrival.intended);
+            let time = last.intended.saturating_sub(iteration.arrival.intended);
             books.time.record(time);
             books.active_time.record(time.saturating_sub(self.users.thought(user)));
         }

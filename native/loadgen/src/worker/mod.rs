@@ -74,11 +74,12 @@ impl Worker {
             signal_seen: shared.signal.load(Ordering::Acquire),
             parts: Parts {
                 schedule: Schedule::new(plan, shard, Arc::clone(&shared.counters[shard.lane])),
-                users: Users::new(plan, shard.lane, most_users),
+                users: Users::new(plan, shard, most_users),
                 ledger: Ledger::new(thread, plan, shard.lane, notes, spares),
                 poller,
                 now: 0,
                 most_in_flight,
+                staged: Vec::new(),
                 shared,
             },
         };

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use crate::ledger::{Finished, Ledger, LoadState, RawSample, Reason};
 use crate::message::Message;
 use crate::outcome::Outcome;
+use crate::plan::Origin;
 use crate::poller::Poller;
 use crate::response;
+use crate::scenario::{Place, Value};
 use crate::schedule::Schedule;
 use crate::shared::Shared;
-use crate::template::Values;
-use crate::transport::{ConnectionEvent, Ended, Events, Exchanged};
+use crate::template::{Cookies, Program, Values};
+use crate::transport::{ConnectionEvent, Ended, Events, Exchanged, Raw};
 use crate::users::{User, Users};
 
 /// The loop's parts except the transport, which reports to them.
@@ -26,6 +28,8 @@ pub(super) struct Parts {
     pub(super) now: u64,
     /// The number of users reported for the generator in the open model.
     pub(super) most_in_flight: u64,
+    /// Values of the response being judged, which become variables after it is counted.
+    pub(super) staged: Vec<(usize, Value)>,
 }
 
 impl Events for Parts {
@@ -54,7 +58,23 @@ impl Events for Parts {
         self.ledger.figures(rules.endpoint, state.iteration.arrival.warm_up).bytes_sent += bytes;
     }
 
-    fn redirected(&mut self, user: u32, received: u64) {
+    fn render(&self, user: u32, program: &Program, values: Values, origin: Option<&Origin>, out: &mut Vec<u8>) {
+        self.users.render(user, program, values, origin, out);
+    }
+
+    fn render_part(&self, user: u32, program: &Program, values: Values, body_length: usize, out: &mut Vec<u8>) {
+        let scope = self.users.knowledge(user, values);
+        program.render_for(values, &scope, None, Some(body_length), out);
+    }
+
+    fn cookies<'a>(&'a self, user: u32, origin: &'a Origin) -> Option<Cookies<'a>> {
+        self.users.cookies(user, origin)
+    }
+
+    fn redirected(&mut self, user: u32, received: u64, raw: Raw<'_>, place: Option<Place<'_>>) {
+        if let Some(place) = place {
+            self.users.store_cookies(user, raw, &place);
+        }
         let (state, rules) = self.users.with_rules(user);
         let figures = self.ledger.figures(rules.endpoint, state.iteration.arrival.warm_up);
         figures.redirect_hops += 1;
@@ -167,6 +187,8 @@ impl Parts {
     ) -> RawSample {
         let plan = &self.shared.plan;
         let (state, rules) = self.users.with_rules(user);
+        let values = Values { seed: plan.seed, number: state.iteration.arrival.number, wall_ns: exchange.wall_ns };
+        let (request, hidden) = self.request_of_user(user, values);
         // Head and the shown part of the body; a chunked or compressed body may take more bytes than it decodes to.
         let most = response::MOST_HEAD_BYTES + plan.sampling.body_bytes + 4096;
         let hop = exchange.hop.map(|(origin, request)| {
@@ -178,7 +200,7 @@ impl Parts {
             warm_up: state.iteration.arrival.warm_up,
             outcome,
             message: message.clone(),
-            values: Values { seed: plan.seed, number: state.iteration.arrival.number, wall_ns: exchange.wall_ns },
+            values,
             intended_ns: state.request.intended,
             actual_ns: state.request.actual,
             finish_ns: self.now,
@@ -188,7 +210,23 @@ impl Parts {
             body_bytes: exchange.body_bytes,
             hop,
             http2: exchange.raw.is_two(),
+            request,
+            hidden,
         }
+    }
+
+    /// The masked request of a user, if it held values, and the secret values that its sample must not show.
+    fn request_of_user(&self, user: u32, values: Values) -> (Option<Vec<u8>>, Vec<String>) {
+        let plan = &self.shared.plan;
+        let (_, rules) = self.users.with_rules(user);
+        let step = plan.step(rules.id());
+        if !rules.has_values && !self.users.has_journeys() {
+            return (None, Vec::new());
+        }
+        let staged = self.staged.iter().filter(|(slot, _)| self.users.is_secret_slot(user, *slot));
+        let staged = staged.filter_map(|(_, value)| value.seen().map(|value| value.text().into_owned()));
+        let hidden = self.users.secret_values(user, step, values).into_iter().chain(staged).collect();
+        (Some(self.users.masked_request(user, plan, step, values)), hidden)
     }
 
     #[cold]

@@ -62,6 +62,7 @@ impl Worker {
     pub(super) fn take_secrets(&mut self) {
         let secrets = self.parts.shared.with_secrets(|store| store.current.clone());
         self.transport.prepare(&self.parts.shared.plan, &secrets);
+        self.parts.users.set_secrets(&secrets);
     }
 
     /// Counts everything in flight as unfinished, and closes its connections.
