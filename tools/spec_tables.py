@@ -22,11 +22,36 @@ from atm.models.field_types import (
 )
 from atm.models.fields import REQUIRED, Declared, SpecModel
 from atm.models.load import LoadSpec, Stage
-from atm.models.spec import EndpointSpec, ExpectBody, TestSpec, ThresholdExpression, Thresholds, TlsSpec
+from atm.models.request import Checks, CheckSpec, ExpectBody, ExtractSpec
+from atm.models.scenario import (
+    Branch,
+    ChooseStep,
+    RepeatStep,
+    RequestStep,
+    ScenarioSpec,
+    Steps,
+    ThinkStep,
+    UseStep,
+    WhenStep,
+    WhileStep,
+)
+from atm.models.spec import EndpointSpec, TestSpec, TlsSpec
+from atm.models.threshold_spec import ThresholdExpression, Thresholds
 
 _TABLES: tuple[tuple[str, type[SpecModel]], ...] = (
     ("The spec", TestSpec),
     ("An endpoint (`endpoints`)", EndpointSpec),
+    ("A scenario (`scenarios`)", ScenarioSpec),
+    ("A step with a request", RequestStep),
+    ("A check (`checks`; a text alone means `check`)", CheckSpec),
+    ("An extract in long form (`extract`)", ExtractSpec),
+    ("A step that waits", ThinkStep),
+    ("A step that repeats", RepeatStep),
+    ("A step that repeats while a condition is true", WhileStep),
+    ("A step with a condition", WhenStep),
+    ("A step that chooses", ChooseStep),
+    ("A branch (`choose`)", Branch),
+    ("A step that uses a block", UseStep),
     ("Load (`load`)", LoadSpec),
     ("A stage (`load.stages`)", Stage),
     ("Thresholds (`thresholds`)", Thresholds),
@@ -47,7 +72,8 @@ def field_tables() -> Iterator[str]:
 
 def _table(title: str, model: type[SpecModel]) -> Iterator[str]:
     yield f"\n## {title}\n\n{model.__doc__}\n\n| field | type | default | meaning |\n|---|---|---|---|"
-    for name, field in model.declarations.items():
+    for declared, field in model.declarations.items():
+        name = model.keywords.get(declared, declared)
         meaning = field.help + _example(field)
         yield f"| `{name}` | {_type(field.kind)} | {_default(field)} | {meaning} |".replace("|  |", "| |")
     yield ""
@@ -58,8 +84,10 @@ def _type(kind: Kind) -> str:
         return ", ".join(f"`{option}`" for option in kind.options)
     if isinstance(kind, Number):
         return "whole number" if kind.schema({})["type"] == "integer" else "number"
-    if isinstance(kind, ListOf):
+    if isinstance(kind, ListOf | Steps):
         return "list"
+    if isinstance(kind, Checks):
+        return "list or object"
     if isinstance(kind, MapOf | Nested | Tagged):
         return "object"
     if isinstance(kind, Parsed):

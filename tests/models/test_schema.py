@@ -11,7 +11,8 @@ from atm.models.auth import AUTH
 from atm.models.fields import SpecModel
 from atm.models.load import LoadSpec
 from atm.models.schema import spec_json_schema
-from atm.models.spec import EndpointSpec, TestSpec, Thresholds, TlsSpec
+from atm.models.spec import EndpointSpec, TestSpec, TlsSpec
+from atm.models.threshold_spec import Thresholds
 from atm.plan.spec_reader import read_spec_text
 from atm.plan.starter import starter_text
 

@@ -211,11 +211,7 @@ class Execution:
 
     def described(self) -> list[tuple[str, str, str]]:
         """Return name, method and URL of each endpoint as written, secrets masked."""
-        written = self.test.data.get("endpoints") or [self.test.data]
-        return [
-            (name, endpoint.get("method", "GET"), endpoint["url"])
-            for name, endpoint in zip(self.test.plan.endpoints, written, strict=True)
-        ]
+        return [(request.name, request.method, request.url) for request in self.test.requests]
 
     def _stop_reason(self, report: EngineReport | None) -> StopReason:
         """Return why the run ended; without a report the load never started."""
@@ -279,10 +275,10 @@ def _require_an_address(plan: LoadPlan) -> None:
 
 def _url_of(plan: LoadPlan, origin: int) -> str:
     """Return the path in the spec of the first URL of an origin."""
-    if len(plan.flows) == 1:
+    if len(plan.flows) == 1 and not plan.flows[0].program:
         return "url"
     endpoint = next(step.endpoint for flow in plan.flows for step in flow.steps if step.origin == origin)
-    return f"endpoints[{endpoint}].url"
+    return f"endpoints[{endpoint}].url" if not plan.flows[0].program else plan.endpoints[endpoint]
 
 
 async def _first_failure(

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from atm.errors import EngineError, Problem
 from atm.plan.line_breaks import breaks_header, breaks_target
 from atm.plan.load_plan import LoadPlan, Step
-from atm.plan.template_parts import Encoding, LiteralPart, SecretPart, Template
+from atm.plan.program import condition_parts
+from atm.plan.template_parts import Encoding, LiteralPart, SecretPart, Template, secret_slots
 
 
 def slots_of(step: Step) -> frozenset[str]:
     """Return the secret slots that a step's request is rendered from."""
-    return frozenset(part.slot for part in step.parts if isinstance(part, SecretPart))
+    conditions = (part for check in step.named_checks for part in condition_parts(check.condition))
+    return frozenset().union(*(secret_slots(part) for part in (*step.parts, *conditions)))
 
 
 def require_secrets(plan: LoadPlan, secrets: Mapping[str, str]) -> None:

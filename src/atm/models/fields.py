@@ -102,6 +102,10 @@ class SpecModel:
     declarations: ClassVar[dict[str, Declared]] = {}
     synonyms: ClassVar[Mapping[str, str]] = {}
     """Names often used by mistake, each with the right field, for hints."""
+    shorts: ClassVar[Mapping[str, str]] = {}
+    """Further spellings, each with its field; a model gives them their meaning."""
+    keywords: ClassVar[Mapping[str, str]] = {}
+    """Fields with the spelling that a spec uses instead of their name, because it is a keyword of Python."""
     extensions: ClassVar[bool] = False
     """Whether fields starting with `x-` are ignored, as in OpenAPI and Compose, for YAML anchors."""
     written: frozenset[str]
@@ -111,7 +115,7 @@ class SpecModel:
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Declared)}
         for name in own:
             delattr(cls, name)
-        cls.declarations = {**cls.declarations, **own}
+        cls.declarations = {**own, **{name: field for name, field in cls.declarations.items() if name not in own}}
 
     def __init__(self, **values: Any) -> None:
         """Raises SpecError with every problem of the values."""
@@ -144,7 +148,11 @@ class SpecModel:
 
     def to_data(self) -> dict[str, Any]:
         """Return the set fields as plain data, from which an equal model can be read."""
-        return {name: _plain(value) for name, value in vars(self).items() if name in self.written or name == "type"}
+        return {
+            self.keywords.get(name, name): _plain(value)
+            for name, value in vars(self).items()
+            if name in self.written or name == "type"
+        }
 
     def _fill(self, data: Mapping[str, Any] | None, path: Path, findings: Findings) -> None:
         values = vars(self)
@@ -170,7 +178,7 @@ class SpecModel:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return {**vars(self), "written": 0} == {**vars(other), "written": 0}
+        return all(getattr(self, name) == getattr(other, name) for name in self.declarations)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -211,8 +219,9 @@ def _set_fields(
 ) -> dict[str, tuple[str, Any]]:
     """Return the declared fields that are set, with their spelling: `timeout` may be spelled `timeout_seconds`."""
     entries: dict[str, tuple[str, Any]] = {}
+    spellings = {**model.shorts, **{spelling: name for name, spelling in model.keywords.items()}}
     for spelling, value in data.items():
-        name = spelling
+        name = spellings.get(spelling, spelling)
         if model.extensions and str(spelling).startswith("x-"):
             continue
         if name not in model.declarations:
@@ -233,9 +242,10 @@ def _set_fields(
 
 def _report_missing(model: type[SpecModel], name: str, path: Path, findings: Findings) -> None:
     examples = model.declarations[name].examples
-    hint = f"Add `{name}: {examples[0]}`" if examples else f"Add `{name}`"
+    spelling = model.keywords.get(name, name)
+    hint = f"Add `{spelling}: {examples[0]}`" if examples else f"Add `{spelling}`"
     owner = path_text(path) or "the spec"
-    findings.add((*path, name), f"{owner} needs a field {name}", "missing_field", hint)
+    findings.add((*path, spelling), f"{owner} needs a field {spelling}", "missing_field", hint)
 
 
 def _report_unknown(model: type[SpecModel], name: str, path: Path, findings: Findings) -> None:

@@ -11,6 +11,7 @@ from atm.models.fields import SpecModel, declared
 USERS = Number(least=1, most=10_000_000, whole=True)
 RATE = Number(above=0, most=1e9)
 LEVEL = Number(least=0, most=1e9)
+WHOLE = Number(least=1, most=1e15, whole=True)
 
 
 class Stage(SpecModel):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from atm.models.fields import REQUIRED, SpecModel
-from atm.models.spec import EXPRESSION, TestSpec
+from atm.models.spec import TestSpec
+from atm.models.threshold_spec import EXPRESSION
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -16,17 +17,26 @@ def spec_json_schema() -> dict[str, Any]:
 
 
 def inline_schema(model: type[SpecModel]) -> dict[str, Any]:
-    """Return the schema of one model without references, to be embedded in another schema."""
+    """Return the schema of one model without references, to be embedded in another schema.
+
+    A model inside itself, such as a step in a step, is only said to be an object there.
+    """
     schema = _whole_schema(model)
     definitions = schema.pop("$defs", {})
 
-    def resolved(node: Any) -> Any:
-        if isinstance(node, dict):
-            name = str(node.get("$ref", "")).rpartition("/")[2]
-            return resolved(definitions[name]) if name else {key: resolved(item) for key, item in node.items()}
-        return [resolved(item) for item in node] if isinstance(node, list) else node
+    def resolved(node: Any, around: tuple[str, ...]) -> Any:
+        if isinstance(node, list):
+            return [resolved(item, around) for item in node]
+        if not isinstance(node, dict):
+            return node
+        name = str(node.get("$ref", "")).rpartition("/")[2]
+        if name in around:
+            return {"type": "object"}
+        if name:
+            return resolved(definitions[name], (*around, name))
+        return {key: resolved(item, around) for key, item in node.items()}
 
-    return {key: resolved(item) for key, item in schema.items()}
+    return {key: resolved(item, ()) for key, item in schema.items()}
 
 
 def _whole_schema(model: type[SpecModel]) -> dict[str, Any]:
@@ -57,13 +67,17 @@ def _object_schema(model: type[SpecModel], definitions: dict[str, Any]) -> dict[
             schema["description"] = field.help
         if field.examples:
             schema["examples"] = list(field.examples)
-        if field.default is REQUIRED:
+        name = model.keywords.get(name, name)
+        if field.default is REQUIRED and name not in model.shorts.values():
             required.append(name)
         elif isinstance(field.default, str | int | float | tuple) and field.default != ():
             schema["default"] = list(field.default) if isinstance(field.default, tuple) else field.default
         properties[name] = schema
+        for short in (short for short, meant in model.shorts.items() if meant == name):
+            properties[short] = {**schema, "title": short, "description": f"Short for method {short} and {name}."}
         if field.kind.is_duration and field.default is not REQUIRED:
             properties[f"{name}_seconds"] = {**schema, "description": f"The same as `{name}`."}
+    spelled = [*dict.fromkeys(model.shorts.values()), *model.shorts]
     return {
         **({"patternProperties": {"^x-": {}}} if model.extensions else {}),
         "title": model.__name__,
@@ -72,4 +86,5 @@ def _object_schema(model: type[SpecModel], definitions: dict[str, Any]) -> dict[
         "properties": properties,
         "required": required,
         "additionalProperties": False,
+        **({"anyOf": [{"required": [name]} for name in spelled]} if spelled else {}),
     }

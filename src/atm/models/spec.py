@@ -2,134 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from atm.models.auth import AUTH, AuthConfig
-from atm.models.field_types import (
-    Boolean,
-    Choice,
-    Duration,
-    HeaderLines,
-    Json,
-    ListOf,
-    MapOf,
-    Nested,
-    Number,
-    Parsed,
-    Text,
-    Variable,
-    WrongValueError,
-    describe,
-)
+from atm.models.field_types import Boolean, Choice, Duration, ListOf, MapOf, Nested, Number, Text, Variable
 from atm.models.fields import SpecModel, declared, register_locations
-from atm.models.load import RATE, USERS, LoadSpec
-from atm.models.metric import METRICS
-
-DEFAULT_STATUSES: tuple[int | str, ...] = (200, 201, 204)
-_STATUS = re.compile(r"([1-5])xx|([1-5][0-9][0-9])(?:\s*-\s*([1-5][0-9][0-9]))?", re.IGNORECASE)
-TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-"""Characters of a method or header name (RFC 9110, 5.6.2)."""
-
-
-def parse_status(value: int | str) -> tuple[int, int]:
-    """Parse `200`, `"2xx"` or `"200-204"` to an inclusive range of status codes. Raises ValueError with a message."""
-    match = _STATUS.fullmatch(str(value).strip())
-    if not match:
-        raise ValueError(f"{describe(value)} is not a status code, class or range")
-    if match[1]:
-        return int(match[1]) * 100, int(match[1]) * 100 + 99
-    first, last = int(match[2]), int(match[3] or match[2])
-    if last < first:
-        raise ValueError(f'the range "{value}" ends before it begins')
-    return first, last
-
-
-def _status(value: Any) -> int | str:
-    try:
-        parse_status(value)
-    except ValueError as error:
-        hint = 'Write a code (204), a class ("2xx") or a range ("200-204")'
-        raise WrongValueError(str(error), "bad_status", hint) from None
-    return int(value) if isinstance(value, int) or value.strip().isdigit() else str(value).strip().lower()
-
-
-def _method(value: Any) -> str:
-    if not isinstance(value, str) or not TOKEN.fullmatch(value):
-        hint = "A method is one word: GET, POST, PUT, PATCH, DELETE"
-        raise WrongValueError(f"{describe(value)} is not an HTTP method", "bad_method", hint)
-    if value.upper() == "CONNECT":
-        hint = "Use `proxy` to send requests through a proxy"
-        raise WrongValueError("CONNECT opens a tunnel and is not an API request", "bad_method", hint)
-    return value.upper()
-
-
-_STATUS_SCHEMA = {
-    "anyOf": [
-        {"type": "integer", "minimum": 100, "maximum": 599},
-        {"type": "string", "pattern": "^[1-5]([xX]{2}|[0-9]{2}( *- *[1-5][0-9]{2})?)$"},
-    ]
-}
-STATUSES = ListOf(Parsed(_status, _STATUS_SCHEMA), least=1, single=True)
-METHOD = Parsed(_method, {"type": "string", "examples": ["GET", "POST", "PUT", "PATCH", "DELETE"]})
-BODY = Json("string", "object", "array", "number", "boolean")
-WHOLE = Number(least=1, most=1e15, whole=True)
-TEXTS = ListOf(Text(1), single=True)
-
-
-HeaderValue = str | Sequence[str] | None
-"""The value of a header, several values (one line each), or None to remove a default header."""
-HEADERS = MapOf(HeaderLines())
-
-
-class ExpectBody(SpecModel):
-    """Condition on the response body; a response that does not meet it counts as failed (`check_failed`)."""
-
-    contains: str | None = declared(Text(1), "The body must contain this text.", default=None)
-    regex: str | None = declared(Text(1), "The body must match this regular expression anywhere.", default=None)
-
-
-class ThresholdExpression(SpecModel):
-    """A threshold with its options."""
-
-    expression: str = declared(
-        Text(1), "See docs/reference/thresholds.md.", examples=[metric.example for metric in METRICS.values()]
-    )
-    abort: bool = declared(Boolean(), "Abort the run as soon as this threshold fails.", default=False)
-    abort_after: float = declared(
-        Duration(), "Earliest abort, counted from the start of the measured load.", default=10.0
-    )
-    min_samples: int = declared(WHOLE, "Minimum number of requests for a window or an abort to be judged.", default=20)
-
-
-EXPRESSION = Nested(ThresholdExpression, lambda text: {"expression": text}, {"type": "string"})
-
-
-class Thresholds(SpecModel):
-    """Pass criteria of a run. The named limits are inclusive."""
-
-    max_latency_p50_ms: float | None = declared(RATE, "Response time, in milliseconds.", default=None)
-    max_latency_p95_ms: float | None = declared(RATE, "Response time, in milliseconds.", default=None)
-    max_latency_p99_ms: float | None = declared(RATE, "Response time, in milliseconds.", default=None)
-    max_error_rate: float | None = declared(
-        Number(least=0, most=1), "Failed / completed requests, 0 to 1.", default=None
-    )
-    min_throughput_rps: float | None = declared(RATE, "Ok responses per second.", default=None)
-    expressions: Sequence[ThresholdExpression] = declared(
-        ListOf(EXPRESSION, single=True),
-        "Further thresholds.",
-        default=(),
-        examples=[["p99 < 300ms", "error_rate < 1%"]],
-    )
-
-
-THRESHOLDS = Nested(
-    Thresholds,
-    lambda rules: {"expressions": rules},
-    {"type": ["string", "array"], "items": {"$ref": "#/$defs/ThresholdRule"}},
+from atm.models.load import RATE, USERS, WHOLE, LoadSpec
+from atm.models.request import (
+    BODY,
+    DEFAULT_STATUSES,
+    EXPECT_BODY,
+    HEADERS,
+    METHOD,
+    STATUSES,
+    ExpectBody,
+    HeaderValue,
+    RequestSpec,
 )
-EXPECT_BODY = Nested(ExpectBody, lambda text: {"contains": text}, {"type": "string"})
+from atm.models.scenario import BLOCKS, SCENARIOS, ScenarioSpec, StepSpec
+from atm.models.threshold_spec import THRESHOLDS, Thresholds
+
+TEXTS = ListOf(Text(1), single=True)
 
 
 class TlsSpec(SpecModel):
@@ -144,26 +38,13 @@ class TlsSpec(SpecModel):
     )
 
 
-class EndpointSpec(SpecModel):
+class EndpointSpec(RequestSpec):
     """One endpoint of a test with several."""
 
     name: str = declared(Text(1, 128), "Unique name, shown in reports.", examples=["list users"])
-    url: str = declared(Text(1), "Request URL.", examples=["https://api.example.com/users"])
-    method: str = declared(METHOD, "HTTP method.", default="GET")
-    headers: dict[str, HeaderValue] = declared(
-        HEADERS, "Headers in addition to the spec's, which they override.", default={}
-    )
-    body: Any = declared(BODY, "Request body: text, or an object sent as JSON.", default=None)
     weight: int = declared(
         Number(least=1, most=1_000_000, whole=True), "Relative share with `distribution_strategy: weighted`.", default=1
     )
-    expected_status_codes: Sequence[int | str] | None = declared(
-        STATUSES, "Status codes that count as ok; default: the spec's.", default=None, examples=[[201], ["2xx", 404]]
-    )
-    expect_body: ExpectBody | None = declared(EXPECT_BODY, "Condition on the response body.", default=None)
-    timeout: float | None = declared(Duration(positive=True), "Request timeout; default: the spec's.", default=None)
-    auth: AuthConfig | None = declared(AUTH, "Credentials; default: the spec's; `{type: none}` for none.", default=None)
-    thresholds: Thresholds = declared(THRESHOLDS, "Thresholds for this endpoint only.", default=Thresholds())
 
 
 class TestSpec(SpecModel):
@@ -188,6 +69,18 @@ class TestSpec(SpecModel):
     expect_body: ExpectBody | None = declared(EXPECT_BODY, "Condition on the response body of `url`.", default=None)
     endpoints: Sequence[EndpointSpec] | None = declared(
         ListOf(Nested(EndpointSpec), least=1), "Several endpoints instead of one `url`.", default=None
+    )
+    scenarios: dict[str, ScenarioSpec] | None = declared(
+        SCENARIOS, "Journeys of several steps, by name, instead of `url` or `endpoints`.", default=None
+    )
+    blocks: dict[str, Sequence[StepSpec]] = declared(
+        BLOCKS, "Steps that several scenarios run with `use: NAME`, by name.", default={}
+    )
+    base_url: str | None = declared(
+        Text(1),
+        "Continued by every URL that starts with /.",
+        default=None,
+        examples=["https://api.example.com/v1"],
     )
     distribution_strategy: Literal["round_robin", "weighted", "sequential"] = declared(
         Choice("round_robin", "weighted", "sequential"),
@@ -282,6 +175,7 @@ class TestSpec(SpecModel):
 
 
 for _model, _location in (
+    (ScenarioSpec, "in a scenario"),
     (EndpointSpec, "in an endpoint"),
     (TlsSpec, "in `tls`"),
     (LoadSpec, "in `load`"),

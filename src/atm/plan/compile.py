@@ -5,36 +5,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from atm.errors import Problem, SpecError
 from atm.models.auth import FetchedCredential
 from atm.models.fields import Findings, Path
-from atm.models.spec import EndpointSpec, TestSpec, Thresholds
-from atm.models.threshold import IMPLIED, Threshold, parse_threshold
+from atm.models.spec import EndpointSpec, TestSpec
+from atm.models.threshold import Threshold
+from atm.plan.checks import Checks
 from atm.plan.client_key import is_pkcs12, key_problem
+from atm.plan.criteria import Criteria
 from atm.plan.document import SpecDocument
+from atm.plan.files import Files, ReadFile
 from atm.plan.load import compile_load, nanoseconds, total_requests
-from atm.plan.load_plan import Connections, Flow, Lane, LoadPlan, Origin, Proxy, Step, Tls
+from atm.plan.load_plan import Connections, Flow, Lane, Load, LoadPlan, Origin, Proxy, Step, Tls
 from atm.plan.notes import plan_notes
+from atm.plan.outline import scenarios_in
 from atm.plan.requests import Requests
+from atm.plan.scenarios import Scenarios
 from atm.plan.secret_mask import SecretMask, secrets_of
-from atm.plan.spec_mask import masked_spec
+from atm.plan.spec_mask import masked_spec, masked_url
+from atm.plan.step_names import WrittenRequest
 from atm.plan.template_parts import LiteralPart, SecretPart, ValuePart
 from atm.plan.templates import MayRead, Names
 from atm.plan.urls import check_server_name, compile_origin, parse_connect_to
-
-ReadFile = Callable[[str], bytes]
-
-_NAMED = (
-    ("max_latency_p50_ms", "p50 <= {} ms"),
-    ("max_latency_p95_ms", "p95 <= {} ms"),
-    ("max_latency_p99_ms", "p99 <= {} ms"),
-    ("max_error_rate", "error_rate <= {}"),
-    ("min_throughput_rps", "throughput >= {}"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +43,12 @@ class CompiledTest:
     credentials: Mapping[str, FetchedCredential]
     """Slot to credential, for values that must be fetched or signed; their templates are filled in."""
     spec: TestSpec
+    requests: tuple[WrittenRequest, ...]
+    """Each endpoint of the plan as the spec writes it."""
     notes: tuple[Problem, ...] = ()
     """Notes about allowed but probably unintended settings."""
     environment_hosts: tuple[tuple[str, ...], ...] = ()
-    """For each flow, the environment variables used in its scheme, host and port."""
+    """For each endpoint, the environment variables used in its scheme, host and port."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """The spec as plain data with literal credentials masked, as shown in results and stored."""
 
@@ -87,7 +85,8 @@ def compile_plan(
         credentials=credentials,
         spec=spec,
         notes=tuple(mask.problem(problem) for problem in compilation.notes.problems(document.place)),
-        environment_hosts=tuple(compilation.requests.environment_hosts),
+        environment_hosts=tuple(hosts for _, hosts in sorted(compilation.requests.environment_hosts.items())),
+        requests=compilation.written(plan),
         data=masked_spec(spec.to_data()),
     )
 
@@ -114,14 +113,21 @@ class _Compilation:
         self.notes = Findings()
         self.secrets: dict[str, str] = {}
         self.names = Names(spec.variables, environment, findings, may_read)
-        self.requests = Requests(spec, self.names)
-        self._read_file = read_file
+        self._files = Files(self.names, read_file)
+        self.requests = Requests(spec, self.names, Checks(self.names, self._files.schema))
+        self.scenarios = Scenarios(spec, self.requests, findings, self.notes)
 
     def plan(self, default_seed: int) -> LoadPlan:
         """Build the plan; it is only valid if there are no findings."""
         spec = self.spec
-        flows = self._flows()
-        names = tuple(flow.name for flow in flows)
+        load = compile_load(spec, self.findings)
+        self._check_kind()
+        if spec.scenarios is None:
+            flows = self._flows()
+            names = tuple(flow.name for flow in flows)
+        else:
+            flows = self.scenarios.flows(load.model)
+            names = tuple(request.name for request in self.scenarios.step_names.requests)
         timeouts = [step.timeout_ns for flow in flows for step in flow.steps]
         graceful = max(timeouts, default=0) if spec.graceful_stop is None else nanoseconds(spec.graceful_stop)
         connections = self._connections()
@@ -132,32 +138,62 @@ class _Compilation:
             endpoints=names,
             origins=origins,
             flows=flows,
-            lanes=(self._lane(flows),),
+            lanes=(self._lane(flows, load),),
             graceful_stop_ns=graceful,
             connections=connections,
-            thresholds=self._thresholds(names),
+            thresholds=self._thresholds(names, flows),
             engine=spec.engine,
+            checks=tuple(self.requests.checks.indices),
             needs=_needs(flows, origins, connections),
         )
 
-    def _lane(self, flows: tuple[Flow, ...]) -> Lane:
+    def written(self, plan: LoadPlan) -> tuple[WrittenRequest, ...]:
+        """Return each endpoint as the spec writes it."""
+        if self.spec.scenarios is not None:
+            return tuple(self.scenarios.step_names.requests)
+        return tuple(
+            WrittenRequest(name, endpoint.method, masked_url(endpoint.url))
+            for name, endpoint in zip(plan.endpoints, self.spec.get_endpoints(), strict=True)
+        )
+
+    def _lane(self, flows: tuple[Flow, ...], load: Load) -> Lane:
         """Build the only lane of an endpoint spec."""
         spec = self.spec
         return Lane(
             name=spec.name,
             flows=tuple(range(len(flows))),
-            selection=spec.distribution_strategy,
-            load=compile_load(spec, self.findings),
+            selection=spec.distribution_strategy if spec.scenarios is None else "weighted",
+            load=load,
             total=total_requests(spec),
             duration_ns=None if spec.duration is None else nanoseconds(spec.duration),
         )
 
-    def _flows(self) -> tuple[Flow, ...]:
-        """Build one flow per endpoint; a single url is one flow."""
+    def _check_kind(self) -> None:
+        """Report a spec that has more than one of url, endpoints and scenarios."""
         spec, findings = self.spec, self.findings
         if spec.url is not None and spec.endpoints is not None:
             what = "the spec has both url and endpoints"
             findings.add(("endpoints",), what, "url_and_endpoints", "Turn url into one of the endpoints, or remove it")
+        if spec.scenarios is None:
+            return
+        for name in ("url", "endpoints"):
+            if getattr(spec, name) is not None:
+                what = f"the spec has both {name} and scenarios"
+                findings.add(("scenarios",), what, "url_and_scenarios", f"Turn {name} into steps, or remove it")
+        if not spec.scenarios and not findings.touch("scenarios"):
+            findings.add(("scenarios",), "the spec has no scenario", "no_scenario", "Add one: `browse: {steps: [..]}`")
+        self._note_ignored_in_scenarios()
+
+    def _note_ignored_in_scenarios(self) -> None:
+        for name in ("method", "body", "expect_body", "distribution_strategy"):
+            if name in self.spec.written:
+                instead = "the `weight` of each scenario" if name == "distribution_strategy" else "each step"
+                what = f"{name} is not used with scenarios"
+                self.notes.add((name,), what, "ignored_field", f"Remove it, and set {instead}")
+
+    def _flows(self) -> tuple[Flow, ...]:
+        """Build one flow per endpoint; a single url is one flow."""
+        spec, findings = self.spec, self.findings
         if spec.endpoints is None:
             if spec.url is None and not findings.touch("url") and not findings.touch("endpoints"):
                 what = "the spec has neither url nor endpoints"
@@ -253,21 +289,11 @@ class _Compilation:
 
     def _pem(self, file: str, name: str, content: str) -> str:
         path: Path = ("tls", name)
-        before = len(self.findings)
-        file = self.names.fixed(file, path, "a file name", secrets=False)
-        if len(self.findings) > before:
+        raw = self._files.content(file, path)
+        if raw is None:
             return ""
-        if self._read_file is None:
-            self.findings.add(path, f'the file "{file}" cannot be read here', "file_not_allowed")
-            return ""
-        raw = b""
         try:
-            raw = self._read_file(file)
             text = raw.decode("ascii")
-        except OSError as error:
-            what = f'the file "{file}" cannot be read: {error.strerror or error}'
-            self.findings.add(path, what, "file_not_read", "Paths are relative to the working directory")
-            return ""
         except UnicodeDecodeError:
             text = ""
         if f"{content}-----" not in text:
@@ -313,39 +339,17 @@ class _Compilation:
                 self.names.refuse_secret(piece, path, "the host of a proxy")
                 return
 
-    def _thresholds(self, names: tuple[str, ...]) -> tuple[Threshold, ...]:
-        rules = self._rules(self.spec.thresholds, ("thresholds",), names, None)
-        for index, endpoint in enumerate(self.spec.endpoints or ()):
-            rules += self._rules(endpoint.thresholds, ("endpoints", index, "thresholds"), names, index)
-        return tuple(rules) or (IMPLIED,)
-
-    def _rules(
-        self, thresholds: Thresholds, path: Path, names: tuple[str, ...], endpoint: int | None
-    ) -> list[Threshold]:
-        rules = [
-            parse_threshold(form.format(f"{getattr(thresholds, name):.12f}"), endpoints=names, endpoint=endpoint)
-            for name, form in _NAMED
-            if getattr(thresholds, name) is not None
-        ]
-        single = "url" if self.spec.endpoints is None else ""
-        for index, rule in enumerate(thresholds.expressions):
-            try:
-                parsed = parse_threshold(
-                    rule.expression,
-                    endpoints=() if single else names,
-                    scenarios=(),
-                    checks=(),
-                    endpoint=endpoint,
-                    abort=rule.abort,
-                    abort_after_seconds=rule.abort_after,
-                    min_samples=rule.min_samples,
-                )
-            except SpecError as error:
-                problem = error.problems[0]
-                self.findings.add((*path, "expressions", index), problem.what, problem.code, problem.hint)
-            else:
-                rules.append(parsed)
-        return rules
+    def _thresholds(self, names: tuple[str, ...], flows: tuple[Flow, ...]) -> tuple[Threshold, ...]:
+        endpoints = enumerate(self.spec.endpoints or ())
+        steps = {index: (step.thresholds, path) for index, (step, path) in self.scenarios.step_names.steps.items()}
+        return Criteria(
+            self.spec,
+            self.findings,
+            endpoints=names,
+            scenarios=scenarios_in(flows),
+            checks=tuple(self.requests.checks.indices),
+            steps=steps or {index: (endpoint.thresholds, ("endpoints", index)) for index, endpoint in endpoints},
+        ).thresholds()
 
 
 def _single_name(step: Step) -> str:
@@ -373,5 +377,7 @@ def _needs(flows: tuple[Flow, ...], origins: tuple[Origin, ...], connections: Co
         "http2": connections.http_version == "2",
         "source_addresses": bool(connections.source_addresses),
         "re_resolution": connections.resolve_every_ns is not None,
+        "scenarios": any(flow.program for flow in flows)
+        or any(step.named_checks or any(isinstance(part, ValuePart) for part in step.parts) for step in steps),
     }
     return tuple(name for name, needed in needs.items() if needed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,6 +72,8 @@ _SIMPLE = {
 }
 _OF_ONE_REQUEST = ("method", "body", "expect_body")
 """Fields that a spec with endpoints has only in its endpoints."""
+_NOT_FOR_SCENARIOS = ("url", "method", "data", "expect_body")
+"""Overrides of a single request."""
 
 
 def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument:
@@ -84,10 +86,14 @@ def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument
       `--rate`; otherwise arrivals per second. The first stage begins at the level given by these flags, or at 0.
     - Headers, variables and thresholds are added; an existing header or variable is replaced. Method, data, timeout and
       expectations apply to every endpoint.
+    - In a spec with scenarios, headers, timeout and expected status apply to every step; flags for a single request
+      (URL, method, data, expected body) are a problem.
     """
     if not isinstance(document.data, Mapping):
         return document
     change = _Change(dict(document.data), dict(document.places))
+    if change.data.get("scenarios") is not None:
+        overrides = _for_scenarios(change, overrides)
     for name, target in _SIMPLE.items():
         change.everywhere(target, getattr(overrides, name), FLAGS[name])
     change.everywhere("expected_status_codes", list(overrides.expect_status) or None, FLAGS["expect_status"])
@@ -99,6 +105,31 @@ def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument
     _change_load(change, overrides)
     _add_texts(change, overrides)
     return replace(document, data=change.data, places=change.places, problems=tuple(change.problems))
+
+
+def _for_scenarios(change: _Change, overrides: Overrides) -> Overrides:
+    """Report the overrides of a single request, and return the others."""
+    for name in _NOT_FOR_SCENARIOS:
+        if getattr(overrides, name) is not None:
+            what = f"{FLAGS[name]} is for a single request, and this spec has scenarios"
+            hint = "Use a variable in the step, and give its value: `--var NAME=VALUE`"
+            if name == "url":
+                hint = 'Write `base_url: "{{base}}"` in the spec, and give its value: `--var base=URL`'
+            change.unreadable(name, what, "conflict", hint)
+    return replace(overrides, url=None, method=None, data=None, expect_body=None)
+
+
+def _in_steps(value: Any, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """Return scenarios, blocks or steps with each of their objects edited, from outside to inside."""
+    if isinstance(value, list | tuple):
+        return [_in_steps(item, edit) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    edited = edit(dict(value))
+    return {name: _in_steps(item, edit) if name in _WITH_STEPS else item for name, item in edited.items()}
+
+
+_WITH_STEPS = ("steps", "otherwise", "choose")
 
 
 class _Change:
@@ -130,10 +161,18 @@ class _Change:
             self.data.pop(name, None)
             self.data.pop(f"{name}_seconds", None)
 
+    def in_scenarios(self, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Edit every scenario and every step."""
+        for name in ("scenarios", "blocks"):
+            value = self.data.get(name)
+            if isinstance(value, Mapping):
+                self.data[name] = {key: _in_steps(item, edit) for key, item in value.items()}
+
     def everywhere(self, name: str, value: Any, place: str) -> None:
         """Set a field of the spec and remove it from the endpoints, or set it in the endpoints if only they have it."""
         if value is None:
             return
+        self.in_scenarios(lambda item: {key: inner for key, inner in item.items() if key not in _spellings(name)})
         endpoints = self.data.get("endpoints")
         if not isinstance(endpoints, list):
             self.put((name,), value, place)
@@ -143,12 +182,16 @@ class _Change:
         changed: list[Any] = []
         for index, endpoint in enumerate(endpoints):
             if isinstance(endpoint, Mapping):
-                endpoint = {key: item for key, item in endpoint.items() if key not in (name, f"{name}_seconds")}
+                endpoint = {key: item for key, item in endpoint.items() if key not in _spellings(name)}
                 if name in _OF_ONE_REQUEST:
                     endpoint[name] = value
                     self.places[("endpoints", index, name)] = place
             changed.append(endpoint)
         self.data["endpoints"] = changed
+
+
+def _spellings(name: str) -> tuple[str, str]:
+    return name, f"{name}_seconds"
 
 
 def _change_ends(change: _Change, overrides: Overrides) -> None:
@@ -276,17 +319,17 @@ def _replace_header(change: _Change, name: str, value: str | list[str] | None) -
     if isinstance(given, Mapping):
         change.data["headers"] = {key: item for key, item in given.items() if str(key).lower() != name.lower()}
     change.put(("headers", name), value, FLAGS["headers"])
+
+    def without(item: dict[str, Any]) -> dict[str, Any]:
+        headers = item.get("headers")
+        if not isinstance(headers, Mapping):
+            return item
+        return {**item, "headers": {key: line for key, line in headers.items() if str(key).lower() != name.lower()}}
+
+    change.in_scenarios(without)
     endpoints = change.data.get("endpoints")
-    if not isinstance(endpoints, list):
-        return
-    changed: list[Any] = []
-    for endpoint in endpoints:
-        headers = endpoint.get("headers") if isinstance(endpoint, Mapping) else None
-        if isinstance(headers, Mapping):
-            others = {key: item for key, item in headers.items() if str(key).lower() != name.lower()}
-            endpoint = {**endpoint, "headers": others}
-        changed.append(endpoint)
-    change.data["endpoints"] = changed
+    if isinstance(endpoints, list):
+        change.data["endpoints"] = [without(dict(item)) if isinstance(item, Mapping) else item for item in endpoints]
 
 
 def _list(value: Any) -> list[Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from atm.models.outline import CheckName as CheckName
-from atm.plan.template_parts import Template, ValuePart
+from atm.plan.template_parts import Part, Template, ValuePart
 
 Pick = Literal["first", "last", "random", "all", "count"]
 
@@ -91,6 +91,16 @@ class Negation:
 
 
 Condition = Comparison | All | Either | Negation
+
+
+def condition_parts(condition: Condition) -> tuple[Part, ...]:
+    """Return the template parts that a condition is judged with."""
+    if isinstance(condition, Comparison):
+        value = condition.subject.value
+        return (*((value,) if value else ()), *(condition.template or ()))
+    if isinstance(condition, Negation):
+        return condition_parts(condition.part)
+    return tuple(part for inner in condition.parts for part in condition_parts(inner))
 
 
 @dataclass(frozen=True, slots=True)

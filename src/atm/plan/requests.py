@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from atm.models.auth import ApiKey, BasicAuth, BearerToken, FetchedCredential, Jwt, NoAuth
 from atm.models.fields import Path, path_text
-from atm.models.spec import TOKEN, EndpointSpec, ExpectBody, HeaderValue, TestSpec, parse_status
+from atm.models.request import TOKEN, ExpectBody, HeaderValue, parse_status
+from atm.models.scenario import RequestStep, ScenarioSpec
+from atm.models.spec import EndpointSpec, TestSpec
+from atm.plan.bodies import form_value
+from atm.plan.checks import Checks
 from atm.plan.line_breaks import breaks_header, breaks_target
 from atm.plan.load import nanoseconds
 from atm.plan.load_plan import BodyCheck, Header, Origin, Step
@@ -24,11 +28,21 @@ from atm.plan.spec_mask import (
     only_describes,
     secret_spans,
 )
-from atm.plan.template_parts import Encoding, LiteralPart, Part, SecretPart, Template
-from atm.plan.templates import Names, merged
-from atm.plan.urls import CompiledUrl, compile_origin, compile_url
+from atm.plan.template_parts import (
+    DataSource,
+    Encoding,
+    LiteralPart,
+    Part,
+    SecretPart,
+    SlotSource,
+    Template,
+    ValuePart,
+)
+from atm.plan.templates import Names, merged, percent_encoded
+from atm.plan.urls import CompiledUrl, compile_origin, compile_url, with_base
 from atm.version import VERSION
 
+_BODIES = ("body", "json", "form")
 _WRITTEN_BY_ENGINES = ("content-length", "transfer-encoding")
 # `?name=`, `&name=`, or the text between two of them.
 _PARAMETER_PIECE = re.compile(r"[?&][^=&]*=|[?&]|[^?&]+")
@@ -37,6 +51,17 @@ _PARAMETER_PIECE = re.compile(r"[?&][^=&]*=|[?&]|[^?&]+")
 _HeaderLines = dict[str, tuple[str, tuple[Template, ...]]]
 """By lower-case name: the name as written, and a template for each line; no lines if the header is not sent."""
 _PURPOSES = {"token_url": "the URL of a token server"}
+_ANY_STATUS = ((100, 999),)
+"""Where a check judges the status."""
+Written = EndpointSpec | TestSpec | RequestStep
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The scenario that a step belongs to, and its path in the spec."""
+
+    scenario: ScenarioSpec
+    path: Path
 
 
 @dataclass(slots=True)
@@ -45,55 +70,78 @@ class Requests:
 
     spec: TestSpec
     names: Names
+    checks: Checks
     origins: dict[Origin, int] = field(default_factory=dict)
     """Each origin with its index in the plan."""
     secrets: dict[str, str] = field(default_factory=dict)
     credentials: dict[str, FetchedCredential] = field(default_factory=dict)
-    environment_hosts: list[tuple[str, ...]] = field(default_factory=list)
-    """For each request, the environment variables used in its scheme, host and port."""
+    environment_hosts: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """For each endpoint, the environment variables used in its scheme, host and port."""
 
-    def step(self, index: int, endpoint: EndpointSpec | TestSpec, path: Path) -> Step | None:
-        """Compile the request of an endpoint, or of the spec's single url; None if its URL is invalid."""
-        url = compile_url(endpoint.url or "", (*path, "url"), self.names) if endpoint.url else None
-        headers = self._headers(endpoint, path, url.host_header if url else "")
-        body = self._body(endpoint.body, (*path, "body"))
+    def step(self, index: int, endpoint: Written, path: Path, around: Around | None = None) -> Step | None:
+        """Compile the request of an endpoint, of a scenario's step, or of the spec's single url.
+
+        None if its URL is invalid.
+        """
+        url_path = (*path, getattr(endpoint, "url_key", "url"))
+        address = with_base(endpoint.url, self.spec.base_url, url_path, self.names.findings) if endpoint.url else ""
+        url = compile_url(address, url_path, self.names) if address else None
+        body, content_type = self._body(endpoint, path)
+        headers = self._headers(endpoint, path, url.host_header if url else "", content_type, around)
         checks = self._checks(endpoint.expect_body, (*path, "expect_body"))
+        named = () if isinstance(endpoint, TestSpec) else self.checks.of(index, endpoint, path)
         if url is None:
             return None
-        statuses = endpoint.expected_status_codes or self.spec.expected_status_codes
+        timeout = endpoint.timeout or (around.scenario.timeout if around else None) or self.spec.timeout
         return Step(
             endpoint=index,
-            origin=self._origin(url),
+            origin=self._origin(url, index),
             method=endpoint.method,
-            target=self._hidden_parameters(url.target, (*path, "url")),
+            target=self._hidden_parameters(url.target, url_path),
             headers=headers,
             body=body,
-            expected_statuses=tuple(sorted({parse_status(status) for status in statuses})),
+            expected_statuses=self._statuses(endpoint, around, judged=self.checks.judge_status(named)),
             checks=checks,
-            timeout_ns=nanoseconds(endpoint.timeout or self.spec.timeout),
+            timeout_ns=nanoseconds(timeout),
+            named_checks=named,
         )
 
-    def _origin(self, url: CompiledUrl) -> int:
-        self.environment_hosts.append(url.environment)
+    def _origin(self, url: CompiledUrl, endpoint: int) -> int:
+        self.environment_hosts[endpoint] = url.environment
         return self.origins.setdefault(url.origin, len(self.origins))
 
-    def _headers(self, endpoint: EndpointSpec | TestSpec, path: Path, host: str) -> tuple[Header, ...]:
-        """Order the headers: Host first, then the defaults, the spec's, the endpoint's, and the credentials."""
+    def _statuses(self, endpoint: Written, around: Around | None, *, judged: bool) -> tuple[tuple[int, int], ...]:
+        """Return the expected status codes: the request's; else every one if a check judges them; else the default."""
+        if judged and "expected_status_codes" not in endpoint.written:
+            return _ANY_STATUS
+        scenario = around.scenario.expected_status_codes if around else None
+        statuses = endpoint.expected_status_codes or scenario or self.spec.expected_status_codes
+        return tuple(sorted({parse_status(status) for status in statuses}))
+
+    def _headers(
+        self, endpoint: Written, path: Path, host: str, content_type: str, around: Around | None
+    ) -> tuple[Header, ...]:
+        """Order the headers: Host, the defaults, those of spec, scenario and request, and the credentials."""
         headers: _HeaderLines = {
             "host": ("Host", ((LiteralPart(host),),)),
             "user-agent": ("User-Agent", ((LiteralPart(f"atm/{VERSION}"),),)),
             "accept": ("Accept", ((LiteralPart("*/*"),),)),
         }
         sources: list[tuple[Path, Mapping[str, HeaderValue]]] = [(("headers",), self.spec.headers)]
+        if around:
+            # A header that the step replaces or removes may use a variable that is not set yet.
+            own = {name.lower() for name in endpoint.headers}
+            inherited = {name: value for name, value in around.scenario.headers.items() if name.lower() not in own}
+            sources.append(((*around.path, "headers"), inherited))
         if path:
             sources.append(((*path, "headers"), endpoint.headers))
         for source, given in sources:
             self._add_given(headers, given, source)
-        if isinstance(endpoint.body, dict | list):
-            headers.setdefault("content-type", ("Content-Type", ((LiteralPart("application/json"),),)))
+        if content_type:
+            headers.setdefault("content-type", ("Content-Type", ((LiteralPart(content_type),),)))
         if not self.spec.keep_alive:
             headers["connection"] = ("Connection", ((LiteralPart("close"),),))
-        self._add_credentials(headers, endpoint, path)
+        self._add_credentials(headers, endpoint, path, around)
         return tuple(Header(name, value) for name, values in headers.values() for value in values)
 
     def _add_given(self, headers: _HeaderLines, given: Mapping[str, HeaderValue], path: Path) -> None:
@@ -138,11 +186,11 @@ class Requests:
         headers[key] = (name, lines)
 
     def _header_value(self, key: str, text: str, path: Path) -> Template:
-        template = self.names.template(text, path)
+        template = self.names.template(text, path, Encoding.HEADER)
         values = [part.text for part in template if isinstance(part, LiteralPart)]
         values += [self.names.secrets[part.slot] for part in template if isinstance(part, SecretPart)]
         self._check_value(values, path)
-        return self._hidden(template, path) if is_sensitive_header(key) else self._text(text, path)
+        return self._hidden(template, path) if is_sensitive_header(key) else self._text(text, path, Encoding.HEADER)
 
     def _check_value(self, values: list[str], path: Path) -> None:
         for value in values:
@@ -159,7 +207,7 @@ class Requests:
             if isinstance(part, LiteralPart) and part.text.strip().lower() not in SCHEMES:
                 parts.append(self._slot(part.text, path))
             else:
-                parts.append(part)
+                parts.append(replace(part, is_secret=True) if isinstance(part, ValuePart) else part)
         return tuple(parts)
 
     def _text(self, text: str, path: Path, encoding: Encoding = Encoding.RAW) -> Template:
@@ -207,10 +255,13 @@ class Requests:
                 parts.append(LiteralPart(text[position:]))
         return merged(parts)
 
-    def _add_credentials(self, headers: _HeaderLines, endpoint: EndpointSpec | TestSpec, path: Path) -> None:
-        own = bool(path) and endpoint.auth is not None
-        auth = endpoint.auth if own else self.spec.auth
-        place = (*path, "auth") if own else ("auth",)
+    def _add_credentials(self, headers: _HeaderLines, endpoint: Written, path: Path, around: Around | None) -> None:
+        auth = self.spec.auth
+        place: Path = ("auth",)
+        if around and around.scenario.auth is not None:
+            auth, place = around.scenario.auth, (*around.path, "auth")
+        if path and endpoint.auth is not None:
+            auth, place = endpoint.auth, (*path, "auth")
         if auth is None or isinstance(auth, NoAuth):
             return
         slot = path_text(place)
@@ -268,17 +319,42 @@ class Requests:
             compile_origin(str(data["token_url"]), place, self.names.findings)
         return type(auth).read(data, path, self.names.findings)
 
-    def _body(self, body: Any, path: Path) -> Template | None:
-        if body is None:
-            return None
-        if not isinstance(body, dict | list):
-            text = body if isinstance(body, str) else getattr(body, "text", None) or json.dumps(body)
-            return self._text(text, path)
-        return merged(self._json(body, path))
+    def _body(self, endpoint: Written, path: Path) -> tuple[Template | None, str]:
+        """Return the body and its content type, which is empty for a text."""
+        names = [name for name in _BODIES if name in endpoint.written]
+        if len(names) > 1:
+            what = f"a request has one body, and this one has {' and '.join(names)}"
+            self.names.findings.add((*path, names[-1]), what, "conflict", f"Keep one of: {', '.join(_BODIES)}")
+        if not names:
+            return None, ""
+        place = (*path, names[0])
+        body = getattr(endpoint, names[0])
+        if names[0] == "form":
+            return self._form(body, place), "application/x-www-form-urlencoded"
+        if names[0] == "json" or isinstance(body, dict | list):
+            return merged(self._json(body, place)), "application/json"
+        text = body if isinstance(body, str) else getattr(body, "text", None) or json.dumps(body)
+        return self._text(text, place), ""
+
+    def _form(self, form: Mapping[str, str | list[str]], path: Path) -> Template:
+        """Compile the fields of a form; those with credential names become slots."""
+        parts: list[Part] = []
+        for name, value in form.items():
+            for index, text in enumerate([value] if isinstance(value, str) else value):
+                place = (*path, name) if isinstance(value, str) else (*path, name, index)
+                inside = form_value(self.names, text, place)
+                parts += [
+                    LiteralPart("&" if parts else ""),
+                    LiteralPart(f"{percent_encoded(name)}="),
+                    *(self._hidden(inside, place) if is_secret_field(name, form) else inside),
+                ]
+        return merged(parts)
 
     def _json(self, value: Any, path: Path) -> list[Part]:
         """Compile compact JSON; templates inside strings are filled in, and their values escaped."""
         if isinstance(value, str):
+            if (typed := self._typed(value, path)) is not None:
+                return [typed]
             return [LiteralPart('"'), *self._text(value, path, Encoding.JSON), LiteralPart('"')]
 
         def field(name: str, item: Any, place: Path) -> list[Part]:
@@ -287,9 +363,27 @@ class Requests:
 
         return self._json_container(value, path, field)
 
+    def _typed(self, text: str, path: Path) -> ValuePart | None:
+        """Return the value of a string that is one `{{…}}` of the user or of test data, which keeps its type.
+
+        None for every other string, and if there are problems.
+        """
+        if not (text.startswith("{{") and text.endswith("}}")) or "{{" in text[2:]:
+            return None
+        value = self.names.whole_value(text, path)
+        if value is None:
+            return None
+        if value.filters and value.filters[-1].name == "json":
+            return replace(value, encoding=Encoding.RAW)
+        if value.filters or not isinstance(value.source, SlotSource | DataSource):
+            return None
+        return replace(value, encoding=Encoding.JSON_VALUE)
+
     def _json_secret(self, name: str, value: Any, path: Path) -> list[Part]:
         """Compile the value of a field with a credential name: every text and number in it becomes a slot."""
         if isinstance(value, str):
+            if (typed := self._typed(value, path)) is not None:
+                return [replace(typed, is_secret=True)]
             inside = self.names.template(value, path, Encoding.JSON)
             return [LiteralPart('"'), *self._hidden(inside, path), LiteralPart('"')]
         if isinstance(value, int | float) and not isinstance(value, bool) and not is_plural(name):

@@ -34,6 +34,10 @@ _HARMLESS = frozenset(
     {"type", "kind", "scheme", "user", "username", "name", "email", "login", "scope", "method", "algorithm", "alg"}
 )
 """Fields inside an object with a credential name that are not secret themselves."""
+_REQUEST_LISTS = ("endpoints", "steps", "otherwise", "choose")
+"""Lists of objects that are requests or contain them."""
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+_SHOWN = ("name", "method", "expect_body", "thresholds", "tls", "load", "distribution_strategy")
 _PAIR_NAMES = ("name", "key", "field", "header")
 _PAIR_VALUES = ("value", "val")
 
@@ -92,17 +96,38 @@ def _masked_field(name: str, value: Any) -> Any:
             key: masked_text(str(item)) if key in _AUTH_SECRETS and item is not None else _masked_tree(item)
             for key, item in value.items()
         }
-    if name in ("url", "proxy") and isinstance(value, str):
+    if name in ("url", "base_url", "proxy") and isinstance(value, str):
         return masked_url(value)
     if name == "headers" and isinstance(value, Mapping):
         return {key: _masked_header(str(key), item) for key, item in value.items()}
     if name == "variables" and isinstance(value, Mapping):
         return {key: _masked_variable(str(key), item) for key, item in value.items()}
-    if name == "endpoints" and isinstance(value, list | tuple):
-        return [masked_spec(item) if isinstance(item, Mapping) else item for item in value]
-    if name in ("name", "method", "expect_body", "thresholds", "tls", "load", "distribution_strategy"):
+    if name in _REQUEST_LISTS and isinstance(value, list | tuple):
+        return _masked_steps(value)
+    if name in ("scenarios", "blocks") and isinstance(value, Mapping):
+        return {
+            key: masked_spec(item) if isinstance(item, Mapping) else _masked_steps(item) for key, item in value.items()
+        }
+    if name in _METHODS and isinstance(value, str):
+        return masked_url(value)
+    if name == "extract" and isinstance(value, Mapping):
+        return {key: _masked_extract(item) for key, item in value.items()}
+    if name in _SHOWN:
         return value
     return _masked_tree(value)
+
+
+def _masked_steps(value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        return value
+    return [masked_spec(item) if isinstance(item, Mapping) else item for item in value]
+
+
+def _masked_extract(value: Any) -> Any:
+    """Mask the default of an extract; its source only says where the value is."""
+    if not isinstance(value, Mapping):
+        return _masked_leaf(value)
+    return {key: _masked_tree(item) if key == "default" else item for key, item in value.items()}
 
 
 def _masked_header(name: str, value: Any) -> Any:

@@ -105,6 +105,15 @@ class _Source:
             raise self.problem(f"the spec is nested more than {MAX_DEPTH} levels deep", "spec_too_deep", line)
         self.places[path] = self.place(line)
 
+    def unquoted(self, line: int, column: int, text: str) -> SpecError:
+        """Return the problem of a `{{…}}` without quotes, which YAML reads as a map."""
+        what = f"{text} is not in quotes, and YAML reads a value that begins with {{ as a map"
+        if not text.startswith("{{"):
+            what = f"{text} is not in quotes, and inside {{ }} and [ ] YAML reads its braces as a map"
+        quote = "'" if '"' in text else '"'
+        place = f"{self.place(line)}:{column}" if self.name else f"{self.place(line)}, column {column}"
+        return SpecError(Problem(what, "unquoted_template", "", place, f"Write {quote}{text}{quote}"))
+
     def duplicate(self, path: Path, line: int) -> SpecError:
         what = f'"{path[-1]}" occurs twice, first at {self.places[path]}'
         return self.problem(what, "duplicate_key", line, "Keep one of the two", path)
@@ -227,6 +236,8 @@ class _Yaml:
         except yaml.MarkedYAMLError as error:
             mark: Any = error.problem_mark or error.context_mark
             line = int(getattr(mark, "line", -1)) + 1
+            if unquoted := _unquoted_template(self._source.text, line):
+                raise self._source.unquoted(*unquoted) from None
             what = f"invalid YAML: {error.problem or error.context or 'it cannot be read'}"
             hint = "Indent with spaces, and quote text that holds `: `, `#` or starts with `{`, `*`, `@`"
             raise self._source.problem(what, "bad_yaml", line, hint) from None
@@ -287,6 +298,8 @@ class _Yaml:
             if event.kind == "alias" and event.anchor in self._anchors:
                 event = self._events[self._anchors[event.anchor][0]]
             if event.kind != "scalar":
+                if unquoted := _unquoted_template(self._source.text, event.line, event.column):
+                    raise self._source.unquoted(*unquoted)
                 raise self._source.problem("the name of a field must be plain text", "bad_yaml", event.line, path=path)
             self._next += 1
             if event.text == "<<" and event.plain:
@@ -334,6 +347,7 @@ class _Event:
     text: str = ""
     tag: str = ""
     plain: bool = False
+    column: int = 0
 
     @classmethod
     def of(cls, event: Any) -> _Event:
@@ -346,9 +360,32 @@ class _Event:
             getattr(event, "value", ""),
             getattr(event, "tag", None) or "",
             bool(getattr(event, "implicit", (False, False))[0]) if name == "Scalar" else False,
+            event.start_mark.column,
         )
 
 
 def _integer(text: str) -> int | float:
     # Python refuses to read integers of thousands of digits, which make no sense in a spec.
     return int(text) if len(text) <= 300 else float("-inf" if text.startswith("-") else "inf")
+
+
+_QUOTED_OR_COMMENT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'|(?:^|\s)#.*|(?:^|(?<=[\s,\[{]))[\"'].*")
+_UNQUOTED = re.compile(
+    r"(?:^|(?<=[\s,\[{]))[^\s,\[\]{}\"'#][^\s,\[\]{}\"']*\{\{[^{}]*\}\}[^\s,\]}]*|\{\{[^{}]*\}\}[^\s,\]}]*"
+)
+
+
+def _unquoted_template(text: str, line: int, column: int = 0) -> tuple[int, int, str] | None:
+    """Find a `{{…}}` outside quotes: at a 0-based column of a line, or as the last one before an error in YAML.
+
+    Returns its line and column, both from 1, and its text.
+    """
+    lines = text.splitlines()
+    for number in range(min(line, len(lines)), max(line - 3, 0), -1):
+        # Quoted texts become blanks, so that columns stay the same.
+        shown = _QUOTED_OR_COMMENT.sub(lambda quoted: " " * len(quoted[0]), lines[number - 1])
+        for match in _UNQUOTED.finditer(shown):
+            if match.end() > column:
+                return number, match.start() + 1, match[0]
+        column = 0
+    return None

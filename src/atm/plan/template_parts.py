@@ -187,3 +187,13 @@ class ValuePart:
 Part = LiteralPart | VariablePart | SecretPart | ValuePart
 Template = tuple[Part, ...]
 """Parts in order; the empty tuple is the empty string. The compiler merges adjacent literals."""
+
+
+def secret_slots(part: Part) -> frozenset[str]:
+    """Return the secret slots that a part is rendered from."""
+    if isinstance(part, SecretPart):
+        return frozenset({part.slot})
+    if not isinstance(part, ValuePart):
+        return frozenset()
+    source = part.source.secret_slot if isinstance(part.source, TextSource) else ""
+    return frozenset({source, *(step.key_slot for step in part.filters)} - {""})

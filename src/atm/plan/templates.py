@@ -5,6 +5,7 @@
 {{env:NAME}}              a secret slot; its value in places that are not sent (the host, credentials)
 {{target:NAME}}           TARGET_NAME of the environment, as text
 {{…|raw}}                 without the encoding of its place
+{{f(…)}} {{…|filter}}     functions and filters, and in a scenario the values of the user: `values.py`
 \\{{                       two literal braces
 """
 
@@ -19,7 +20,23 @@ from typing import Literal, cast, get_args
 from atm.errors import Problem, SpecError
 from atm.models.fields import Findings, Path, path_text
 from atm.plan.spec_mask import SCHEMES, hides_variable, is_sensitive
-from atm.plan.template_parts import Encoding, LiteralPart, Part, SecretPart, Template, VariablePart
+from atm.plan.template_parts import (
+    Encoding,
+    Filter,
+    IterationSource,
+    LiteralPart,
+    NowSource,
+    Part,
+    RandomIntSource,
+    SecretPart,
+    Source,
+    Template,
+    TextSource,
+    UuidSource,
+    ValuePart,
+    VariablePart,
+)
+from atm.plan.values import Call, Places, Scope, ValueSyntaxError, function_value, plain_filter, read_value, unquoted
 
 _Name = Literal["uuid", "timestamp", "timestamp_unix", "request_number", "random_int"]
 BUILT_INS: tuple[str, ...] = get_args(_Name)
@@ -44,6 +61,8 @@ class Piece:
     """Source of a credential: `the variable api_token`, `the environment variable TOKEN`; empty for other text."""
     environment: str = ""
     """The environment variable that the text comes from."""
+    value: ValuePart | None = None
+    """A value that the engine computes; `variable` is its text in the spec."""
 
 
 @dataclass(slots=True)
@@ -61,6 +80,9 @@ class Names:
     """Characters inserted by variables so far."""
     known: set[str] = field(default_factory=set)
     """Every credential read, even if it did not become a slot; messages must not contain them."""
+    places: Places = field(default_factory=Places)
+    scope: Scope | None = None
+    """The values of the scenario that is being compiled; None for an endpoint."""
 
     def template(self, text: str, path: Path, encoding: Encoding = Encoding.RAW) -> Template:
         """Parse a text whose literals need no encoding (a header, a text body, the content of a JSON string)."""
@@ -89,7 +111,9 @@ class Names:
 
     def part(self, piece: Piece, encoding: Encoding) -> Part:
         """Convert a piece to a part of the plan, in the encoding of its place."""
-        used = Encoding.RAW if piece.raw else encoding
+        if piece.value is not None:
+            return replace(piece.value, encoding=_value_encoding(piece, encoding))
+        used = Encoding.RAW if piece.raw or encoding == Encoding.HEADER else encoding
         if piece.variable:
             return VariablePart(cast("_Name", piece.variable), used)
         if piece.slot:
@@ -134,10 +158,22 @@ class Names:
         self.findings.add(path, "{{ is never closed", "bad_template", hint, _character(match))
 
     def _resolve(self, match: re.Match[str], path: Path, *, secrets: bool, inside: str) -> list[Piece]:
-        name, raw = match[1].strip(), False
-        before, bar, after = name.rpartition("|")
-        if bar and after.strip() == "raw":
-            name, raw = before.rstrip(), True
+        try:
+            value = read_value(match[1])
+            if value.source.arguments is not None:
+                part = function_value(value.source, self.places)
+                piece = Piece(variable=match[1].strip(), raw=value.raw, value=part)
+                return self._filtered([piece], value.filters, match, path)
+            name, raw = value.source.name, value.raw
+            pieces = self._named(name, match, path, secrets=secrets or bool(value.filters), inside=inside, raw=raw)
+            return self._filtered(pieces, value.filters, match, path) if value.filters else pieces
+        except ValueSyntaxError as problem:
+            self.findings.add(path, str(problem), problem.code, problem.hint, _character(match))
+            return []
+
+    def _named(
+        self, name: str, match: re.Match[str], path: Path, *, secrets: bool, inside: str, raw: bool
+    ) -> list[Piece]:
         kind, colon, key = name.partition(":")
         if colon and kind.strip() in ("env", "target"):
             return self._environment(kind.strip(), key.strip(), match, path, secrets=secrets, raw=raw)
@@ -154,10 +190,73 @@ class Names:
                 )
                 for index, p in enumerate(value)
             ]
+        if self.scope is not None and not (inside and name in self.scope.slots):
+            part = self.scope.named(name, path, _character(match))
+            if part is not None:
+                return [Piece(variable=name, raw=raw, value=part)]
         if name in BUILT_INS:
             return [Piece(variable=name, raw=raw)]
         self._unknown(name, match, path, inside)
         return []
+
+    def whole_value(self, text: str, path: Path) -> ValuePart | None:
+        """Return the computed value of a text that is a single `{{…}}`; None for other values, which are no problem."""
+        before = len(self.findings)
+        pieces = self.pieces(text, path)
+        if len(self.findings) > before or len(pieces) != 1 or pieces[0].raw:
+            return None
+        return pieces[0].value
+
+    def _filtered(self, pieces: list[Piece], calls: tuple[Call, ...], match: re.Match[str], path: Path) -> list[Piece]:
+        """Return the pieces of one value as a piece with filters. Raises ValueSyntaxError if there are several."""
+        if not pieces:  # not defined, which was reported
+            return []
+        filters = tuple(self._filter(call, path) for call in calls)
+        part = self.single_value(pieces, match[1].strip())
+        whole = replace(part, filters=(*part.filters, *filters))
+        return [Piece(variable=match[1].strip(), raw=any(p.raw for p in pieces), value=whole)]
+
+    def single_value(self, pieces: list[Piece], text: str) -> ValuePart:
+        """Return the pieces of one `{{…}}` as a value. Raises ValueSyntaxError if a variable holds several."""
+        if not any(piece.slot or piece.variable for piece in pieces):
+            return ValuePart(TextSource("".join(piece.text for piece in pieces)))
+        if len(pieces) > 1:
+            what = f"{{{{{text}}}}} takes a variable as one value, and it holds several"
+            raise ValueSyntaxError(what, "Use the values in it one by one")
+        piece = pieces[0]
+        if piece.value is not None:
+            return piece.value
+        if piece.slot:
+            self.secrets[piece.slot] = piece.text
+            return ValuePart(TextSource(secret_slot=piece.slot), is_secret=True)
+        return ValuePart(self._computed(piece.variable))
+
+    def _computed(self, name: str) -> Source:
+        """Return the source of a built-in outside a scenario."""
+        if name == "uuid":
+            return UuidSource(self.places.take(2))
+        if name == "random_int":
+            return RandomIntSource(0, 999_999, self.places.take())
+        if name == "request_number":
+            return IterationSource()
+        return NowSource(0, "unix" if name == "timestamp_unix" else "iso")
+
+    def _filter(self, call: Call, path: Path) -> Filter:
+        if call.name != "hmac_sha256":
+            return plain_filter(call)
+        argument = (call.arguments or ("",))[0]
+        key = unquoted(argument)
+        if key == argument:
+            before = len(self.findings)
+            key = self.fixed(f"{{{{{argument}}}}}", path, "the key of hmac_sha256")
+            if len(self.findings) == before and not key:
+                raise ValueSyntaxError("the key of hmac_sha256 is empty", "Write `hmac_sha256(env:KEY)`")
+        self.known.add(key)
+        slot = argument if argument.startswith("env:") else f"hmac_sha256({path_text(path)})"
+        while self.secrets.get(slot, key) != key:
+            slot += "+"
+        self.secrets[slot] = key
+        return Filter("hmac_sha256", key_slot=slot)
 
     def _grow(self, characters: int, path: Path) -> None:
         """Raises SpecError if variables expand a small spec to a huge plan."""
@@ -199,7 +298,7 @@ class Names:
         return key.startswith("TARGET_") or (self.may_read is None and not is_sensitive(key))
 
     def _unknown(self, name: str, match: re.Match[str], path: Path, inside: str) -> None:
-        if inside and name in self.variables:
+        if inside and (name in self.variables or (self.scope is not None and name in self.scope.slots)):
             what = f"{{{{{name}}}}} cannot be used inside another variable"
             hint = "Variables may hold built-ins and {{env:NAME}}, no other variables"
             self.findings.add(path, what, "nested_variable", hint, _character(match))
@@ -207,6 +306,9 @@ class Names:
         from atm.models.nearest import listed, nearest
 
         names = [*([] if inside else self.variables), *BUILT_INS]
+        if self.scope is not None:
+            names = [*([] if inside else self.variables), *self.scope.names()]
+            names += [name for name in BUILT_INS if name != "request_number"]
         if close := nearest(name, names, cutoff=0.75):
             fix = f"Did you mean {{{{{close[0]}}}}}? "
         elif re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
@@ -250,6 +352,13 @@ def merged(parts: Iterable[Part]) -> Template:
         if part is not None:
             result.append(part)
     return tuple(result)
+
+
+def _value_encoding(piece: Piece, encoding: Encoding) -> Encoding:
+    """Return the encoding of a computed value: raw never breaks the request line or a header."""
+    if not piece.raw:
+        return encoding
+    return {Encoding.PERCENT: Encoding.TARGET, Encoding.HEADER: Encoding.HEADER}.get(encoding, Encoding.RAW)
 
 
 def _slot_of(piece: Piece, variable: str, index: int) -> str:

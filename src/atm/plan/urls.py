@@ -39,6 +39,17 @@ class _BadUrlError(Exception):
         self.hint = hint
 
 
+def with_base(text: str, base: str | None, path: Path, findings: Findings) -> str:
+    """Return a URL with the spec's `base_url` before it if it begins with a slash; empty after a problem."""
+    if not text.startswith("/") or text.startswith("//"):
+        return text
+    if base is not None:
+        return base.rstrip("/") + text
+    what = f'the URL "{text}" begins with a slash, and the spec has no base_url'
+    findings.add(path, what, "bad_url", "Add `base_url: https://api.example.com` at the top level of the spec")
+    return ""
+
+
 def compile_url(text: str, path: Path, names: Names) -> CompiledUrl | None:
     """Return the URL's origin and target; None if there are problems, which are added to the findings."""
     before = len(names.findings)

@@ -19,7 +19,7 @@ from atm.models.fields import Path
 from atm.plan.compile import CompiledTest
 from atm.plan.load_plan import Step
 from atm.plan.spec_mask import MASK
-from atm.plan.template_parts import LiteralPart, SecretPart
+from atm.plan.template_parts import LiteralPart, SecretPart, ValuePart, secret_slots
 
 _MARKER = "atmmarker{:07d}x"
 _MARKED = re.compile(r"atmmarker(\d{7})x", re.IGNORECASE)
@@ -86,16 +86,17 @@ def _received(test: CompiledTest) -> Iterator[tuple[int, Recipient]]:
         in_slots[slot] = _markers(json.dumps(credential.to_data()))
         for number in in_slots[slot]:
             yield number, recipient("token", getattr(credential, "token_url", ""))
-    for index, flow in enumerate(plan.flows):
+    for flow in plan.flows:
         for step in flow.steps:
+            index = step.endpoint
             origin = plan.origins[step.origin]
             dialled = (origin.connect_host, origin.connect_port)
             hosts = test.environment_hosts[index] if index < len(test.environment_hosts) else ()
             there = recipient(origin.scheme, origin.host, origin.port, dialled, hosts)
             for number in _in_step(step, in_slots):
                 yield number, there
-            for check in step.checks:
-                for number in _markers(check.pattern):
+            for text in (*(check.pattern for check in step.checks), *(check.text for check in step.named_checks)):
+                for number in _markers(text):
                     yield number, recipient("shown")
     if connections.proxy:
         for number in in_slots.get(connections.proxy.authorization_slot, ()):
@@ -108,8 +109,9 @@ def _received(test: CompiledTest) -> Iterator[tuple[int, Recipient]]:
 def _in_step(step: Step, in_slots: Mapping[str, set[int]]) -> set[int]:
     numbers: set[int] = set()
     for part in step.parts:
-        if isinstance(part, SecretPart):
-            numbers |= in_slots.get(part.slot, set())
+        if isinstance(part, SecretPart | ValuePart):
+            for slot in secret_slots(part):
+                numbers |= in_slots.get(slot, set())
         elif isinstance(part, LiteralPart):
             numbers |= _markers(part.text)
     return numbers

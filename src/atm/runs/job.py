@@ -13,6 +13,7 @@ from atm.models.spec import TestSpec
 from atm.plan.compile import CompiledTest
 from atm.plan.load_plan import LoadPlan
 from atm.plan.plan_decoder import decode
+from atm.plan.step_names import WrittenRequest
 
 if TYPE_CHECKING:
     from atm.models.auth import FetchedCredential
@@ -45,6 +46,7 @@ class Job:
             "plan": test.plan.to_bytes().decode(),
             "secrets": dict(test.secrets),
             "credentials": {slot: credential.to_data() for slot, credential in test.credentials.items()},
+            "requests": [[request.name, request.method, request.url] for request in test.requests],
             "data": dict(test.data),
             "settings": dict(self.settings),
             "other_run": self.other_run,
@@ -63,6 +65,7 @@ class Job:
             credentials={slot: _credential(given) for slot, given in document["credentials"].items()},
             # Masked values may break a field's rules, so findings are ignored; the spec is only shown.
             spec=TestSpec.read(document["data"], (), findings),
+            requests=tuple(WrittenRequest(*request) for request in document["requests"]),
             data=document["data"],
         )
         return cls(

@@ -89,7 +89,7 @@ async def try_spec(plane: Plane, body: TryRequest) -> TryAnswer:
     """Send one request to each endpoint of a spec and return requests and responses, secrets masked."""
     credentials.reject_masks(body.spec)
     test = await off_loop(plane.runs.compile, body.spec)
-    if len(test.plan.flows) > MOST_TRIED:
+    if len(test.plan.endpoints) > MOST_TRIED:
         raise bad_request(f"at most {MOST_TRIED} endpoints can be tried at once", "too_many_endpoints", "endpoints")
     try:
         exchanges = await plane.trials.run(test)

@@ -5,6 +5,7 @@ llhttp does the framing; these functions read heads that it has accepted, and sh
 
 from __future__ import annotations
 
+import codecs
 import re
 import zlib
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _WEB_CHARSETS = {
 }
 """Charset labels that mean something else on the web (WHATWG Encoding Standard) than in Python."""
 
+_SPACE = " \t\r"
 _END = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
 
@@ -73,7 +75,7 @@ def response_head(raw: bytes) -> ResponseHead:
         headers = [line.partition(":") for line in lines[1:]]
         return ResponseHead(
             lines[0] if lines else "",
-            tuple((name.strip(), value.strip()) for name, _, value in headers),
+            tuple((name.strip(_SPACE), value.strip(_SPACE)) for name, _, value in headers),
             end.end() if end else len(raw),
         )
 
@@ -156,15 +158,37 @@ def text_of(body: bytes, content_type: str | None) -> str:
 
     Labels have the meaning of the WHATWG Encoding Standard, and a byte order mark overrides them.
     """
-    label = _CHARSET.search(content_type or "")
-    for mark, charset in _MARKS:
-        if body.startswith(mark):
-            return body[len(mark) :].decode(charset, errors="replace")
-    name = (label[1] or label[2]).strip().lower() if label else "utf-8"
+    charset, start = _charset(body, content_type)
     try:
-        return body.decode(_WEB_CHARSETS.get(name, name), errors="replace")
+        return body[start:].decode(charset, errors="replace")
     except (LookupError, ValueError):
         return body.decode(errors="replace")
+
+
+def is_invalid_utf8(body: bytes, content_type: str | None) -> bool:
+    """Return whether `text_of` reads the body as UTF-8 and had to replace bytes."""
+    charset, start = _charset(body, content_type)
+    try:
+        if codecs.lookup(charset).name != "utf-8":
+            return False
+    except (LookupError, ValueError):
+        # `text_of` reads it as UTF-8.
+        start = 0
+    try:
+        body[start:].decode()
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def _charset(body: bytes, content_type: str | None) -> tuple[str, int]:
+    """Return the charset of a body, possibly one that Python does not know, and the length of its byte order mark."""
+    for mark, charset in _MARKS:
+        if body.startswith(mark):
+            return charset, len(mark)
+    label = _CHARSET.search(content_type) if content_type else None
+    name = (label[1] or label[2]).strip().lower() if label else "utf-8"
+    return _WEB_CHARSETS.get(name, name), 0
 
 
 def bad_header(raw: bytes) -> str:

@@ -1,0 +1,61 @@
+"""Read the files that a spec names: certificates, JSON Schemas, bodies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from atm.models.fields import Path
+from atm.plan.templates import Names
+
+ReadFile = Callable[[str], bytes]
+MOST_BYTES = 16 * 1024**2
+"""Longest schema or body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Reads files before the run; problems are added to the findings."""
+
+    names: Names
+    read_file: ReadFile | None
+    """Returns a file's bytes or raises OSError; None: files must not be read."""
+
+    def content(self, name: str, path: Path) -> bytes | None:
+        """Return the bytes of a file; None after a problem. The name may hold variables, but no credentials."""
+        before = len(self.names.findings)
+        file = self.names.fixed(name, path, "a file name", secrets=False)
+        if len(self.names.findings) > before:
+            return None
+        if self.read_file is None:
+            self.names.findings.add(path, f'the file "{file}" cannot be read here', "file_not_allowed")
+            return None
+        try:
+            content = self.read_file(file)
+        except OSError as error:
+            what = f'the file "{file}" cannot be read: {error.strerror or error}'
+            self.names.findings.add(path, what, "file_not_read", "Paths are relative to the working directory")
+            return None
+        if len(content) > MOST_BYTES:
+            what = f'the file "{file}" has {len(content):,} bytes; the maximum is {MOST_BYTES:,}'
+            self.names.findings.add(path, what, "file_too_large", "Use a smaller file")
+            return None
+        return content
+
+    def schema(self, name: str, path: Path) -> object:
+        """Return the JSON Schema in a file; None after a problem."""
+        content = self.content(name, path)
+        if content is None:
+            return None
+        try:
+            schema: object = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            what = f'the file "{name}" is not JSON: {error}'
+            self.names.findings.add(path, what, "bad_schema", "A JSON Schema is a JSON document")
+            return None
+        if not isinstance(schema, dict | bool):
+            what = f'the file "{name}" is not a JSON Schema, which is an object'
+            self.names.findings.add(path, what, "bad_schema", 'For example {"type": "object", "required": ["id"]}')
+            return None
+        return schema

@@ -1,0 +1,126 @@
+"""Compile the scenarios of a spec into flows with programs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from atm.models.fields import Findings, Path
+from atm.models.request import ExtractSpec
+from atm.models.scenario import ScenarioSpec
+from atm.models.spec import TestSpec
+from atm.plan.checks import MOST_NAMES
+from atm.plan.load import nanoseconds
+from atm.plan.load_plan import Flow
+from atm.plan.program import DataTable, Slot
+from atm.plan.requests import Around, Requests
+from atm.plan.secret_names import is_sensitive
+from atm.plan.step_names import StepNames
+from atm.plan.steps import StepCompiler, requests_in
+from atm.plan.values import MOST_PLACES, Scope
+
+_SCENARIO_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,59}")
+_SLOT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+
+
+@dataclass(slots=True)
+class Scenarios:
+    """Compiles the scenarios of a spec in turn."""
+
+    spec: TestSpec
+    requests: Requests
+    findings: Findings
+    notes: Findings
+    tables: Sequence[DataTable] = ()
+    step_names: StepNames = field(init=False)
+    _used_blocks: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.step_names = StepNames(self.findings)
+
+    def flows(self, model: Literal["open", "closed"]) -> tuple[Flow, ...]:
+        """Compile every scenario under the load of the spec."""
+        flows = tuple(
+            self._flow(name, scenario, ("scenarios", name), model)
+            for name, scenario in (self.spec.scenarios or {}).items()
+        )
+        self._check_names()
+        for name in self.spec.blocks:
+            if name not in self._used_blocks:
+                what = f'no scenario uses the block "{name}", so it was not checked'
+                self.notes.add(("blocks", name), what, "unused_block", f"Write `use: {name}` as a step, or remove it")
+        if self.requests.names.places.taken > MOST_PLACES:
+            what = f"the spec has more than {MOST_PLACES:,} random values"
+            self.findings.add(("scenarios",), what, "spec_too_large", "Use fewer functions, or fewer steps")
+        return flows
+
+    def _flow(self, name: str, scenario: ScenarioSpec, path: Path, model: Literal["open", "closed"]) -> Flow:
+        if not _SCENARIO_NAME.fullmatch(name):
+            what = f'"{name[:80]}" cannot name a scenario'
+            hint = "Use up to 60 letters, digits, spaces, dots, hyphens and underscores"
+            self.findings.add(path, what, "bad_name", hint)
+        if scenario.pace is not None and model == "open":
+            what = "pace belongs to a closed load, and this load is open: its rate decides when iterations start"
+            self.findings.add((*path, "pace"), what, "conflict", "Remove it, or give the load `users`")
+        keeps_session = (scenario.session or ("keep" if model == "closed" else "new")) == "keep"
+        names = self.requests.names
+        names.scope = scope = Scope(names.places, self._slots(scenario, path), tuple(self.tables))
+        compiler = StepCompiler(
+            name=name,
+            around=Around(scenario, path),
+            requests=self.requests,
+            scope=scope,
+            step_names=self.step_names,
+            blocks=self.spec.blocks,
+            findings=self.findings,
+            notes=self.notes,
+            keeps_session=keeps_session,
+            used_blocks=self._used_blocks,
+        )
+        compiler.compile(scenario.steps, (*path, "steps"))
+        names.scope = None
+        if not compiler.steps and not self.findings.touch(*path) and not self.findings.touch("blocks"):
+            what = f'the scenario "{name}" has no step that sends a request'
+            self.findings.add((*path, "steps"), what, "no_request", "Add one: `- GET: /users`")
+        return Flow(
+            name=name,
+            weight=scenario.weight,
+            steps=tuple(compiler.steps),
+            program=tuple(compiler.operations),
+            slots=tuple(scope.slots.values()),
+            counters=compiler.counters,
+            uses_cookies=scenario.cookies,
+            keeps_session=keeps_session,
+            pace_ns=0 if scenario.pace is None else nanoseconds(scenario.pace),
+        )
+
+    def _slots(self, scenario: ScenarioSpec, path: Path) -> dict[str, Slot]:
+        """Return a slot for each variable that the scenario extracts; report names that cannot be used."""
+        slots: dict[str, Slot] = {}
+        for step, place in requests_in(scenario.steps, (*path, "steps"), self.spec.blocks):
+            for name, written in step.extract.items():
+                where = (*place, "extract", name)
+                if not _SLOT_NAME.fullmatch(name):
+                    what = f'"{name[:80]}" cannot name a variable'
+                    self.findings.add(where, what, "bad_name", "Use letters, digits and underscores: `order_id`")
+                    continue
+                if name in self.spec.variables:
+                    what = f'"{name}" is extracted here and also one of the variables of the spec'
+                    self.findings.add(where, what, "duplicate_name", "Give one of them another name")
+                is_secret = (
+                    is_sensitive(name)
+                    or (isinstance(written, ExtractSpec) and written.secret)
+                    or (name in slots and slots[name].is_secret)
+                )
+                slots[name] = Slot(name, is_secret)
+        return slots
+
+    def _check_names(self) -> None:
+        count = len(self.step_names.requests) + len({name.name for name in self.requests.checks.indices})
+        if count > MOST_NAMES:
+            what = f"the spec has {count:,} names of steps and checks; the maximum is {MOST_NAMES:,}"
+            self.findings.add(
+                ("scenarios",), what, "too_many_names", "Give steps that belong together one name in a block"
+            )
