@@ -48,14 +48,9 @@ fn serve(mut stream: TcpStream, record: &Record, script: Script) {
         reader.read_exact(&mut body).unwrap();
         let mut words = head.split(' ');
         let (method, path) = (words.next().unwrap(), words.next().unwrap().to_owned());
-        let mut entry = format!("{method} {path}");
-        if let Some(cookie) = field("Cookie: ") {
-            entry.push_str(&format!(" [{cookie}]"));
-        }
-        if !body.is_empty() {
-            entry.push_str(&format!(" {}", String::from_utf8(body).unwrap()));
-        }
-        record.lock().unwrap().push(entry);
+        let cookies = field("Cookie: ").map(|cookies| format!(" [{cookies}]")).unwrap_or_default();
+        let body = if body.is_empty() { String::new() } else { format!(" {}", String::from_utf8(body).unwrap()) };
+        record.lock().unwrap().push(format!("{method} {path}{cookies}{body}"));
         let Some((status, headers, body)) = script(&path) else { return };
         let response = format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len());
         if stream.write_all(response.as_bytes()).is_err() {
@@ -64,6 +59,7 @@ fn serve(mut stream: TcpStream, record: &Record, script: Script) {
     }
 }
 
+#[allow(clippy::unnecessary_wraps)] // it is a script
 fn ok(_path: &str) -> Option<(u16, &'static str, String)> {
     Some((200, "", "ok".to_owned()))
 }

@@ -34,6 +34,7 @@ pub(super) enum Op {
 
 /// A request that can be rendered repeatedly.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // independent properties
 pub struct Program {
     pub(super) blob: Vec<u8>,
     pub(super) ops: Vec<Op>,

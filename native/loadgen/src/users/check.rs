@@ -55,6 +55,8 @@ pub(crate) struct Judged {
     pub(crate) message: Message,
     /// A value without a default was not there.
     pub(crate) lacks_value: bool,
+    /// Each named check by its index in the plan, and whether it passed.
+    pub(crate) evaluated: Vec<(usize, bool)>,
 }
 
 /// A compiled check.
@@ -79,21 +81,21 @@ impl Rules {
         }
     }
 
-    /// Judges a response by the status, body checks, named checks and extracts. Adds the result of each named check to
-    /// `evaluated` by its index in the plan, and the extracted values to `values` by their slot.
+    /// Judges a response by the status, body checks, named checks and extracts. Adds the
+    /// extracted values to `values` by their slot.
     pub(crate) fn judge_all<'a>(
         &self,
         answer: &Answer<'_>,
         is_withheld: bool,
         text: impl FnOnce() -> Result<Cow<'a, [u8]>, Undecodable>,
         knowledge: &Knowledge<'_>,
-        (evaluated, values): (&mut Vec<(usize, bool)>, &mut Vec<(usize, Value)>),
+        values: &mut Vec<(usize, Value)>,
     ) -> Judged {
         let (outcome, message) = self.judge(answer.status, is_withheld, text);
-        let mut judged = Judged { outcome, message, lacks_value: false };
+        let mut judged = Judged { outcome, message, lacks_value: false, evaluated: Vec::new() };
         for (check, number) in self.named_checks.iter().zip(0..) {
             let holds = check.condition.as_ref().is_some_and(|condition| condition.holds(Some(answer), knowledge));
-            evaluated.push((check.index, holds));
+            judged.evaluated.push((check.index, holds));
             if !holds && !check.counts_only {
                 judged.fail(Message::NamedCheck { step: self.id, check: number });
             }

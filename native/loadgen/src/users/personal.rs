@@ -1,6 +1,7 @@
 //! What a user adds to its requests, and keeps of its responses: variables and cookies.
 
 use super::Users;
+use super::session::Sessions;
 use crate::clock;
 use crate::plan::{Origin, Part, Plan, Source, Step};
 use crate::scenario::{Answer, Knowledge, Place, Scope, Value, render};
@@ -15,7 +16,7 @@ impl Users {
 
     /// What `user` knows.
     pub(crate) fn knowledge(&self, user: u32, values: Values) -> Knowledge<'_> {
-        let session = self.sessions.get(user as usize).map(|sessions| sessions.current());
+        let session = self.sessions.get(user as usize).map(Sessions::current);
         Knowledge {
             slots: session.map_or(&[], |session| &session.slots),
             user: self.number_of(user),

@@ -91,13 +91,12 @@ impl Parts {
         let wall_ns = if given.wall_ns > 0 { given.wall_ns } else { clock::wall_ns() };
         let values = Values { seed: self.shared.plan.seed, number: state.iteration.arrival.number, wall_ns };
         self.staged.clear();
-        let mut evaluated = Vec::new();
-        let Judged { outcome, message, lacks_value } = rules.judge_all(
+        let Judged { outcome, message, lacks_value, evaluated } = rules.judge_all(
             &answer,
             ended.is_withheld,
             || given.raw.text(given.expect, given.body_bytes),
             &self.users.knowledge(user, values),
-            (&mut evaluated, &mut self.staged),
+            &mut self.staged,
         );
         for (check, has_passed) in evaluated {
             self.ledger.count_check(check, state.iteration.arrival.warm_up, has_passed);
