@@ -27,7 +27,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _SIGNS = (MARKER, "atm.db", "json/format.json", "secret.key", "spool")
 """Entries that mark a directory as a data directory."""
 _OURS = (MARKER, "atm.db*", "*.log", "*.atm.gz")
-_OUR_DIRECTORIES = ("json", "spool")
+_OUR_DIRECTORIES = ("json", "spool", "tables")
 
 
 def default() -> Path:

@@ -4,6 +4,7 @@
     ├── SpecError                the spec cannot be run as written (exit code 2)
     ├── EngineError              a plan could not be run, or an engine died during a run
     │   └── CapabilityError      no installed engine can run this plan; names the feature
+    ├── DataError                rows of test data cannot be read, or their table cannot be written
     ├── CredentialError          a token could not be fetched, signed or renewed
     ├── UnreachableError         no request could be sent, as no target name resolves (exit code 3)
     ├── OutputError              a result could not be written, to a file or to standard output
@@ -81,6 +82,10 @@ class EngineError(AtmError):
 
 class CapabilityError(EngineError):
     """No installed engine can run this plan."""
+
+
+class DataError(AtmError):
+    """Rows of test data cannot be read, or their table cannot be written."""
 
 
 class CredentialError(AtmError):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -32,6 +33,28 @@ def test_a_closed_run_sends_exactly_its_total(engine: Engine, target: TargetServ
     assert sorted(numbers(target)) == list(range(1, 334))
     assert ran.total().drained_ok == 0
     assert ran.report.window_end_ns == ran.report.last_finish_ns
+
+
+@pytest.mark.parametrize("users", [1, 7])
+def test_the_last_number_of_a_lane_counts_warm_up(engine: Engine, target: TargetServer, users: int) -> None:
+    load = closed(users, warm_up_ns=30 * MILLISECOND, warm_up_level=users)
+    whole = plan(http(target), step("/delay/5", headers=(NUMBERED,)), load=load, total=None)
+    ran = run(engine, replace(whole, lanes=(replace(whole.lanes[0], last_number=100),)))
+    assert ran.report.stop_reason is StopReason.TOTAL
+    assert sorted(numbers(target)) == list(range(1, 101))
+    assert ran.total().started + ran.total(warm_up=True).started == 100
+    assert ran.total(warm_up=True).started > 0
+
+
+@pytest.mark.parametrize(("total", "sent"), [(50, 50), (500, 80)])
+def test_the_lower_of_total_and_last_number_ends_a_lane(
+    engine: Engine, target: TargetServer, total: int, sent: int
+) -> None:
+    load = closed(4, max_rate=2000.0)
+    whole = plan(http(target), step("/", headers=(NUMBERED,)), load=load, total=total)
+    ran = run(engine, replace(whole, lanes=(replace(whole.lanes[0], last_number=80),)))
+    assert ran.report.stop_reason is StopReason.TOTAL
+    assert sorted(numbers(target)) == list(range(1, sent + 1))
 
 
 def test_one_connection_per_user_is_kept_alive(engine: Engine, target: TargetServer) -> None:

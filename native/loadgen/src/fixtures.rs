@@ -23,6 +23,18 @@ pub(crate) fn plan(change: impl FnOnce(&mut Value)) -> Plan {
     Plan::from_bytes(document.to_string().as_bytes()).unwrap()
 }
 
+/// Gives the plan `count` lanes like its first, each with a flow of its own.
+pub(crate) fn lanes(document: &mut Value, count: usize) {
+    let (flow, lane) = (document["flows"][0].clone(), document["lanes"][0].clone());
+    document["flows"] = vec![flow; count].into();
+    let lanes = (0..count).map(|index| {
+        let mut lane = lane.clone();
+        lane["flows"] = json!([index]);
+        lane
+    });
+    document["lanes"] = lanes.collect();
+}
+
 /// Adds two steps to the plan's flow, each with a separate endpoint.
 pub(crate) fn three_steps(document: &mut Value) {
     let step = document["flows"][0]["steps"][0].clone();

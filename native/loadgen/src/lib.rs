@@ -7,6 +7,7 @@
 //! Decided before the first request:
 //!
 //! - [`plan`]: the load plan, read and checked;
+//! - [`table`]: tables of test data, mapped into memory;
 //! - [`random`], [`template`]: rendering of requests, with the same bytes in every engine;
 //! - [`outcome`], [`message`]: how a request ends, and why it failed.
 //!
@@ -50,6 +51,7 @@ pub mod scenario;
 pub mod schedule;
 mod secrets;
 pub mod shared;
+pub mod table;
 pub mod template;
 pub mod transport;
 mod users;

@@ -91,20 +91,43 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneReport:
+    """The end of one lane. Times in ns since the start of the run."""
+
+    name: str
+    window_start_ns: int
+    """The first measured intended start of the lane (the end of its warm-up)."""
+    window_end_ns: int
+    """The end of the lane's sending; barrier time is included."""
+    stop_reason: StopReason
+    barrier_ns: int = 0
+    """Time spent at the lane's barriers; not part of its window."""
+
+    @property
+    def window_ns(self) -> int:
+        """Length of the window; 0 for a lane that ended in its warm-up."""
+        return max(self.window_end_ns - self.window_start_ns - self.barrier_ns, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class EngineReport:
     """The engine's final report, beside its intervals. Times are ns since the start of the run."""
 
     started_at: datetime
     """Wall time of the start of the run (the first intended start), UTC."""
     stop_reason: StopReason
+    """That of the lane that ended last; after a stop, cancel or failure, that."""
     window_start_ns: int
-    """The first measured intended start (the end of warm-up)."""
+    """The first measured intended start (the end of warm-up), with several lanes the earliest."""
     window_end_ns: int
-    """The end of sending, as docs/concepts (Window) defines it; barrier time is included."""
+    """The end of sending, as docs/concepts (Window) defines it, of the last lane; barrier time is included."""
     last_finish_ns: int
     """When the last request finished, or the moment of cancel."""
+    lanes: tuple[LaneReport, ...]
+    """In the order of the plan."""
     barrier_ns: int = 0
-    """Time spent at the barriers of sequential selection; not part of the window."""
+    """Time spent at the barriers of sequential selection; not part of the window. 0 with several lanes, of which each
+    has its own."""
     worker_lost: str = ""
     """The message of a load thread that died; empty when none did."""
 

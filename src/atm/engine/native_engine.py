@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from atm.engine.base import Capability, Command, Control, EngineReport
+from atm.engine.base import Capability, Command, Control, EngineReport, LaneReport
 from atm.engine.secrets import require_secrets, require_sendable
 from atm.engine.thread_bridge import ThreadBridge
 from atm.errors import EngineError, Problem
@@ -133,17 +133,28 @@ def _collected(native: atm_engine.Run, deliver: Callable[[Interval], object], co
 
 
 def _report(document: Mapping[str, Any], control: Control) -> EngineReport:
-    reason = StopReason(document["stop_reason"])
-    if reason is StopReason.STOPPED and control.stop_reason is not None:
+    def reason_of(part: Mapping[str, Any]) -> StopReason:
+        reason = StopReason(part["stop_reason"])
         # The engine knows that it was stopped, the control knows why.
-        reason = control.stop_reason
+        return control.stop_reason or reason if reason is StopReason.STOPPED else reason
+
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     return EngineReport(
         started_at=epoch + timedelta(microseconds=document["started_at_ns"] // 1000),
-        stop_reason=reason,
+        stop_reason=reason_of(document),
         window_start_ns=document["window_start_ns"],
         window_end_ns=document["window_end_ns"],
         last_finish_ns=document["last_finish_ns"],
+        lanes=tuple(
+            LaneReport(
+                name=lane["name"],
+                window_start_ns=lane["window_start_ns"],
+                window_end_ns=lane["window_end_ns"],
+                stop_reason=reason_of(lane),
+                barrier_ns=lane["barrier_ns"],
+            )
+            for lane in document["lanes"]
+        ),
         barrier_ns=document["barrier_ns"],
         worker_lost=document["worker_lost"],
     )

@@ -26,6 +26,8 @@ _Term = Callable[[Any, Any], Any]
 _NOTHING = object()
 _LEAST_INTEGER = -(2**63)
 _GREATEST_INTEGER = 2**64 - 1
+_OUT_OF_RANGE = "a number is out of range"
+_INTEGER = re.compile(r"-?[0-9]+")
 _DOT = re.compile(r"(\\.|\[(?:[^\]\\]|\\.)*\])|\.", re.DOTALL)
 
 
@@ -51,8 +53,10 @@ def parsed(path: str) -> Select:
         raise QueryError(str(error)) from None
     except RecursionError:
         raise QueryError("it is nested too deeply") from None
-    except (OverflowError, ValueError, IndexError) as error:
-        # The library converts numbers, such as 1e999, without a check.
+    except OverflowError:
+        # The library converts integers by way of doubles.
+        raise QueryError(_OUT_OF_RANGE) from None
+    except (ValueError, IndexError) as error:
         raise QueryError(str(error)) from None
     return _select_of(query)
 
@@ -195,7 +199,7 @@ def _term_of(term: Any) -> _Term:
     from jsonpath_rfc9535 import filter_expressions as kinds
 
     if isinstance(term, kinds.FilterExpressionLiteral):
-        value = _literal(term.value)
+        value = _literal(term)
         return lambda _node, _root: value
     if isinstance(term, kinds.FilterQuery):
         return _first_of(term)
@@ -208,14 +212,15 @@ def _term_of(term: Any) -> _Term:
     return lambda node, root: _only(nodes(node, root))
 
 
-def _literal(value: Any) -> Any:
-    try:
-        if type(value) is int and not _LEAST_INTEGER <= value <= _GREATEST_INTEGER:
+def _literal(literal: Any) -> Any:
+    value = literal.value
+    if type(value) is int and _INTEGER.fullmatch(literal.token.value):
+        # The library's value has the precision of a double.
+        value = int(literal.token.value)
+        if not _LEAST_INTEGER <= value <= _GREATEST_INTEGER:
             value = float(value)
-    except OverflowError:
-        value = math.inf
     if type(value) is float and math.isinf(value):
-        raise QueryError("a number is out of range")
+        raise QueryError(_OUT_OF_RANGE)
     return value
 
 

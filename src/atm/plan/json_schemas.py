@@ -26,7 +26,7 @@ class JsonSchemaError(ValueError):
 def compiled(schema: Any) -> Conforms:
     """Compile a JSON Schema. Raises JsonSchemaError."""
     # Imported here because few specs have a schema.
-    from jsonschema_rs import ReferencingError, RegexOptions, ValidationError, validator_for
+    from jsonschema_rs import RegexOptions, ValidationError, ValidationErrorKind, validator_for
 
     if not isinstance(schema, (dict, bool)):
         what = f"a JSON Schema is an object, true or false, not {_kind(schema)}"
@@ -38,10 +38,10 @@ def compiled(schema: Any) -> Conforms:
             offline=True,
             pattern_options=RegexOptions(size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES),
         )
-    except ReferencingError as error:
-        what = f"the JSON Schema refers to what is not in it: {_first_line(error)}"
-        raise JsonSchemaError(what, "Put the schema it refers to under $defs") from None
     except ValidationError as error:
+        if isinstance(error.kind, ValidationErrorKind.Referencing):
+            what = f"the JSON Schema refers to what is not in it: {error.message}"
+            raise JsonSchemaError(what, "Put the schema it refers to under $defs") from None
         place = "".join(f"/{key}" for key in error.instance_path)
         what = f"the JSON Schema is not valid{f' at {place}' if place else ''}: {error.message}"
         raise JsonSchemaError(what, "Patterns have no look-around and no back-references") from None

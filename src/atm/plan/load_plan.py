@@ -172,6 +172,8 @@ class Lane:
     """The length of the measured load; None = until the total or the end of the stages."""
     start_ns: int = 0
     """The lane's own time zero, since the start of the run: its warm-up and measured load begin that much later."""
+    last_number: int | None = None
+    """Closed model: no iteration has a number above it, warm-up included, and sending ends as after a `total`."""
 
     @property
     def planned_ns(self) -> int | None:

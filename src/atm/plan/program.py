@@ -212,14 +212,14 @@ Op = RequestOp | ThinkOp | JumpOp | UnlessOp | LoopOp | ChooseOp
 
 @dataclass(frozen=True, slots=True)
 class DataTable:
-    """Rows of test data, in a table file (`data/table_file.py`) that every engine maps into memory."""
+    """Rows of test data, in a table file (`tables/table_file.py`) that every engine maps into memory."""
 
     name: str
     columns: tuple[str, ...]
     rows: int
-    per: Literal["user", "iteration"]
-    """Whose 1-based number n selects the row."""
+    per: Literal["user", "iteration", "use"]
+    """Whose 1-based number selects the row. `use`: each place of a value draws a row of its own, see `DataSource`."""
     pick: Literal["in_order", "shuffled", "random"]
-    """`randomness.row_of`. After the last row, `in_order` and `shuffled` begin again."""
+    """`randomness.row_of`. After the last row, `in_order` and `shuffled` begin again, unless the lane ends first."""
     path: str
     """The table file."""

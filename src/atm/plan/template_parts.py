@@ -68,6 +68,8 @@ class DataSource:
 
     table: int
     column: int
+    place: int = 0
+    """For a table per use: the row is `below(draw_at(seed, iteration, place, round), rows)`."""
     source: Literal["data"] = "data"
 
 

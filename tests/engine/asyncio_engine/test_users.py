@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from atm.engine.asyncio_engine.ledger.ledger import Ledger, LoadState
 from atm.engine.asyncio_engine.ledger.masker import Masker
+from atm.engine.asyncio_engine.ledger.sending import Sending
 from atm.engine.asyncio_engine.transport.exchange import Exchange
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
@@ -54,9 +55,11 @@ class Bench:
         self.rings: list[int] = []
         self.deadlines = Deadlines(self.rings.append)
         self.steps = tuple(PreparedStep(made, one, {"s": "old"}) for flow in made.flows for one in flow.steps)
+        self.sending = Sending()
         context = UserContext(
             (self.steps,),
             self.ledger,
+            self.sending,
             self.deadlines,
             Redirects(made, self),
             self,
@@ -161,7 +164,7 @@ def test_a_request_is_checked_and_redialled_and_follows_redirects() -> None:
 def test_what_finishes_after_the_end_of_sending_is_drained() -> None:
     bench = Bench(step("/a"), step("/b"))
     bench.begin()
-    bench.ledger.sending_end = EPOCH + 5
+    bench.sending.end = EPOCH + 5
     bench.user.request.responded(Answered(200), EPOCH + 5)
     bench.user.request.responded(Answered(500), EPOCH + 6)
     assert [(one.drained_ok, one.drained_failed) for one in bench.figures()] == [(0, 0), (0, 1)]

@@ -111,6 +111,7 @@ impl Plan {
             }
             ensure(lane.selection != Selection::Weighted || weights > 0, &path, "all weights are 0")?;
             ensure(lane.total != Some(0), &path, "its total is 0")?;
+            ensure(lane.last_number != Some(0), &path, "its last number is 0")?;
             check_duration(lane.duration_ns, &path)?;
             ensure(lane.start_ns <= LONGEST_NS, &path, "it starts after more than ten years")?;
             check_load(lane, &path)?;

@@ -108,6 +108,9 @@ pub struct Lane {
     /// The lane's own time zero, since the start of the run.
     #[serde(default)]
     pub start_ns: u64,
+    /// Closed model: no iteration has a number above it, warm-up included.
+    #[serde(default)]
+    pub last_number: Option<u64>,
 }
 
 impl Lane {

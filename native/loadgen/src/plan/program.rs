@@ -272,6 +272,7 @@ pub struct CheckName {
 pub enum Per {
     User,
     Iteration,
+    Use,
 }
 
 /// How a row is selected.

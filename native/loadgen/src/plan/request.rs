@@ -81,16 +81,41 @@ pub enum Part {
 #[serde(tag = "source", rename_all = "snake_case")]
 #[allow(missing_docs)] // defined in `atm.plan.template_parts`
 pub enum Source {
-    Slot { slot: usize },
-    Data { table: usize, column: usize },
+    Slot {
+        slot: usize,
+    },
+    Data {
+        table: usize,
+        column: usize,
+        #[serde(default)]
+        place: u64,
+    },
     User {},
     Iteration {},
-    Uuid { place: u64 },
-    RandomInt { low: i64, high: i64, place: u64 },
-    RandomString { length: u64, place: u64 },
-    RandomChoice { choices: Vec<String>, place: u64 },
-    Now { offset_ns: i64, format: NowFormat },
-    Text { text: String, secret_slot: String },
+    Uuid {
+        place: u64,
+    },
+    RandomInt {
+        low: i64,
+        high: i64,
+        place: u64,
+    },
+    RandomString {
+        length: u64,
+        place: u64,
+    },
+    RandomChoice {
+        choices: Vec<String>,
+        place: u64,
+    },
+    Now {
+        offset_ns: i64,
+        format: NowFormat,
+    },
+    Text {
+        text: String,
+        secret_slot: String,
+    },
 }
 
 /// How a wall time is written.

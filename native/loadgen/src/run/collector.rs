@@ -1,5 +1,6 @@
 //! Merges the seconds of all threads, in order, and queues each as an interval.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,27 +10,47 @@ use serde::Serialize;
 use crate::ledger::health::Health;
 use crate::ledger::{self, Ending, Frame, Note, Second};
 use crate::outcome::StopReason;
-use crate::plan::Model;
+use crate::plan::{Lane, Model};
 use crate::schedule::{Shard, Timetable};
 use crate::shared::Shared;
 
 const SECOND: u64 = 1_000_000_000;
+const WARM_UP: &str = "warm_up";
+/// Endings that were not planned; each of them is the ending of the whole run.
+const DISTURBANCES: [StopReason; 3] = [StopReason::Failed, StopReason::Cancelled, StopReason::Stopped];
+
+/// The end of one lane. Times are ns since the start of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LaneReport {
+    /// Its name in the plan.
+    pub name: String,
+    /// The end of its warm-up.
+    pub window_start_ns: u64,
+    /// The end of its sending.
+    pub window_end_ns: u64,
+    /// Its barrier time.
+    pub barrier_ns: u64,
+    /// `total`, `duration`, …
+    pub stop_reason: &'static str,
+}
 
 /// The engine's final report. Times are ns since the start of the run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// Wall time of the start of the run, ns since 1970.
     pub started_at_ns: u64,
-    /// `total`, `duration`, …
+    /// That of the lane that ended last; after a stop, cancel or failure, that.
     pub stop_reason: &'static str,
-    /// The first measured intended start.
+    /// The first end of a lane's warm-up.
     pub window_start_ns: u64,
-    /// The end of sending.
+    /// The last end of a lane's sending.
     pub window_end_ns: u64,
     /// The last finish, or the time of the cancel.
     pub last_finish_ns: u64,
-    /// Barrier time.
+    /// Barrier time; 0 with several lanes, of which each has its own.
     pub barrier_ns: u64,
+    /// By lane.
+    pub lanes: Vec<LaneReport>,
     /// The message of a load thread that died; empty if none did.
     pub worker_lost: String,
     /// Number of load threads.
@@ -61,7 +82,12 @@ pub(super) struct Collector {
     shared: Arc<Shared>,
     delivery: Arc<Delivery>,
     spares: Vec<Sender<Box<Second>>>,
-    timetable: Timetable,
+    /// By thread: its lane.
+    lane_of: Vec<usize>,
+    /// By lane.
+    timetables: Vec<Timetable>,
+    /// The lanes, the one that is planned to run longest first.
+    longest_first: Vec<usize>,
     health: Health,
     started_at_ns: u64,
     /// Seconds reported by some threads and not by others yet.
@@ -84,10 +110,18 @@ impl Collector {
         shared: Arc<Shared>,
         delivery: Arc<Delivery>,
         spares: Vec<Sender<Box<Second>>>,
+        lane_of: Vec<usize>,
         started_at_ns: u64,
     ) -> Collector {
+        let lanes = 0..shared.plan.lanes.len();
+        let timetables: Vec<Timetable> =
+            lanes.clone().map(|lane| Timetable::new(&shared.plan, Shard::whole(lane))).collect();
+        let mut longest_first: Vec<usize> = lanes.collect();
+        longest_first.sort_by_key(|lane| Reverse(timetables[*lane].planned_end().unwrap_or(u64::MAX)));
         Collector {
-            timetable: Timetable::new(&shared.plan, Shard::whole(0)),
+            lane_of,
+            timetables,
+            longest_first,
             health: Health::new(),
             endings: vec![None; spares.len()],
             shared,
@@ -183,13 +217,13 @@ impl Collector {
             None => (None, Box::new(Second::new(self.shared.plan.endpoints.len()))),
         };
         let end = number * SECOND + duration_ns;
-        let ended = self.end_of_sending().is_some_and(|sent| end > sent.max(1));
         let stop = self.shared.stop_at();
+        let (from, to) = ((number * SECOND).min(stop), end.min(stop));
         let frame = Frame {
             number,
-            phase: if ended || end > stop { "drain" } else { self.timetable.phase(end - 1) },
+            phase: self.phase(end),
             duration_ns,
-            offered: self.timetable.offered((number * SECOND).min(stop), end.min(stop)),
+            offered: self.timetables.iter().map(|timetable| timetable.offered(from, to)).sum(),
             reading: self.health.read(),
         };
         let secrets = self.shared.with_secrets(|store| store.clone());
@@ -202,37 +236,80 @@ impl Collector {
         self.delivery.changed.notify_all();
     }
 
-    /// The end of sending, if a time decides it.
-    fn end_of_sending(&self) -> Option<u64> {
-        let known = self.endings.iter().flatten().filter_map(|ending| ending.end_of_sending).max();
-        if self.shared.plan.lanes[0].total.is_some() && self.shared.plan.lanes[0].load.model == Model::Closed {
+    /// The phase of a second that ends at `end`: that of the lane that runs longest, of those in measured load. Between
+    /// the loads of two lanes it is `load`, as that time belongs to the measured window.
+    fn phase(&self, end: u64) -> &'static str {
+        let has_ended = |lane: usize| self.end_of_sending(lane).is_some_and(|sent| end > sent.max(1));
+        if end > self.shared.stop_at() || (0..self.timetables.len()).all(has_ended) {
+            return "drain";
+        }
+        let phases = self.longest_first.iter().filter(|lane| !has_ended(**lane));
+        let measured = phases.map(|lane| self.timetables[*lane].phase(end - 1)).find(|phase| *phase != WARM_UP);
+        let is_warm_up = self.timetables.iter().all(|timetable| timetable.phase(end - 1) == WARM_UP);
+        measured.unwrap_or(if is_warm_up { WARM_UP } else { "load" })
+    }
+
+    fn endings_of(&self, lane: usize) -> impl Iterator<Item = &Ending> {
+        self.lane_of.iter().zip(&self.endings).filter(move |(of, _)| **of == lane).filter_map(|(_, end)| end.as_ref())
+    }
+
+    /// The end of a lane's sending, if a time decides it.
+    fn end_of_sending(&self, lane: usize) -> Option<u64> {
+        let known = self.endings_of(lane).filter_map(|ending| ending.end_of_sending).max();
+        let plan = &self.shared.plan.lanes[lane];
+        if plan.total.is_some() && plan.load.model == Model::Closed {
             return known;
         }
-        known.or(self.timetable.leg_end())
+        known.or(self.timetables[lane].leg_end())
+    }
+
+    /// How a lane ended: its threads together.
+    fn lane_ending(&self, lane: usize) -> Ending {
+        let endings: Vec<Ending> = self.endings_of(lane).copied().collect();
+        let last_finish = endings.iter().map(|ending| ending.last_finish).max().unwrap_or(0);
+        let by_time = endings.iter().map(|ending| ending.end_of_sending).collect::<Option<Vec<u64>>>();
+        let end = by_time.and_then(|ends| ends.into_iter().max()).unwrap_or(last_finish);
+        let reason = first_of(&DISTURBANCES, &endings)
+            .or_else(|| first_of(&[StopReason::Duration, StopReason::Stages], &endings))
+            .unwrap_or(StopReason::Total);
+        let barrier_ns = endings.iter().map(|ending| ending.barrier_ns).max().unwrap_or(0);
+        Ending { end_of_sending: Some(end), last_finish, at: end, barrier_ns, reason }
     }
 
     fn report(&mut self) {
-        let endings: Vec<Ending> = self.endings.iter().flatten().copied().collect();
-        let last_finish = endings.iter().map(|ending| ending.last_finish).max().unwrap_or(0);
-        let by_time = endings.iter().map(|ending| ending.end_of_sending).collect::<Option<Vec<u64>>>();
-        let window_end = by_time.and_then(|ends| ends.into_iter().max()).unwrap_or(last_finish);
-        let has = |reason| endings.iter().any(|ending| ending.reason == reason);
-        let order =
-            [StopReason::Failed, StopReason::Cancelled, StopReason::Stopped, StopReason::Duration, StopReason::Stages];
-        let reason = order.into_iter().find(|reason| has(*reason)).unwrap_or(StopReason::Total);
+        let plan = &self.shared.plan;
+        let endings: Vec<Ending> = (0..plan.lanes.len()).map(|lane| self.lane_ending(lane)).collect();
+        let lanes = plan.lanes.iter().zip(&endings).map(|(lane, ending)| LaneReport {
+            name: lane.name.clone(),
+            window_start_ns: lane.measured_from().min(ending.at),
+            window_end_ns: ending.at,
+            barrier_ns: ending.barrier_ns,
+            stop_reason: ending.reason.name(),
+        });
+        let lanes: Vec<LaneReport> = lanes.collect();
+        let window_end = endings.iter().map(|ending| ending.at).max().unwrap_or(0);
+        let last = endings.iter().find(|ending| ending.at == window_end).map(|ending| ending.reason);
+        let reason = first_of(&DISTURBANCES, &endings).or(last).unwrap_or(StopReason::Total);
+        let measured_from = plan.lanes.iter().map(Lane::measured_from).min().unwrap_or(0);
         let report = Report {
             started_at_ns: self.started_at_ns,
             stop_reason: reason.name(),
-            window_start_ns: self.shared.plan.lanes[0].load.warm_up_ns.min(window_end),
+            window_start_ns: measured_from.min(window_end),
             window_end_ns: window_end,
-            last_finish_ns: last_finish,
-            barrier_ns: endings.iter().map(|ending| ending.barrier_ns).max().unwrap_or(0),
+            last_finish_ns: endings.iter().map(|ending| ending.last_finish).max().unwrap_or(0),
+            barrier_ns: if lanes.len() == 1 { lanes[0].barrier_ns } else { 0 },
+            lanes,
             worker_lost: std::mem::take(&mut self.worker_lost),
             threads: self.spares.len(),
         };
         self.delivery.lock().report = Some(report);
         self.delivery.changed.notify_all();
     }
+}
+
+/// The first of `reasons` that one of `endings` has.
+fn first_of(reasons: &[StopReason], endings: &[Ending]) -> Option<StopReason> {
+    reasons.iter().copied().find(|reason| endings.iter().any(|ending| ending.reason == *reason))
 }
 
 #[cfg(test)]
@@ -276,7 +353,7 @@ mod tests {
         for note in notes {
             sender.send(note).unwrap();
         }
-        Collector::new(Arc::clone(&shared), Arc::clone(&delivery), spares, 0).run(&inbox);
+        Collector::new(Arc::clone(&shared), Arc::clone(&delivery), spares, vec![0, 0], 0).run(&inbox);
         let outbox = delivery.lock();
         let read = |bytes: &Vec<u8>| serde_json::from_slice(bytes).unwrap();
         (outbox.intervals.iter().map(read).collect(), outbox.report.clone().unwrap())

@@ -2,6 +2,7 @@
 //! intervals for the caller.
 
 mod collector;
+mod shares;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc;
@@ -10,26 +11,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::ledger::{Note, health};
-use crate::plan::{self, HttpVersion, Model, Plan, PlanError, Scheme, Selection};
-use crate::schedule::{Shard, Timetable};
+use crate::ledger::Note;
+use crate::plan::{self, HttpVersion, Plan, PlanError, Scheme};
+use crate::schedule::Shard;
 use crate::secrets::SecretStore;
 use crate::shared::Shared;
 use crate::template::Secrets;
 use crate::transport::tls::TlsSettings;
 use crate::worker::Worker;
 
-pub use collector::Report;
 use collector::{Collector, Delivery};
+pub use collector::{LaneReport, Report};
 
 /// Time for threads to set up before the first request is due.
 const LEAD: u64 = 2_000_000;
-/// Limit in the open model: more requests in flight are not needed to detect that a target is overloaded.
-const CEILING: u64 = 10_000;
-/// Users per thread that cause little load; measured, see docs/benchmarks.md.
-const USERS_PER_THREAD: usize = 256;
-const ARRIVALS_PER_THREAD: f64 = 20_000.0;
-
 /// Result of [`Run::next_interval`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -49,14 +44,20 @@ pub struct Run {
 }
 
 impl Run {
-    /// Starts a plan. `threads` = None chooses by the size of the load and the cores of the machine.
+    /// Starts a plan. `threads` of each lane; None chooses by the size of the load and the cores of the machine.
     ///
     /// # Errors
     /// [`PlanError`] if a secret is missing or invalid, or threads cannot be set up.
     pub fn start(plan: Plan, secrets: &Secrets, threads: Option<usize>) -> Result<Run, PlanError> {
         let store = checked_secrets(&plan, secrets)?;
-        let threads = thread_count(&plan, threads);
-        let most_users = most_users(&plan, threads);
+        let shares = shares::shares(&plan, threads);
+        let shards: Vec<(Shard, usize)> = shares
+            .iter()
+            .enumerate()
+            .flat_map(|(lane, share)| {
+                (0..share.threads).map(move |index| (Shard { lane, index, of: share.threads }, share.most_users))
+            })
+            .collect();
         // A redirect may lead to https from a plan without it.
         let uses_tls =
             plan.connections.redirects > 0 || plan.origins.iter().any(|origin| origin.scheme == Scheme::Https);
@@ -70,17 +71,15 @@ impl Run {
         let started_at_ns = clock::wall_ns() + LEAD;
         let shared = Arc::new(Shared::new(plan, store, tls, zero));
         let (notes, inbox) = mpsc::channel();
-        let mut spares = Vec::with_capacity(threads);
-        let mut workers = Vec::with_capacity(threads);
+        let mut spares = Vec::with_capacity(shards.len());
+        let mut workers = Vec::with_capacity(shards.len());
         let cannot =
             |error: std::io::Error| PlanError::Invalid("engine".to_owned(), format!("no load thread: {error}"));
-        for index in 0..threads {
+        for (thread, (shard, most_users)) in shards.iter().enumerate() {
             let (spare, returned) = mpsc::channel();
             spares.push(spare);
-            let shard = Shard { lane: 0, index, of: threads };
-            workers.push(
-                Worker::new(Arc::clone(&shared), index, shard, most_users, notes.clone(), returned).map_err(cannot)?,
-            );
+            let worker = Worker::new(Arc::clone(&shared), thread, *shard, *most_users, notes.clone(), returned);
+            workers.push(worker.map_err(cannot)?);
         }
         for (index, worker) in workers.into_iter().enumerate() {
             let notes = notes.clone();
@@ -97,7 +96,8 @@ impl Run {
             }
         }
         let delivery = Arc::new(Delivery::default());
-        let collector = Collector::new(Arc::clone(&shared), Arc::clone(&delivery), spares, started_at_ns);
+        let lanes = shards.iter().map(|(shard, _)| shard.lane).collect();
+        let collector = Collector::new(Arc::clone(&shared), Arc::clone(&delivery), spares, lanes, started_at_ns);
         if let Err(error) = thread::Builder::new().name("atm-collect".to_owned()).spawn(move || collector.run(&inbox)) {
             shared.cancel();
             return Err(cannot(error));
@@ -195,39 +195,4 @@ fn check_secret(plan: &Plan, slot: &str, value: &str) -> Result<(), PlanError> {
         return Err(PlanError::Secret(slot.to_owned(), "has a control character, which no header may hold"));
     }
     Ok(())
-}
-
-fn thread_count(plan: &Plan, wanted: Option<usize>) -> usize {
-    // Barriers and an explicit limit in flight are exact only with a single thread.
-    let open = plan.lanes[0].load.model == Model::Open;
-    if plan.lanes[0].selection == Selection::Sequential || (open && plan.lanes[0].load.max_in_flight.is_some()) {
-        return 1;
-    }
-    let users = Timetable::new(plan, Shard::whole(0)).peak_users().max(1);
-    if let Some(wanted) = wanted {
-        return wanted.clamp(1, 256).min(if open { 256 } else { users });
-    }
-    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let useful = if open {
-        let rate = plan.lanes[0]
-            .load
-            .segments
-            .iter()
-            .fold(plan.lanes[0].load.warm_up_level, |peak, segment| peak.max(segment.start).max(segment.end));
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are at most 10 million
-        let threads = (rate / ARRIVALS_PER_THREAD).ceil() as usize;
-        threads
-    } else {
-        users.div_ceil(USERS_PER_THREAD)
-    };
-    // The other half of the machine is for the target's side of the connections, and for observers.
-    useful.clamp(1, (cores / 2).max(1))
-}
-
-/// Number of users per thread in the open model. Raises the limit of file descriptors for either model: users of the
-/// closed one need them too.
-fn most_users(plan: &Plan, threads: usize) -> usize {
-    let descriptors = health::descriptors_for_connections();
-    let most = plan.lanes[0].load.max_in_flight.unwrap_or(CEILING.min(descriptors));
-    usize::try_from(most).unwrap_or(usize::MAX).div_ceil(threads).max(1)
 }

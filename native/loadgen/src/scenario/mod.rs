@@ -51,8 +51,8 @@ pub trait Scope {
     /// The content of a slot.
     fn slot(&self, slot: usize) -> &Value;
 
-    /// A cell of the current row of a data table; unset without a row.
-    fn cell(&self, table: usize, column: usize) -> Value;
+    /// A cell of the current row of a data table, or per use of the row drawn at `place`; unset without a row.
+    fn cell(&self, table: usize, column: usize, place: u64) -> Value;
 
     /// The 1-based number of the user.
     fn user(&self) -> u64;

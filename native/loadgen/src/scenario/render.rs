@@ -85,8 +85,8 @@ fn hexadecimal(nibble: u8) -> u8 {
 fn of_source<'a>(source: &'a Source, scope: &'a impl Scope) -> Option<Seen<'a>> {
     let text = match source {
         Source::Slot { slot } => return scope.slot(*slot).seen(),
-        Source::Data { table, column } => {
-            let value = scope.cell(*table, *column);
+        Source::Data { table, column, place } => {
+            let value = scope.cell(*table, *column, *place);
             return value.seen().map(Seen::into_owned);
         }
         Source::User {} => scope.user().to_string(),

@@ -18,7 +18,7 @@ impl Scope for TestScope {
         self.slots.get(slot).unwrap_or(&UNSET)
     }
 
-    fn cell(&self, _table: usize, _column: usize) -> Value {
+    fn cell(&self, _table: usize, _column: usize, _place: u64) -> Value {
         Value::Unset
     }
 

@@ -15,6 +15,8 @@ pub(super) struct ClosedSchedule {
     /// The end of warm-up.
     measured_from: u64,
     total: Option<u64>,
+    /// The highest number of an iteration.
+    last_number: u64,
     /// With `max_rate`: ns between two starts, over all threads.
     token_gap: Option<u64>,
     users_vary: bool,
@@ -45,6 +47,7 @@ impl ClosedSchedule {
             shard,
             measured_from: lane.measured_from(),
             total: lane.total,
+            last_number: lane.last_number.unwrap_or(u64::MAX),
             token_gap,
             users_vary,
             next_rise: u64::MAX,
@@ -123,11 +126,16 @@ impl ClosedSchedule {
             }
         }
         let number = self.counters.numbers.take() + 1;
+        if number > self.last_number {
+            sending.reach_total();
+            return None;
+        }
         Some(Arrival { number, intended, warm_up })
     }
 
-    /// True if all threads together have sent the total.
+    /// True if all threads together have sent the total, or the last number.
     pub(super) fn is_total_taken(&self) -> bool {
         self.total.is_some_and(|total| self.counters.tickets.get() >= total)
+            || self.counters.numbers.get() >= self.last_number
     }
 }

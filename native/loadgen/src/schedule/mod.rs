@@ -342,6 +342,21 @@ mod tests {
     }
 
     #[test]
+    fn the_last_number_counts_warm_up_and_ends_sending_like_a_total() {
+        let mut schedule = schedule(|document| {
+            document["lanes"][0]["last_number"] = 3.into();
+            document["lanes"][0]["load"]["warm_up_ns"] = 100.into();
+            document["lanes"][0]["load"]["warm_up_level"] = 1.0.into();
+        });
+        assert_eq!(schedule.raise(0), 1);
+        let taken: Vec<_> = [10, 20, 110, 120].map(|at| schedule.take(at, at).map(|arrival| arrival.number)).into();
+        assert_eq!(taken, [Some(1), Some(2), Some(3), None]);
+        assert_eq!(schedule.next_action(0, 130), NextAction::Park);
+        assert!(schedule.ends_now(131, 0));
+        assert_eq!(schedule.ending(), (None, 0, StopReason::Total));
+    }
+
+    #[test]
     fn tokens_space_the_starts_of_all_threads() {
         let plan = fixtures::plan(|document| document["lanes"][0]["load"]["max_rate"] = 1e6.into());
         let counters = Arc::default();

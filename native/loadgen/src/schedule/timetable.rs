@@ -197,6 +197,12 @@ impl Timetable {
         Some(self.absolute(profile_end))
     }
 
+    /// When the load ends without barriers, if a time ends it.
+    #[must_use]
+    pub fn planned_end(&self) -> Option<u64> {
+        self.end.map(|(end, _)| self.measured_from.saturating_add(end))
+    }
+
     /// Why the load ends when its time is over.
     #[must_use]
     pub fn end_reason(&self) -> StopReason {

@@ -112,15 +112,12 @@ class Ledger:
         """The start of the run: the intended start of the first request."""
         self.second_end = NEVER
         """The end of the current second; call `roll` before counting anything later."""
-        self.sending_end = NEVER
-        """Whatever finishes after this is drained; NEVER while it is unknown, and where the last finish is the end."""
-        self.last_finish = 0
         self.roll: Callable[[int], None] = _not_begun
         """Emits the seconds that have ended by a given time; set by `begin`, because it needs the state of the load."""
 
     def begin(self, epoch: int, roll: Callable[[int], None]) -> None:
         """Start the first second."""
-        self.epoch = self.last_finish = epoch
+        self.epoch = epoch
         self.second_end = epoch + SECOND
         self.sampler.epoch = epoch
         self.roll = roll

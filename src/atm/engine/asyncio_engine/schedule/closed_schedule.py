@@ -29,13 +29,14 @@ class ClosedSchedule(Schedule[UserT]):
         load = plan.lanes[lane].load
         self._clock = clock
         self._number = 0
+        self._last_number = plan.lanes[lane].last_number
         self._warm_up_end = 0
         self._changes = user_changes(load)
         self._next_change: tuple[int, int] | None = next(self._changes, None)
         self._target = 0
         self._gap = int(1e9 / load.max_rate) if load.max_rate else 0
         self._last_token = 0
-        self._has_pace = any(flow.pace_ns for flow in plan.flows)
+        self._has_pace = any(plan.flows[flow].pace_ns for flow in plan.lanes[lane].flows)
         self._is_unpaced = not self._gap and not self._has_pace
         self._with_token: deque[tuple[int, UserT]] = deque()
         self._paced: list[tuple[int, int, UserT]] = []
@@ -82,7 +83,7 @@ class ClosedSchedule(Schedule[UserT]):
         while self._with_token and self._with_token[0][0] <= now:
             intended, user = self._with_token.popleft()
             self._begin(user, intended, self._clock(), is_paced=True)
-        if self._parked and self._measured_in_leg >= self._limit:
+        if self._parked and self._is_exhausted:
             self._leg_is_exhausted(now)
         for _ in range(min(_STARTS_AT_ONCE, len(self._starting))):
             self._start(self._starting.pop(), self._clock())
@@ -109,7 +110,7 @@ class ClosedSchedule(Schedule[UserT]):
         elif now >= self._leg_end:
             self._parked.append(user)
             self._decisions.wake_at(now)
-        elif self._measured_in_leg >= self._limit:
+        elif self._is_exhausted:
             self._parked.append(user)
             self._leg_is_exhausted(now)
         elif self._is_unpaced:
@@ -198,6 +199,13 @@ class ClosedSchedule(Schedule[UserT]):
     def _retire(self, user: UserT) -> None:
         del self.users[user]
         self._decisions.retire(user)
+
+    @property
+    def _is_exhausted(self) -> bool:
+        """Whether no further iteration may begin in this leg, because of the numbers given out."""
+        if self._measured_in_leg >= self._limit:
+            return True
+        return self._last_number is not None and self._number + len(self._with_token) >= self._last_number
 
     def _leg_is_exhausted(self, now: int) -> None:
         """Handle the end of a leg by number: all its requests have started, or wait for their token."""

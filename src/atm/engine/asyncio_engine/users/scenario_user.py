@@ -23,7 +23,7 @@ _OPERATIONS_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ScenarioContext(UserContext):
-    """Objects that all users of a run with scenarios share."""
+    """Objects that all users of a lane share, in a run with scenarios."""
 
     programs: Sequence[PreparedProgram | None]
     """By flow; None for a flow that `User` can run."""
@@ -241,7 +241,7 @@ class ScenarioUser(User):
 
     def _fail(self, program: PreparedProgram, session: Session, policy: OnFail) -> None:
         """Fail the iteration, and stop what `policy` says."""
-        now = self._enter_end(program, session, self._ledger.last_finish)
+        now = self._enter_end(program, session, self._scenario.sending.last_finish)
         self._books.failed += 1
         if policy == "stop_run":
             self._scenario.stop_run()
@@ -257,7 +257,8 @@ class ScenarioUser(User):
         ledger = self._ledger
         if now >= ledger.second_end:
             ledger.roll(now)
-        ledger.last_finish = max(ledger.last_finish, at)
+        sending = self._scenario.sending
+        sending.last_finish = max(sending.last_finish, at)
         if program.is_scenario and session.visited != program.all_visited:
             figures = ledger.warm_up if self.iteration.is_warm_up else ledger.measured
             for index, endpoint in enumerate(program.endpoints):

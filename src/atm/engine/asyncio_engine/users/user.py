@@ -9,6 +9,7 @@ from typing import Protocol
 
 from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
 from atm.engine.asyncio_engine.ledger.ledger import IterationBooks, Ledger
+from atm.engine.asyncio_engine.ledger.sending import Sending
 from atm.engine.asyncio_engine.transport.exchange import Exchange, Response
 from atm.engine.asyncio_engine.transport.redirects import REDIRECTS, Redirects
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
@@ -52,10 +53,11 @@ class Origins(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UserContext:
-    """Objects that all users of a run share."""
+    """Objects that all users of a lane share."""
 
     flows: Sequence[Sequence[PreparedStep]]
     ledger: Ledger
+    sending: Sending
     deadlines: Deadlines
     redirects: Redirects
     origins: Origins
@@ -71,7 +73,7 @@ class Iteration:
     __slots__ = ("flow", "intended", "is_warm_up", "number", "position", "steps")
 
     number: int
-    """1-based, over the whole run."""
+    """1-based, over the whole lane."""
     flow: int
     steps: Sequence[PreparedStep]
     position: int
@@ -89,6 +91,7 @@ class Request:
         "_context",
         "_figures",
         "_ledger",
+        "_sending",
         "_user",
         "actual",
         "armed_at",
@@ -122,6 +125,7 @@ class Request:
         self._by_origin = connections.by_origin
         self._context = context
         self._ledger = context.ledger
+        self._sending = context.sending
         self.deadline = NEVER
         self.armed_at = NEVER
         self.has_redialled = False
@@ -224,7 +228,7 @@ class Request:
             outcome, message = Outcome.CHECK_FAILED, failure
         else:
             figures.count_ok(status, response_time, now - self.actual, response.first_byte - self.actual)
-            if now > ledger.sending_end:
+            if now > self._sending.end:
                 figures.drained_ok += 1
             if response_time > ledger.sampler.slower_than[figures.endpoint]:
                 ledger.sampler.keep_ok(self, response, now)
@@ -269,11 +273,11 @@ class Request:
         if response is not None:
             self.received += response.received
         self._figures.count_unfinished()
-        self._end(self._ledger.last_finish)
+        self._end(self._sending.last_finish)
 
     def _end_failed(self, outcome: Outcome, message: str, now: int, response: Response | None) -> None:
         ledger = self._ledger
-        if now > ledger.sending_end and outcome is not Outcome.GENERATOR_ERROR:
+        if now > self._sending.end and outcome is not Outcome.GENERATOR_ERROR:
             self._figures.drained_failed += 1
         ledger.sampler.keep_failed(self, response, outcome, message, now)
         self._end(now)
@@ -282,7 +286,7 @@ class Request:
     def _end(self, now: int) -> None:
         """Record the end of the request at `now`, or that it was left unfinished."""
         self.deadline = NEVER
-        self._ledger.last_finish = now
+        self._sending.last_finish = now
         figures = self._figures
         figures.bytes_sent += self.sent
         figures.bytes_received += self.received
