@@ -153,14 +153,23 @@ impl Plan {
             return Err(PlanError::Format(format));
         }
         let mut plan: Plan = serde_json::from_slice(bytes).map_err(unreadable)?;
-        plan.mark_secrets();
+        plan.prepare_values();
         plan.check()?;
         Ok(plan)
     }
 
-    /// Marks the values of secret variables, so that they are masked.
-    fn mark_secrets(&mut self) {
+    /// Marks the values of secret variables, so that they are masked, and encodes raw ones for the line that they are in:
+    /// none may end it.
+    fn prepare_values(&mut self) {
         for Flow { steps, slots, .. } in &mut self.flows {
+            for Step { target, headers, .. } in steps.iter_mut() {
+                for part in target.iter_mut() {
+                    part.encode_raw(Encoding::Target);
+                }
+                for part in headers.iter_mut().flat_map(|header| &mut header.value) {
+                    part.encode_raw(Encoding::Header);
+                }
+            }
             let in_steps = steps.iter_mut().flat_map(|Step { target, headers, body, .. }| {
                 let headers = headers.iter_mut().flat_map(|header| &mut header.value);
                 target.iter_mut().chain(headers).chain(body.iter_mut().flatten())
@@ -187,6 +196,12 @@ impl Plan {
     #[must_use]
     pub fn step(&self, id: StepId) -> &Step {
         &self.flows[id.flow as usize].steps[id.position as usize]
+    }
+
+    /// True if iterations are counted: a flow has a program or several steps.
+    #[must_use]
+    pub fn counts_iterations(&self) -> bool {
+        self.flows.iter().any(|flow| flow.steps.len() > 1 || !flow.program.is_empty())
     }
 
     /// True if an iteration may be more than a request: a flow has a program or several steps, or a response has named

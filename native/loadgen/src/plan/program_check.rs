@@ -2,7 +2,7 @@
 
 use super::check::{ensure, invalid};
 use super::program::{Condition, Distribution, Op};
-use super::{Encoding, FilterName, Flow, Part, Plan, PlanError, Source};
+use super::{Encoding, Flow, Part, Plan, PlanError, Source};
 use crate::scenario;
 
 /// More operations, counters or variables than any scenario has.
@@ -25,9 +25,7 @@ impl Plan {
             for part in step.parts() {
                 check_value(flow, part, path)?;
             }
-            ensure(step.target.iter().all(|part| is_safe(part, false)), path, "a value may end its target")?;
-            let is_header_safe = step.headers.iter().flat_map(|header| &header.value).all(|part| is_safe(part, true));
-            ensure(is_header_safe, path, "a value may end a header")?;
+            ensure(step.target.iter().all(is_safe), path, "a value of a target is written as JSON")?;
             for check in &step.named_checks {
                 check_condition(&check.condition, path)?;
             }
@@ -67,27 +65,10 @@ fn check_value(flow: &Flow, part: &Part, path: &str) -> Result<(), PlanError> {
     }
 }
 
-/// Whether a value cannot end the line that it is in.
-fn is_safe(part: &Part, in_header: bool) -> bool {
-    let Part::Value { source, filters, encoding, .. } = part else { return true };
-    let is_plain = matches!(
-        source,
-        Source::User {}
-            | Source::Iteration {}
-            | Source::Uuid { .. }
-            | Source::RandomInt { .. }
-            | Source::RandomString { .. }
-            | Source::Now { .. }
-    );
-    let is_filtered = filters
-        .last()
-        .is_some_and(|filter| !matches!(filter.name, FilterName::Lower | FilterName::Upper | FilterName::Json));
-    let is_encoded = match encoding {
-        Encoding::Percent | Encoding::Target => true,
-        Encoding::Header => in_header,
-        Encoding::Raw | Encoding::Json | Encoding::JsonValue => false,
-    };
-    is_encoded || is_filtered || (is_plain && filters.is_empty())
+/// Whether a value cannot end the target that it is in.
+fn is_safe(part: &Part) -> bool {
+    let Part::Value { encoding, .. } = part else { return true };
+    matches!(encoding, Encoding::Percent | Encoding::Target)
 }
 
 fn check_op(flow: &Flow, op: &Op, position: usize, path: &str) -> Result<(), PlanError> {

@@ -186,6 +186,15 @@ impl Part {
 }
 
 impl Part {
+    /// Gives a raw value this encoding.
+    pub(super) fn encode_raw(&mut self, safe: Encoding) {
+        if let Part::Value { encoding, .. } = self
+            && *encoding == Encoding::Raw
+        {
+            *encoding = safe;
+        }
+    }
+
     /// The secret slots that it refers to.
     pub fn secret_slots(&self) -> impl Iterator<Item = &str> {
         let (own, filters) = match self {

@@ -27,7 +27,7 @@ impl Scope for Knowledge<'_> {
         self.slots.get(slot).unwrap_or(&UNSET)
     }
 
-    fn cell(&self, _table: usize, _column: usize) -> Value {
+    fn cell(&self, _table: usize, _column: usize, _place: u64) -> Value {
         // The plan's check refuses tables of test data until the engine reads them.
         Value::Unset
     }

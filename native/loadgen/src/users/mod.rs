@@ -67,6 +67,7 @@ pub(crate) struct Users {
     last_finish: u64,
     /// Closed model.
     pauses: bool,
+    counts_iterations: bool,
     seed: u64,
     shard: Shard,
     secrets: Secrets,
@@ -102,6 +103,7 @@ impl Users {
             retired: 0,
             last_finish: 0,
             pauses: plan.lanes[shard.lane].load.model == Model::Closed,
+            counts_iterations: plan.counts_iterations(),
             seed: plan.seed,
             shard,
             secrets: Secrets::new(),
@@ -131,6 +133,11 @@ impl Users {
     #[inline]
     pub(crate) fn has_journeys(&self) -> bool {
         !self.journeys.is_empty()
+    }
+
+    /// True if iterations have books of their own.
+    pub(crate) fn counts_iterations(&self) -> bool {
+        self.counts_iterations
     }
 
     /// Number of existing users that are neither parked nor retired.

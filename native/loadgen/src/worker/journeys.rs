@@ -19,7 +19,9 @@ impl Worker {
     pub(super) fn start_journey(&mut self, user: u32, arrival: Arrival, flow: usize) {
         let next = self.parts.users.begin_journey(user, arrival, flow, self.parts.now);
         let flow = self.parts.users.user(user).iteration.flow;
-        self.parts.ledger.iterations(flow, arrival.warm_up).started += 1;
+        if self.parts.users.counts_iterations() {
+            self.parts.ledger.iterations(flow, arrival.warm_up).started += 1;
+        }
         if next == Next::Under && self.parts.users.user(user).state == State::NextStep {
             self.start_step(user);
         } else {
@@ -142,12 +144,14 @@ impl Parts {
         // Between two operations, the request's intended start is the end of the last one.
         let (iteration, last) = (self.users.user(user).iteration, self.users.user(user).request);
         let warm_up = iteration.arrival.warm_up;
-        let books = self.ledger.iterations(iteration.flow, warm_up);
-        books.count(end);
-        if end == IterationEnd::Completed {
-            let time = last.intended.saturating_sub(iteration.arrival.intended);
-            books.time.record(time);
-            books.active_time.record(time.saturating_sub(self.users.thought(user)));
+        if self.users.counts_iterations() {
+            let books = self.ledger.iterations(iteration.flow, warm_up);
+            books.count(end);
+            if end == IterationEnd::Completed {
+                let time = last.intended.saturating_sub(iteration.arrival.intended);
+                books.time.record(time);
+                books.active_time.record(time.saturating_sub(self.users.thought(user)));
+            }
         }
         for endpoint in self.users.not_reached(user) {
             self.ledger.figures(endpoint, warm_up).not_reached += 1;

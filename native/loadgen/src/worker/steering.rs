@@ -74,7 +74,7 @@ impl Worker {
             if has_request {
                 self.parts.ledger.finished(rules.endpoint, warm_up, Finished::UNFINISHED);
             }
-            if self.parts.users.has_journeys() {
+            if self.parts.users.counts_iterations() {
                 self.parts.ledger.iterations(flow, warm_up).count(IterationEnd::Unfinished);
             }
         }
