@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from time import monotonic_ns
+from typing import TYPE_CHECKING
 
 from atm.engine.asyncio_engine.lane_run import LaneRun, RunParts, ceilings
 from atm.engine.asyncio_engine.ledger.ledger import Ledger, LoadState
@@ -21,13 +22,16 @@ from atm.engine.asyncio_engine.transport.dialer import Dialer
 from atm.engine.asyncio_engine.transport.pool import connection_ceiling
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
-from atm.engine.asyncio_engine.users.prepared_program import PreparedProgram, needs_program
-from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
+from atm.engine.asyncio_engine.users.prepared_step import PreparedStep, needs_session
 from atm.engine.base import EngineReport, LaneReport
+from atm.errors import EngineError, Problem
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
 from atm.plan.pacer import NEVER, SECOND
+
+if TYPE_CHECKING:
+    from atm.engine.asyncio_engine.users.scenarios import Scenarios
 
 _BEAT_NS = 10_000_000
 """Longest sleep of the loop; without a regular wake-up it could not detect its own stalls."""
@@ -56,7 +60,12 @@ class Run:
         )
         self._dialer = Dialer(loop, plan, self._secrets, self._ledger.health, limits)
         self._deadlines = Deadlines(self.wake_at)
-        self._flows = [tuple(PreparedStep(plan, step, self._secrets) for step in flow.steps) for flow in plan.flows]
+        scenarios = self._new_scenarios()
+        self._flows = (
+            scenarios.flows
+            if scenarios
+            else [tuple(PreparedStep(plan, step, self._secrets) for step in flow.steps) for flow in plan.flows]
+        )
         parts = RunParts(
             loop,
             plan,
@@ -65,7 +74,7 @@ class Run:
             self._deadlines,
             Redirects(plan, self._dialer),
             self._flows,
-            self._programs(),
+            scenarios,
             self.wake_at,
             self._settle,
             self._stop_as_planned,
@@ -79,13 +88,15 @@ class Run:
         self._done: asyncio.Future[EngineReport] = loop.create_future()
         self._started_at = datetime.now(UTC)
 
-    def _programs(self) -> list[PreparedProgram | None]:
-        """Return the program of each flow, if one of them needs one; else nothing."""
-        programs = [
-            PreparedProgram(flow, steps) if needs_program(flow) else None
-            for flow, steps in zip(self._plan.flows, self._flows, strict=True)
-        ]
-        return programs if any(programs) else []
+    def _new_scenarios(self) -> Scenarios | None:
+        """Prepare the scenarios of the plan; None if it has none, which then does not import them."""
+        if not any(needs_session(flow) for flow in self._plan.flows):
+            return None
+        from atm.engine.asyncio_engine.users.scenarios import Scenarios
+
+        if self._plan.data:
+            raise EngineError(Problem("the asyncio engine cannot read data tables", "plan_refused"))
+        return Scenarios(self._plan, self._secrets, ())
 
     async def until_done(self) -> EngineReport:
         """Run from start to end. Raises the error that made the run impossible to continue."""

@@ -133,8 +133,8 @@ class Request:
         self.sent = 0
         self.received = 0
 
-    def begin(self, step: PreparedStep, figures: EndpointFigures, number: int, intended: int, now: int) -> None:
-        """Send the request of `step` in iteration `number` at `now`."""
+    def begin(self, step: PreparedStep, figures: EndpointFigures, number: object, intended: int, now: int) -> None:
+        """Send the request of `step` in iteration `number` (in a scenario, of a session) at `now`."""
         figures.started += 1
         self.step = step
         self._figures = figures
@@ -194,6 +194,14 @@ class Request:
     @property
     def slots(self) -> frozenset[str]:
         return self.step.slots
+
+    @property
+    def shown(self) -> bytes:
+        return self.data
+
+    @property
+    def secret_values(self) -> Sequence[str]:
+        return ()
 
     @property
     def destination(self) -> Origin:
