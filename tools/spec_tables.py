@@ -22,7 +22,7 @@ from atm.models.field_types import (
 )
 from atm.models.fields import REQUIRED, Declared, SpecModel
 from atm.models.load import LoadSpec, Stage
-from atm.models.request import Checks, CheckSpec, ExpectBody, ExtractSpec
+from atm.models.request import Checks, CheckSpec, ExpectBody, ExtractSpec, GraphQl, MultipartFile
 from atm.models.scenario import (
     Branch,
     ChooseStep,
@@ -44,6 +44,8 @@ _TABLES: tuple[tuple[str, type[SpecModel]], ...] = (
     ("A scenario (`scenarios`)", ScenarioSpec),
     ("A step with a request", RequestStep),
     ("A check (`checks`; a text alone means `check`)", CheckSpec),
+    ("A file in a multipart body (`multipart`)", MultipartFile),
+    ("GraphQL (`graphql`; a text alone means `query`)", GraphQl),
     ("An extract in long form (`extract`)", ExtractSpec),
     ("A step that waits", ThinkStep),
     ("A step that repeats", RepeatStep),

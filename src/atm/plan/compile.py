@@ -19,8 +19,9 @@ from atm.plan.client_key import is_pkcs12, key_problem
 from atm.plan.criteria import Criteria
 from atm.plan.document import SpecDocument
 from atm.plan.files import Files, ReadFile
+from atm.plan.lanes import ScenarioLanes
 from atm.plan.load import compile_load, nanoseconds, total_requests
-from atm.plan.load_plan import Connections, Flow, Lane, Load, LoadPlan, Origin, Proxy, Step, Tls
+from atm.plan.load_plan import Connections, Flow, Lane, LoadPlan, Origin, Proxy, Step, Tls
 from atm.plan.notes import plan_notes
 from atm.plan.outline import scenarios_in
 from atm.plan.requests import Requests
@@ -114,19 +115,20 @@ class _Compilation:
         self.secrets: dict[str, str] = {}
         self.names = Names(spec.variables, environment, findings, may_read)
         self._files = Files(self.names, read_file)
-        self.requests = Requests(spec, self.names, Checks(self.names, self._files.schema))
+        self.requests = Requests(spec, self.names, Checks(self.names, self._files.schema), self._files)
         self.scenarios = Scenarios(spec, self.requests, findings, self.notes)
 
     def plan(self, default_seed: int) -> LoadPlan:
         """Build the plan; it is only valid if there are no findings."""
         spec = self.spec
-        load = compile_load(spec, self.findings)
         self._check_kind()
         if spec.scenarios is None:
             flows = self._flows()
+            lanes: tuple[Lane, ...] = (self._lane(flows),)
             names = tuple(flow.name for flow in flows)
         else:
-            flows = self.scenarios.flows(load.model)
+            lanes = ScenarioLanes(spec, self.findings).lanes()
+            flows = self.scenarios.flows(lanes)
             names = tuple(request.name for request in self.scenarios.step_names.requests)
         timeouts = [step.timeout_ns for flow in flows for step in flow.steps]
         graceful = max(timeouts, default=0) if spec.graceful_stop is None else nanoseconds(spec.graceful_stop)
@@ -138,7 +140,7 @@ class _Compilation:
             endpoints=names,
             origins=origins,
             flows=flows,
-            lanes=(self._lane(flows, load),),
+            lanes=lanes,
             graceful_stop_ns=graceful,
             connections=connections,
             thresholds=self._thresholds(names, flows),
@@ -156,14 +158,14 @@ class _Compilation:
             for name, endpoint in zip(plan.endpoints, self.spec.get_endpoints(), strict=True)
         )
 
-    def _lane(self, flows: tuple[Flow, ...], load: Load) -> Lane:
+    def _lane(self, flows: tuple[Flow, ...]) -> Lane:
         """Build the only lane of an endpoint spec."""
         spec = self.spec
         return Lane(
             name=spec.name,
             flows=tuple(range(len(flows))),
-            selection=spec.distribution_strategy if spec.scenarios is None else "weighted",
-            load=load,
+            selection=spec.distribution_strategy,
+            load=compile_load(spec, self.findings),
             total=total_requests(spec),
             duration_ns=None if spec.duration is None else nanoseconds(spec.duration),
         )

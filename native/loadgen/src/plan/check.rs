@@ -33,9 +33,9 @@ impl Plan {
             for (position, step) in flow.steps.iter().enumerate() {
                 self.check_step(step, &format!("{path}.steps[{position}]"))?;
             }
-            self.check_program(flow, &path)?;
         }
         ensure(steps <= MOST_ENDPOINTS, "flows", "there are more than 100,000 steps")?;
+        self.check_scenarios()?;
         self.check_lanes()?;
         check_duration(Some(self.graceful_stop_ns.max(1)), "graceful_stop_ns")?;
         ensure(
@@ -67,6 +67,7 @@ impl Plan {
             ("http2", connections.http_version == HttpVersion::Two),
             ("source_addresses", !connections.source_addresses.is_empty()),
             ("re_resolution", connections.resolve_every_ns.is_some()),
+            ("data", !self.data.is_empty()),
         ];
         match used.iter().find(|(name, used)| *used && !CAPABILITIES.contains(name)) {
             Some((name, _)) => Err(PlanError::Unsupported((*name).to_owned())),

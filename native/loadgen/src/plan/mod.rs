@@ -2,21 +2,19 @@
 //! nothing in it can make the engine panic, send a header that is not in the plan, or allocate without bound.
 //!
 //! `request.rs` holds requests, `load.rs` lanes and their loads, `program.rs` scenarios, `connections.rs` connection settings, `targets.rs` the allowed
-//! targets; `check.rs` and `program_check.rs` validate them.
+//! targets; `check.rs` and `flow_check.rs` validate them.
 
 mod check;
 mod connections;
+mod flow_check;
 mod load;
 pub mod program;
-mod program_check;
 mod request;
 mod targets;
 
 use std::fmt;
 
 use serde::Deserialize;
-
-use program::Condition;
 
 use crate::random::{self, Stream};
 
@@ -223,12 +221,7 @@ impl Plan {
     /// Names of all secret slots that the plan refers to.
     #[must_use]
     pub fn secret_slots(&self) -> Vec<&str> {
-        let mut slots: Vec<&str> = self
-            .steps()
-            .flat_map(|(_, step)| step.parts().chain(step.conditions().flat_map(Condition::parts)))
-            .chain(self.flows.iter().flat_map(Flow::conditions).flat_map(Condition::parts))
-            .flat_map(Part::secret_slots)
-            .collect();
+        let mut slots: Vec<&str> = self.flows.iter().flat_map(Flow::parts).flat_map(Part::secret_slots).collect();
         if !self.connections.tls.key_slot.is_empty() {
             slots.push(&self.connections.tls.key_slot);
         }

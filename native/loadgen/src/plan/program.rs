@@ -121,15 +121,19 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// All template parts in it.
-    #[must_use]
-    pub fn parts(&self) -> Vec<&Part> {
+    /// Appends the parts of its subjects and templates.
+    pub(super) fn append_parts<'a>(&'a self, parts: &mut Vec<&'a Part>) {
         match self {
             Condition::Comparison { subject, template, .. } => {
-                subject.value.as_deref().into_iter().chain(template.iter().flatten()).collect()
+                parts.extend(subject.value.as_deref());
+                parts.extend(template.iter().flatten());
             }
-            Condition::All { parts } | Condition::Either { parts } => parts.iter().flat_map(Condition::parts).collect(),
-            Condition::Negation { part } => part.parts(),
+            Condition::All { parts: conditions } | Condition::Either { parts: conditions } => {
+                for condition in conditions {
+                    condition.append_parts(parts);
+                }
+            }
+            Condition::Negation { part } => part.append_parts(parts),
         }
     }
 }

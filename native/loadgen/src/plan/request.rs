@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::program::{Condition, Extract, NamedCheck, Op, Slot};
+use super::program::{Extract, NamedCheck, Op, Slot};
 
 /// How a value is encoded at its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -183,9 +183,7 @@ impl Part {
     pub fn is_secret(&self) -> bool {
         matches!(self, Part::Secret { .. } | Part::Value { is_secret: true, .. })
     }
-}
 
-impl Part {
     /// Gives a raw value this encoding.
     pub(super) fn encode_raw(&mut self, safe: Encoding) {
         if let Part::Value { encoding, .. } = self
@@ -195,18 +193,16 @@ impl Part {
         }
     }
 
-    /// The secret slots that it refers to.
+    /// The secret slots that it is rendered from.
     pub fn secret_slots(&self) -> impl Iterator<Item = &str> {
-        let (own, filters) = match self {
-            Part::Secret { slot, .. } => (slot.as_str(), &[][..]),
-            Part::Value { source: Source::Text { secret_slot, .. }, filters, .. } => {
-                (secret_slot.as_str(), filters.as_slice())
-            }
-            Part::Value { filters, .. } => ("", filters.as_slice()),
-            _ => ("", &[][..]),
+        let (slot, filters): (&str, &[Filter]) = match self {
+            Part::Secret { slot, .. } => (slot, &[]),
+            Part::Value { source: Source::Text { secret_slot, .. }, filters, .. } => (secret_slot, filters),
+            Part::Value { filters, .. } => ("", filters),
+            Part::Literal { .. } | Part::Variable { .. } => ("", &[]),
         };
         let keys = filters.iter().map(|filter| filter.key_slot.as_str());
-        std::iter::once(own).chain(keys).filter(|slot| !slot.is_empty())
+        std::iter::once(slot).chain(keys).filter(|slot| !slot.is_empty())
     }
 }
 
@@ -273,11 +269,6 @@ impl Step {
         self.target.iter().chain(headers).chain(self.body.iter().flatten())
     }
 
-    /// The conditions of its checks.
-    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
-        self.named_checks.iter().map(|check| &check.condition)
-    }
-
     /// True if Content-Length is sent: with a body, or for a method that allows one.
     #[must_use]
     pub fn sends_length(&self) -> bool {
@@ -315,9 +306,24 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// The conditions of its program.
-    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
-        self.program.iter().filter_map(|op| if let Op::Unless { condition, .. } = op { Some(condition) } else { None })
+    /// The parts of all requests and conditions.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        let mut parts = Vec::new();
+        for step in &self.steps {
+            parts.extend(&step.target);
+            parts.extend(step.headers.iter().flat_map(|header| &header.value));
+            parts.extend(step.body.iter().flatten());
+            parts.extend(step.extracts.iter().filter_map(|extract| extract.subject.value.as_deref()));
+            for check in &step.named_checks {
+                check.condition.append_parts(&mut parts);
+            }
+        }
+        for op in &self.program {
+            if let Op::Unless { condition, .. } = op {
+                condition.append_parts(&mut parts);
+            }
+        }
+        parts.into_iter()
     }
 }
 
