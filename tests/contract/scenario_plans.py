@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 from atm.metrics.histogram import Histogram
 from atm.plan.load_plan import Flow, LoadPlan, Step
 from atm.plan.program import CheckName, Op, RequestOp, Slot, ThinkOp
+from atm.plan.template_parts import Encoding, Filter, LiteralPart, SlotSource, Source, Template, ValuePart
 from atm.testing import TargetServer
 from tests.contract.engine_runs import Ran
-from tests.contract.plans import MILLISECOND, http, plan
+from tests.contract.plans import MILLISECOND, http, plan, step
 
 SEED = 7
 
@@ -52,6 +54,37 @@ def requests(*steps: int, **fields: Any) -> list[Op]:
     return [RequestOp(number, **fields) for number in steps]
 
 
+def value(
+    source: Source | int,
+    *filters: str,
+    encoding: Encoding = Encoding.RAW,
+    is_secret: bool = False,
+) -> ValuePart:
+    """A value in a template; a number is a slot."""
+    return ValuePart(
+        SlotSource(source) if isinstance(source, int) else source,
+        tuple(Filter(name) for name in filters),  # type: ignore[arg-type]  # the names of filters
+        encoding,
+        is_secret,
+    )
+
+
+def parts(*pieces: str | ValuePart) -> Template:
+    """A template of texts and values."""
+    return tuple(LiteralPart(piece) if isinstance(piece, str) else piece for piece in pieces)
+
+
+def returning(
+    body: str = "", *, status: int = 200, headers: Sequence[tuple[str, str]] = (), method: str = "GET"
+) -> Step:
+    """A step whose response has this body, and these headers."""
+    content = body.encode()
+    lines = [f"HTTP/1.1 {status} OK", *(f"{name}: {text}" for name, text in headers), f"Content-Length: {len(content)}"]
+    raw = "\r\n".join((*lines, "", "")).encode() + content
+    coded = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    return step(f"/raw?base64={coded}&then=keep&complete={status}", method=method)
+
+
 def think(milliseconds: float) -> ThinkOp:
     """A fixed think time."""
     return ThinkOp("fixed", int(milliseconds * MILLISECOND))
@@ -78,7 +111,10 @@ def books(ran: Ran, *, warm_up: bool = False) -> tuple[int, int, int, int]:
 def times(ran: Ran, *, warm_up: bool = False) -> tuple[Histogram, Histogram]:
     """The times of completed iterations, with and without think time."""
     taken = [
-        iterations for interval in ran.intervals for iterations in interval.iterations if iterations.warm_up == warm_up
+        iterations
+        for interval in ran.intervals
+        for iterations in interval.iterations
+        if iterations.flow == 0 and iterations.warm_up == warm_up
     ]
     return Histogram.merged(*(each.time for each in taken)), Histogram.merged(*(each.active_time for each in taken))
 

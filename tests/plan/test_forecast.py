@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atm.cli.commands.validate import sentence
+from atm.cli.progress import planned_loads
 from atm.models.forecast import Forecast, ForecastPhase, LevelPoint, Phase
 from atm.plan.compile import compile_plan
-from atm.plan.forecast import forecast, leads_to, load_of, most_at_once
-from atm.plan.load_plan import Load, LoadPlan, Segment
-from atm.plan.pacer import Profile
+from atm.plan.forecast import concurrency_of, forecast, leads_to, load_of, most_at_once, most_in_flight
+from atm.plan.load_plan import Lane, Load, LoadPlan, Segment
+from atm.plan.pacer import SECOND, Profile
 from tests.examples import examples
 
 
@@ -197,3 +199,40 @@ def test_it_agrees_with_the_schedule_that_engines_keep(
     if total is not None and (start := profile.inverse(float(total - 1))) is not None:
         # The last arrival is due before the end, unless the duration ends before that.
         assert start / 1e9 <= found.seconds + 1e-6 or found.seconds == (tenths or 0) / 10
+
+
+def lanes_of(*lanes: Lane) -> LoadPlan:
+    """A plan with these lanes, of which a forecast needs no flows."""
+    return replace(plan_of(requests_per_second=1), lanes=lanes)
+
+
+def test_lanes_add_up() -> None:
+    ramp = (Segment(0, 100, 10 * SECOND), Segment(100, 100, 10 * SECOND))
+    found = forecast(
+        lanes_of(
+            Lane("a", (0,), "round_robin", Load("open", (Segment(40, 40, None),)), None, 15 * SECOND),
+            Lane("b", (1,), "round_robin", Load("open", ramp), None, None, start_ns=5 * SECOND),
+        )
+    )
+    assert (found.warm_up_seconds, found.seconds, found.most_seconds) == (0, 25, 25)
+    assert (found.requests, found.most_requests, found.peak) == (40 * 15 + 500 + 1000, 2100, 140)
+    corners = [(point.at, point.level) for point in found.points]
+    assert corners == [(0, 40), (5, 40), (15, 140), (15, 100), (25, 100)]
+    assert [(phase.phase, phase.start, phase.end) for phase in found.phases] == [("load", 0, 25)]
+
+
+def test_what_one_lane_leaves_open_is_open_for_all() -> None:
+    browse = Lane("browse", (0,), "round_robin", Load("open", (Segment(40, 40, None),)), None, 10 * SECOND)
+    users = Load("closed", (Segment(50, 50, None),), warm_up_ns=2 * SECOND, warm_up_level=5.0)
+    order = Lane("order", (1,), "round_robin", users, None, 10 * SECOND, start_ns=3 * SECOND)
+    plan = lanes_of(browse, order)
+    found = forecast(plan)
+    assert (found.seconds, found.requests, found.most_requests) == (15, None, None)
+    # Users are not added to arrivals per second.
+    assert (found.peak, [point.level for point in found.points]) == (40, [40, 40])
+    assert (concurrency_of(plan), most_in_flight(plan)) == (None, None)
+    limited = replace(browse, load=replace(browse.load, max_in_flight=64))
+    assert (concurrency_of(lanes_of(limited, order)), most_in_flight(lanes_of(limited, order))) == (114, 114)
+    assert forecast(lanes_of(replace(browse, duration_ns=None, total=100), replace(order, total=5))).requests == 105
+    assert planned_loads(plan) == "browse: open 40/s · order: closed, 50 users"
+    assert sentence(plan).startswith("valid: 1 endpoint, browse: open 40/s, order: closed, 50 users from 3 s, for 15 s")

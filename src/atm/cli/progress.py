@@ -7,7 +7,7 @@ from typing import Protocol
 
 from atm.metrics.live_status import LiveStatus
 from atm.models import figures
-from atm.plan.forecast import forecast, most_at_once
+from atm.plan.forecast import forecast, most_in_flight
 from atm.plan.load_plan import Load, LoadPlan
 from atm.plan.outline import scenarios_of
 
@@ -78,7 +78,7 @@ def course_of(plan: LoadPlan, engine: str, cores: int) -> Course:
     ahead = forecast(plan)
     return Course(
         name=plan.name,
-        load=planned_load(plan.lanes[0].load),
+        load=planned_loads(plan),
         engine=engine,
         seed=plan.seed,
         endpoints=plan.endpoints,
@@ -86,9 +86,22 @@ def course_of(plan: LoadPlan, engine: str, cores: int) -> Course:
         seconds=ahead.total_seconds,
         total_requests=plan.total,
         scenarios=tuple(scenario.name for scenario in scenarios_of(plan)),
-        limit=most_at_once(plan.lanes[0].load),
+        limit=most_in_flight(plan),
         cores=cores,
     )
+
+
+_NAMED_LANES = 3
+"""Most lanes to describe by name."""
+
+
+def planned_loads(plan: LoadPlan) -> str:
+    """Describe the load of a plan; of several lanes each by its name: `browse: open 40/s · order: closed, 50 users`."""
+    if len(plan.lanes) == 1:
+        return planned_load(plan.lanes[0].load)
+    if len(plan.lanes) > _NAMED_LANES:
+        return f"{len(plan.lanes)} loads side by side"
+    return " · ".join(f"{lane.name}: {planned_load(lane.load).replace(' · ', ', ')}" for lane in plan.lanes)
 
 
 def planned_load(load: Load) -> str:

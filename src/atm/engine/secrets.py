@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from atm.errors import EngineError, Problem
 from atm.plan.line_breaks import breaks_header, breaks_target
-from atm.plan.load_plan import LoadPlan, Step
-from atm.plan.program import condition_parts
-from atm.plan.template_parts import Encoding, LiteralPart, SecretPart, Template, secret_slots
+from atm.plan.load_plan import Flow, LoadPlan, Step
+from atm.plan.program import Slot, UnlessOp, condition_parts
+from atm.plan.template_parts import (
+    Encoding,
+    LiteralPart,
+    Part,
+    SecretPart,
+    SlotSource,
+    Template,
+    TextSource,
+    ValuePart,
+    secret_slots,
+)
 
 
 def slots_of(step: Step) -> frozenset[str]:
@@ -17,12 +27,34 @@ def slots_of(step: Step) -> frozenset[str]:
     return frozenset().union(*(secret_slots(part) for part in (*step.parts, *conditions)))
 
 
+def is_secret_value(part: Part, slots: Sequence[Slot]) -> bool:
+    """Return whether a part of a template is a value of a user that samples must not show."""
+    if not isinstance(part, ValuePart):
+        return False
+    source = part.source
+    return (
+        part.is_secret
+        or (isinstance(source, SlotSource) and slots[source.slot].is_secret)
+        or (isinstance(source, TextSource) and bool(source.secret_slot))
+    )
+
+
+def _slots_of_program(flow: Flow) -> set[str]:
+    """Return the secret slots that the operations and extracts of a flow read."""
+    parts = [part for op in flow.program if isinstance(op, UnlessOp) for part in condition_parts(op.condition)]
+    values = [extract.subject.value for step in flow.steps for extract in step.extracts]
+    return set().union(*(secret_slots(part) for part in (*parts, *values) if part is not None))
+
+
 def require_secrets(plan: LoadPlan, secrets: Mapping[str, str]) -> None:
     """Raise EngineError, naming every slot of the plan whose value is missing or not allowed at its place."""
     steps = [step for flow in plan.flows for step in flow.steps]
     connections = plan.connections
     proxy_slot = connections.proxy.authorization_slot if connections.proxy else ""
-    needed = set().union(*(slots_of(step) for step in steps)) | {connections.tls.key_slot, proxy_slot} - {""}
+    in_programs = set().union(*(_slots_of_program(flow) for flow in plan.flows))
+    needed = (
+        set().union(*(slots_of(step) for step in steps)) | in_programs | {connections.tls.key_slot, proxy_slot} - {""}
+    )
     problems = [
         Problem(f'the plan needs the secret "{slot}", which is missing', "secret_missing")
         for slot in sorted(needed - secrets.keys())

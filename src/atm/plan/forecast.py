@@ -7,9 +7,9 @@ progress bars, so it uses floats instead of fractions.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from atm.models.forecast import Forecast, ForecastPhase, LevelPoint, Phase
 from atm.plan.load_plan import Lane, Load, LoadPlan, Origin, Segment
@@ -33,44 +33,104 @@ class _Part:
         corners = ((self.start, self.first), (self.end, self.last))
         return [LevelPoint(at, level) for at, level in corners if at is not None]
 
+    def level(self, at: float) -> float:
+        """Return the level at a time within the part."""
+        if self.end is None or self.end == self.start:
+            return self.first
+        return self.first + (self.last - self.first) * (at - self.start) / (self.end - self.start)
+
     @property
     def arrivals(self) -> float:
         return 0.0 if self.end is None else (self.first + self.last) / 2 * (self.end - self.start)
 
 
 def forecast(plan: LoadPlan) -> Forecast:
-    """The forecast of a plan."""
-    return _forecast(plan.lanes[0])
+    """The forecast of a plan.
+
+    For several lanes, `points` and `peak` are of the sum of their levels: arrivals per second of the open lanes, or
+    users if no lane is open. Figures that one lane leaves open are None.
+    """
+    if len(plan.lanes) == 1:
+        return lane_forecast(plan.lanes[0])
+    forecasts = [lane_forecast(lane) for lane in plan.lanes]
+    warm_up, planned = plan.warm_up_ns / 1e9, [ahead.total_seconds for ahead in forecasts]
+    ends = _all_known(planned)
+    shown = [lane for lane in plan.lanes if lane.load.model == "open"] or plan.lanes
+    points = _sum_of_levels([part for lane in shown for part in _shown_parts(lane)])
+    end = None if ends is None else max(ends)
+    requests = _all_known([ahead.requests for ahead in forecasts])
+    most_seconds = _all_known([ahead.most_seconds for ahead in forecasts])
+    most_requests = _all_known([ahead.most_requests for ahead in forecasts])
+    phases = [ForecastPhase(Phase.WARM_UP, 0.0, warm_up)] if warm_up else []
+    return Forecast(
+        warm_up_seconds=warm_up,
+        seconds=None if end is None else end - warm_up,
+        requests=None if requests is None else sum(requests),
+        peak=max((point.level for point in points), default=0.0),
+        points=points,
+        phases=[*phases, ForecastPhase(Phase.LOAD, warm_up, end)],
+        most_seconds=None if most_seconds is None else max(most_seconds),
+        most_requests=None if most_requests is None else sum(most_requests),
+    )
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _all_known(values: Sequence[_Number | None]) -> list[_Number] | None:
+    known = [value for value in values if value is not None]
+    return known if len(known) == len(values) else None
+
+
+def _sum_of_levels(parts: Sequence[_Part]) -> list[LevelPoint]:
+    """Return the corners of the sum of all parts, whose levels are 0 before and after them."""
+    times = sorted({0.0, *(at for part in parts for at in (part.start, part.end) if at is not None)})
+    points: list[LevelPoint] = []
+    for at in times:
+        before = sum(part.level(at) for part in parts if part.start < at and (part.end is None or at <= part.end))
+        after = sum(part.level(at) for part in parts if part.start <= at and (part.end is None or at < part.end))
+        points += [LevelPoint(at, before)] if at > 0 else []
+        if not points or after != before:
+            points.append(LevelPoint(at, after))
+    if points and points[-1].level == 0 and len(points) > 1 and points[-2].at == points[-1].at:
+        points.pop()
+    return points
 
 
 def load_of(spec: Mapping[str, Any]) -> tuple[Load, int | None, Forecast] | None:
-    """Return load, total and forecast of a spec, even if other parts are invalid; None if it cannot be read."""
+    """Return load, total and forecast of a spec, even if other parts are invalid; None if it cannot be read.
+
+    None for scenarios, too.
+    """
     from atm.models.fields import Findings
     from atm.models.spec import TestSpec
     from atm.plan.load import compile_load, nanoseconds, total_requests
 
     findings = Findings()
     read = TestSpec.read(spec, (), findings)
+    if read.scenarios:
+        # Each scenario has a load, or a share of one: only the plan tells their sum.
+        return None
     load = compile_load(read, findings)
     if any(findings.touch(name) for name in _DECIDING):
         return None
     duration = None if read.duration is None else nanoseconds(read.duration)
     total = total_requests(read)
-    return load, total, _forecast(Lane("", (), "round_robin", load, total, duration))
+    return load, total, lane_forecast(Lane("", (), "round_robin", load, total, duration))
 
 
 _DECIDING = ("load", "duration", "duration_seconds", "total_requests", "requests_per_second", "concurrency")
 """The spec fields that a forecast depends on."""
 
 
-def _forecast(lane: Lane) -> Forecast:
-    load = lane.load
-    warm_up = load.warm_up_ns / 1e9
+def lane_forecast(lane: Lane) -> Forecast:
+    """The forecast of one lane, with times since the start of the run; up to its own start it warms up."""
+    warm_up = lane.measured_from_ns / 1e9
     parts = _parts(lane, warm_up)
     end = parts[-1].end if parts else warm_up
     seconds = None if end is None else end - warm_up
     arrivals = sum(part.arrivals for part in parts)
-    shown = [*_warm_up(load), *parts]
+    shown = _shown_parts(lane)
     points = [point for part in shown for point in part.points]
     return Forecast(
         warm_up_seconds=warm_up,
@@ -84,9 +144,13 @@ def _forecast(lane: Lane) -> Forecast:
     )
 
 
-def _warm_up(load: Load) -> list[_Part]:
+def _shown_parts(lane: Lane) -> list[_Part]:
+    load, measured_from = lane.load, lane.measured_from_ns / 1e9
+    parts = _parts(lane, measured_from)
+    if not load.warm_up_ns:
+        return parts
     level = load.warm_up_level
-    return [_Part(Phase.WARM_UP, 0.0, load.warm_up_ns / 1e9, level, level)] if load.warm_up_ns else []
+    return [_Part(Phase.WARM_UP, lane.start_ns / 1e9, measured_from, level, level), *parts]
 
 
 def _parts(lane: Lane, warm_up: float) -> list[_Part]:
@@ -191,8 +255,22 @@ def leads_to(test: CompiledTest) -> Iterator[tuple[str, str]]:
 
 
 def concurrency_of(plan: LoadPlan) -> int | None:
-    """Return the concurrency for lists: the most users, or in the open model the most requests in flight."""
-    load = plan.lanes[0].load
+    """Return the concurrency for lists: the most users, or in the open model the most requests in flight.
+
+    Of several lanes the sum; None if one of them has no limit.
+    """
+    limits = [_concurrency(lane.load) for lane in plan.lanes]
+    known = _all_known(limits)
+    return None if known is None else sum(known)
+
+
+def _concurrency(load: Load) -> int | None:
     if load.model == "open":
         return load.max_in_flight
     return int(max(level for segment in load.segments for level in (segment.start, segment.end)))
+
+
+def most_in_flight(plan: LoadPlan) -> int | None:
+    """Return the most requests in flight of all lanes; None if the engine decides for one of them."""
+    known = _all_known([most_at_once(lane.load) for lane in plan.lanes])
+    return None if known is None else sum(known)

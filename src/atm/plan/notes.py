@@ -66,7 +66,15 @@ def _window(plan: LoadPlan, threshold: Threshold) -> Iterator[PlanNote]:
 
 def _most_samples(plan: LoadPlan, threshold: Threshold, window: int) -> float | None:
     """Return the most requests that a threshold's window can have on average; None if the target decides."""
-    lane = plan.lanes[0]
+    shares = [_most_of_lane(plan, lane, threshold, window) for lane in plan.lanes]
+    known = [share for share in shares if share is not None]
+    return sum(known) if len(known) == len(shares) else None
+
+
+def _most_of_lane(plan: LoadPlan, lane: Lane, threshold: Threshold, window: int) -> float | None:
+    if any(len(flow.steps) > 1 or flow.program for flow in plan.flows):
+        # An iteration may send any number of requests.
+        return None
     bounds = [] if lane.total is None else [float(lane.total)]
     if lane.load.model == "open":
         peak = max(max(segment.start, segment.end) for segment in lane.load.segments)
@@ -78,6 +86,8 @@ def _most_samples(plan: LoadPlan, threshold: Threshold, window: int) -> float | 
 
 def _share(plan: LoadPlan, lane: Lane, endpoint: int | None) -> float:
     """Return an endpoint's share of a lane's requests in any period; 1 where endpoints run sequentially."""
+    if endpoint is not None and endpoint not in lane.flows:
+        return 0.0
     if endpoint is None or lane.selection == "sequential":
         return 1.0
     if lane.selection == "round_robin":

@@ -5,16 +5,17 @@ The command line, which users run themselves, has no such limits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from atm.config import Settings
 from atm.errors import Problem, SpecError
 from atm.plan.compile import CompiledTest, compile_plan
-from atm.plan.forecast import forecast, leads_to
-from atm.plan.load_plan import LoadPlan
+from atm.plan.forecast import forecast, lane_forecast, leads_to
+from atm.plan.load_plan import Lane, LoadPlan
 from atm.plan.targets import TargetRules
+from atm.tables.table_request import OpenTable
 
 _CODE = "target_not_allowed"
 _OFTEN_NS = 100_000_000
@@ -48,9 +49,18 @@ class Policy:
         """Return whether `{{env:…}}` may read this variable; `{{target:…}}` reads only TARGET_…, always allowed."""
         return variable in self.env_allow or variable.startswith("TARGET_")
 
-    def compile(self, spec: Mapping[str, Any], environment: Mapping[str, str], seed: int) -> CompiledTest:
-        """Compile a spec under these limits, without reading files. Raises SpecError with all problems."""
-        test = compile_plan(spec, environment, default_seed=seed, may_read=self.may_read)
+    def compile(
+        self,
+        spec: Mapping[str, Any],
+        environment: Mapping[str, str],
+        seed: int,
+        open_table: OpenTable | None = None,
+    ) -> CompiledTest:
+        """Compile a spec under these limits, without reading files. Raises SpecError with all problems.
+
+        With `open_table`, rows of the spec become tables, which a run needs.
+        """
+        test = compile_plan(spec, environment, default_seed=seed, open_table=open_table, may_read=self.may_read)
         problems = [*self._beyond_caps(test.plan), *self._refused(test)]
         if problems:
             raise SpecError(problems)
@@ -58,18 +68,20 @@ class Policy:
 
     def _capped(self, test: CompiledTest) -> CompiledTest:
         """Apply the caps where the spec sets no limit: rate of a closed model, requests in flight, total requests."""
-        plan, lane = test.plan, test.plan.lanes[0]
-        load, total = lane.load, lane.total
-        notes = list(test.notes)
-        if load.model == "closed" and self.max_rate is not None and load.max_rate is None:
-            load = replace(load, max_rate=self.max_rate)
+        lanes, notes = test.plan.lanes, list(test.notes)
+        if self.max_rate is not None and any(_has_no_rate(lane) for lane in lanes):
+            share = (self.max_rate - _fixed_rate(lanes)) / sum(_has_no_rate(lane) for lane in lanes)
+            lanes = tuple(
+                replace(lane, load=replace(lane.load, max_rate=share)) if _has_no_rate(lane) else lane for lane in lanes
+            )
             notes.append(_throttled(f"{self.max_rate:g} requests per second", "ATM_MAX_RATE"))
-        if load.model == "open" and self.max_users is not None:
-            load = replace(load, max_in_flight=min(load.max_in_flight or self.max_users, self.max_users))
-        if self.max_requests is not None and forecast(plan).most_requests is None:
-            total = self.max_requests
+        if self.max_users is not None and (opened := sum(lane.load.model == "open" for lane in lanes)):
+            share_of_users = max(1, int(self.max_users - _users(lanes)) // opened)
+            lanes = tuple(_limited(lane, share_of_users) if lane.load.model == "open" else lane for lane in lanes)
+        if self.max_requests is not None and forecast(test.plan).most_requests is None:
+            lanes = _with_totals(lanes, _bounds(test.plan), self.max_requests)
             notes.append(_throttled(f"{self.max_requests:,} requests", "ATM_MAX_REQUESTS"))
-        return replace(test, plan=replace(plan, lanes=(replace(lane, load=load, total=total),)), notes=tuple(notes))
+        return replace(test, plan=replace(test.plan, lanes=lanes), notes=tuple(notes))
 
     def _with_target_rules(self, plan: LoadPlan) -> LoadPlan:
         """Add the target rules to the plan, for engines that resolve or follow to new addresses themselves."""
@@ -81,13 +93,16 @@ class Policy:
         )
 
     def _beyond_caps(self, plan: LoadPlan) -> list[Problem]:
-        load, planned = plan.lanes[0].load, forecast(plan)
+        lanes, planned = plan.lanes, forecast(plan)
         problems = []
-        if load.model == "open" and self.max_rate is not None and planned.peak > self.max_rate:
-            problems.append(_cap("rate", f"{planned.peak:g} requests per second", f"{self.max_rate:g}", "ATM_MAX_RATE"))
-        if load.model == "closed" and self.max_rate is not None and (load.max_rate or 0) > self.max_rate:
-            what = f"{load.max_rate:g} requests per second"
-            problems.append(_cap("max_rate", what, f"{self.max_rate:g}", "ATM_MAX_RATE"))
+        rate, users = _fixed_rate(lanes), _users(lanes)
+        if self.max_rate is not None:
+            # Closed loads without a rate get what the others leave.
+            needs_more = rate > 0 and any(_has_no_rate(lane) for lane in lanes)
+            if rate > self.max_rate or (needs_more and rate == self.max_rate):
+                name = "rate" if any(lane.load.model == "open" for lane in lanes) else "max_rate"
+                what = f"{'more than ' if needs_more else ''}{rate:g} requests per second"
+                problems.append(_cap(name, what, f"{self.max_rate:g}", "ATM_MAX_RATE"))
         if (
             self.max_requests is not None
             and planned.most_requests is not None
@@ -95,8 +110,8 @@ class Policy:
         ):
             what, limit = f"{planned.most_requests:,} requests", f"{self.max_requests:,}"
             problems.append(_cap("total_requests", what, limit, "ATM_MAX_REQUESTS"))
-        if load.model == "closed" and self.max_users is not None and planned.peak > self.max_users:
-            problems.append(_cap("users", f"{planned.peak:g} users", str(self.max_users), "ATM_MAX_USERS"))
+        if self.max_users is not None and users > self.max_users:
+            problems.append(_cap("users", f"{users:g} users", str(self.max_users), "ATM_MAX_USERS"))
         if (
             self.max_seconds is not None
             and planned.most_seconds is not None
@@ -125,6 +140,39 @@ class Policy:
         refusal = self.targets.refusal_through_proxy(host) if through_proxy else self.targets.refusal_of_name(host)
         hint = "the operator of the server can add it to ATM_ALLOWED_TARGETS"
         return Problem(refusal, _CODE, path=path, hint=hint) if refusal else None
+
+
+def _has_no_rate(lane: Lane) -> bool:
+    return lane.load.model == "closed" and lane.load.max_rate is None
+
+
+def _fixed_rate(lanes: Sequence[Lane]) -> float:
+    """Return the iterations per second that the lanes start at most, of lanes that say so."""
+    return sum(lane_forecast(lane).peak if lane.load.model == "open" else (lane.load.max_rate or 0.0) for lane in lanes)
+
+
+def _users(lanes: Sequence[Lane]) -> float:
+    """Return the most users of the closed lanes."""
+    return sum(lane_forecast(lane).peak for lane in lanes if lane.load.model == "closed")
+
+
+def _limited(lane: Lane, users: int) -> Lane:
+    load = lane.load
+    return replace(lane, load=replace(load, max_in_flight=min(load.max_in_flight or users, users)))
+
+
+def _bounds(plan: LoadPlan) -> list[int | None]:
+    """Return the most iterations of each lane; None if only the target's speed limits them."""
+    return [lane_forecast(lane).most_requests for lane in plan.lanes]
+
+
+def _with_totals(lanes: Sequence[Lane], bounds: Sequence[int | None], most: int) -> tuple[Lane, ...]:
+    """Divide the requests that the bounded lanes leave among the others."""
+    left = most - sum(bound for bound in bounds if bound is not None)
+    share = max(1, left // bounds.count(None))
+    return tuple(
+        replace(lane, total=share) if bound is None else lane for lane, bound in zip(lanes, bounds, strict=True)
+    )
 
 
 def _throttled(limit: str, setting: str) -> Problem:

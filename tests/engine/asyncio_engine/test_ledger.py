@@ -158,7 +158,8 @@ class Ended:
     intended = actual = EPOCH
     first_byte = EPOCH + 1
     head_status = 200
-    data = b"GET /?t=secret HTTP/1.1\r\nHost: h\r\n\r\n"
+    shown = b"GET /?t=secret HTTP/1.1\r\nHost: h\r\n\r\n"
+    secret_values: tuple[str, ...] = ()
     raw = b"HTTP/1.1 200 OK\r\nSet-Cookie: a\r\n\r\nsecret"
     received = len(raw)
     body_bytes = 6

@@ -18,9 +18,9 @@
 //! `scope` gives variables, cells and draws; the user implements it. Nothing here fails at run time: what a hostile
 //! response does not have is no value, and the condition is false.
 //!
-//! - [`value`]: values, written forms, comparison; [`answer`]: one response;
+//! - [`value`]: values, written forms, comparison; [`answer`], [`node`]: one response;
 //! - [`subject`], [`path`], [`condition`], [`extract`]: compiled parts of the plan;
-//! - [`filters`], [`render`]: the text of a value at its place;
+//! - [`knowledge`]: what one user knows; [`filters`], [`render`]: the text of a value at its place;
 //! - [`cookies`], [`set_cookie`]: the jar of a user (RFC 6265).
 
 pub mod answer;
@@ -28,6 +28,8 @@ pub mod condition;
 pub mod cookies;
 pub mod extract;
 pub mod filters;
+pub mod knowledge;
+pub mod node;
 pub mod path;
 pub mod render;
 pub mod set_cookie;
@@ -40,7 +42,8 @@ pub use answer::Answer;
 pub use condition::Condition;
 pub use cookies::{Jar, Place};
 pub use extract::Extract;
-pub use render::Shown;
+pub use knowledge::Knowledge;
+pub use render::{Shown, append};
 pub use subject::Subject;
 pub use value::{Seen, Value};
 

@@ -45,7 +45,7 @@ def sentence(plan: LoadPlan) -> str:
     count = len(plan.endpoints)
     parts = [
         f"{count} {'endpoint' if count == 1 else 'endpoints'}",
-        planned_load(plan.lanes[0].load).replace(" · ", ", "),
+        *_loads(plan),
     ]
     ahead = forecast(plan)
     if ahead.seconds is not None:
@@ -61,6 +61,15 @@ def sentence(plan: LoadPlan) -> str:
     return f"valid: {', '.join(parts)}, seed {plan.seed}"
 
 
+def _loads(plan: LoadPlan) -> list[str]:
+    """Describe the load of each lane; of several lanes with its name and start: `order: closed, 50 users from 30 s`."""
+    loads = [planned_load(lane.load).replace(" · ", ", ") for lane in plan.lanes]
+    if len(loads) == 1:
+        return loads
+    starts = [f" from {figures.planned(lane.start_ns / 1e9)}" if lane.start_ns else "" for lane in plan.lanes]
+    return [f"{lane.name}: {load}{start}" for lane, load, start in zip(plan.lanes, loads, starts, strict=True)]
+
+
 def _summary(plan: LoadPlan, notes: list[str]) -> dict[str, Any]:
     ahead = forecast(plan)
     return {
@@ -68,6 +77,9 @@ def _summary(plan: LoadPlan, notes: list[str]) -> dict[str, Any]:
         "name": plan.name,
         "endpoints": list(plan.endpoints),
         "model": plan.model,
+        "lanes": [
+            {"name": lane.name, "model": lane.load.model, "start_seconds": lane.start_ns / 1e9} for lane in plan.lanes
+        ],
         "duration_seconds": ahead.seconds,
         "warm_up_seconds": ahead.warm_up_seconds,
         "expected_requests": ahead.requests,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic_ns
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
 from atm.engine.asyncio_engine.ledger.ledger import Ledger
@@ -19,14 +19,15 @@ from atm.engine.asyncio_engine.transport.dialer import Dialer
 from atm.engine.asyncio_engine.transport.pool import Pool
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
-from atm.engine.asyncio_engine.users.prepared_program import PreparedProgram
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
-from atm.engine.asyncio_engine.users.scenario_user import ScenarioContext, ScenarioUser
 from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.engine.base import LaneReport
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
 from atm.plan.pacer import NEVER
+
+if TYPE_CHECKING:
+    from atm.engine.asyncio_engine.users.scenarios import Scenarios
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class RunParts:
     deadlines: Deadlines
     redirects: Redirects
     flows: Sequence[Sequence[PreparedStep]]
-    programs: Sequence[PreparedProgram | None]
-    """By flow, if a flow needs a program; else empty."""
+    scenarios: Scenarios | None
+    """None if no flow needs a session."""
     wake_at: Callable[[int], None]
     """Wake the loop at a time, the latest."""
     lane_ended: Callable[[], None]
@@ -69,7 +70,7 @@ class LaneRun:
             else OpenSchedule(self._plan, lane, self, monotonic_ns, ceiling)
         )
         self.sending = Sending()
-        self._user_context = self._new_user_context()
+        self._make_user = self._new_user()
         self._users_made = 0
         self.give_up_at = NEVER
         """When requests in flight are left unfinished."""
@@ -77,16 +78,23 @@ class LaneRun:
         self.ended_at: int | None = None
         """When the lane ended; None before."""
 
-    def _new_user_context(self) -> UserContext:
-        """Return the context of the lane's users: with programs only if a flow needs one."""
-        parts, schedule = self._parts, self.schedule
-        shared = (parts.flows, parts.ledger, self.sending, parts.deadlines, parts.redirects, parts.dialer,
-                  schedule.user_free, schedule.user_failed)  # fmt: skip
-        if not parts.programs:
-            return UserContext(*shared)
-        return ScenarioContext(
-            *shared, parts.programs, self._plan.seed, schedule.user_stopped, self._parts.stop_as_planned
+    def _new_user(self) -> Callable[[Pool, int], User]:
+        """Return the function that creates a user of the lane with a number."""
+        parts, schedule, scenarios = self._parts, self.schedule, self._parts.scenarios
+        context = UserContext(
+            parts.flows,
+            parts.ledger,
+            self.sending,
+            parts.deadlines,
+            parts.redirects,
+            parts.dialer,
+            schedule.user_free,
+            schedule.user_failed,
         )
+        if scenarios is None:
+            return lambda pool, _number: User(context, pool)
+        scenario_context = scenarios.context(context, schedule.user_stopped, parts.stop_as_planned)
+        return lambda pool, number: scenarios.user(scenario_context, pool, number)
 
     @property
     def has_ended(self) -> bool:
@@ -122,11 +130,9 @@ class LaneRun:
 
     def new_user(self) -> User:
         """Create a user without connections."""
-        pool = Pool(self._parts.loop, self._parts.dialer, self._parts.crash)
-        if not isinstance(self._user_context, ScenarioContext):
-            return User(self._user_context, pool)
         self._users_made += 1
-        return ScenarioUser(self._user_context, pool, self._users_made if self._is_closed else 0)
+        pool = Pool(self._parts.loop, self._parts.dialer, self._parts.crash)
+        return self._make_user(pool, self._users_made if self._is_closed else 0)
 
     def retire(self, user: User) -> None:
         """Remove a user from the load."""

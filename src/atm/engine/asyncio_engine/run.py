@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from time import monotonic_ns
+from typing import TYPE_CHECKING
 
 from atm.engine.asyncio_engine.lane_run import LaneRun, RunParts, ceilings
 from atm.engine.asyncio_engine.ledger.ledger import Ledger, LoadState
@@ -21,13 +22,15 @@ from atm.engine.asyncio_engine.transport.dialer import Dialer
 from atm.engine.asyncio_engine.transport.pool import connection_ceiling
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
-from atm.engine.asyncio_engine.users.prepared_program import PreparedProgram, needs_program
-from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
+from atm.engine.asyncio_engine.users.prepared_step import PreparedStep, needs_session
 from atm.engine.base import EngineReport, LaneReport
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
 from atm.plan.pacer import NEVER, SECOND
+
+if TYPE_CHECKING:
+    from atm.engine.asyncio_engine.users.scenarios import Scenarios
 
 _BEAT_NS = 10_000_000
 """Longest sleep of the loop; without a regular wake-up it could not detect its own stalls."""
@@ -56,7 +59,12 @@ class Run:
         )
         self._dialer = Dialer(loop, plan, self._secrets, self._ledger.health, limits)
         self._deadlines = Deadlines(self.wake_at)
-        self._flows = [tuple(PreparedStep(plan, step, self._secrets) for step in flow.steps) for flow in plan.flows]
+        scenarios = self._new_scenarios()
+        self._flows = (
+            scenarios.flows
+            if scenarios
+            else [tuple(PreparedStep(plan, step, self._secrets) for step in flow.steps) for flow in plan.flows]
+        )
         parts = RunParts(
             loop,
             plan,
@@ -65,7 +73,7 @@ class Run:
             self._deadlines,
             Redirects(plan, self._dialer),
             self._flows,
-            self._programs(),
+            scenarios,
             self.wake_at,
             self._settle,
             self._stop_as_planned,
@@ -79,13 +87,14 @@ class Run:
         self._done: asyncio.Future[EngineReport] = loop.create_future()
         self._started_at = datetime.now(UTC)
 
-    def _programs(self) -> list[PreparedProgram | None]:
-        """Return the program of each flow, if one of them needs one; else nothing."""
-        programs = [
-            PreparedProgram(flow, steps) if needs_program(flow) else None
-            for flow, steps in zip(self._plan.flows, self._flows, strict=True)
-        ]
-        return programs if any(programs) else []
+    def _new_scenarios(self) -> Scenarios | None:
+        """Prepare the scenarios of the plan; None if it has none, which then does not import them."""
+        if not any(needs_session(flow) for flow in self._plan.flows):
+            return None
+        from atm.engine.asyncio_engine.users.data_rows import TableRows
+        from atm.engine.asyncio_engine.users.scenarios import Scenarios
+
+        return Scenarios(self._plan, self._secrets, [TableRows(table) for table in self._plan.data])
 
     async def until_done(self) -> EngineReport:
         """Run from start to end. Raises the error that made the run impossible to continue."""
@@ -121,8 +130,11 @@ class Run:
 
     def _stop_as_planned(self) -> None:
         """Stop because a step failed whose scenario demands it."""
-        if any(lane.schedule.is_sending for lane in self._lanes):
-            self.stop(StopReason.STOPPED)
+        now = monotonic_ns()
+        for lane in self._active_lanes():
+            if lane.schedule.is_sending and not lane.schedule.has_started_all:
+                lane.stop(now, StopReason.STOPPED)
+                lane.settle()
 
     def cancel(self) -> None:
         """Start no more iterations and close every connection."""

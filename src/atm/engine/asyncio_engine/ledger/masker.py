@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 
+from atm.engine.secrets import is_secret_value
 from atm.plan.load_plan import LoadPlan
 from atm.plan.template_parts import Encoding, SecretPart
 from atm.plan.templates import encoded
@@ -25,7 +27,7 @@ class Masker:
             for flow in plan.flows
             for step in flow.steps
             for header in step.headers
-            if any(isinstance(part, SecretPart) for part in header.value)
+            if any(isinstance(part, SecretPart) or is_secret_value(part, flow.slots) for part in header.value)
         }
         self._values: dict[str, list[str]] = {}
         self._everywhere: list[str] = []
@@ -34,15 +36,19 @@ class Masker:
 
     def learn(self, slot: str, value: str) -> None:
         """Mask this value of `slot` from now on, in addition to earlier ones."""
-        forms = {encoded(value, encoding) for encoding in Encoding}
-        # A body that is echoed inside JSON is escaped twice.
-        forms.add(encoded(encoded(value, Encoding.JSON), Encoding.JSON))
-        forms.discard("")
+        forms = _forms(value)
         values = self._values.setdefault(slot, [])
         values.extend(form for form in forms if form not in values)
         # Longest first: one secret may be the prefix of another.
         everywhere = {form for values in self._values.values() for form in values if len(form) >= _SHORTEST}
         self._everywhere = sorted(everywhere, key=len, reverse=True)
+
+    def with_values(self, values: Iterable[str]) -> Masker:
+        """Return a masker that masks these values, too: the secrets of one user."""
+        masker = copy(self)
+        forms = {form for value in values for form in _forms(value) if len(form) >= _SHORTEST}
+        masker._everywhere = sorted({*self._everywhere, *forms}, key=len, reverse=True)
+        return masker
 
     def header(self, name: str, value: str) -> str:
         """Mask the value of a header, completely if its name is on the list."""
@@ -56,6 +62,15 @@ class Masker:
         """Mask a part of a request that was rendered from `slots`, whose values are masked however short they are."""
         short = [value for slot in slots for value in self._values.get(slot, ()) if len(value) < _SHORTEST]
         return _masked(_masked(text, self._everywhere), short)
+
+
+def _forms(value: str) -> set[str]:
+    """Return a value in each encoding in which it may be sent or echoed."""
+    forms = {encoded(value, encoding) for encoding in Encoding}
+    # A body that is echoed inside JSON is escaped twice.
+    forms.add(encoded(encoded(value, Encoding.JSON), Encoding.JSON))
+    forms.discard("")
+    return forms
 
 
 def _masked(text: str, values: Iterable[str]) -> str:

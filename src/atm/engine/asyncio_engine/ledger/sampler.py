@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from heapq import heappush, heappushpop
 from typing import Protocol
 
@@ -37,8 +38,6 @@ class SampledResponse(Protocol):
 class SampledRequest(Protocol):
     """A request that has ended. Times: ns of the monotonic clock."""
 
-    data: bytes
-    """The request as it was last sent."""
     intended: int
     actual: int
 
@@ -50,7 +49,7 @@ class SampledRequest(Protocol):
 
     @property
     def position(self) -> int:
-        """The position of its step in the flow."""
+        """The position of its step in the flow; in a scenario, of the request in the iteration."""
         ...
 
     @property
@@ -59,6 +58,16 @@ class SampledRequest(Protocol):
     @property
     def slots(self) -> frozenset[str]:
         """The secret slots that it was rendered from."""
+        ...
+
+    @property
+    def shown(self) -> bytes:
+        """The request as it was last sent, without the secret values that are known by their place."""
+        ...
+
+    @property
+    def secret_values(self) -> Sequence[str]:
+        """Secret values of its user; empty outside scenarios."""
         ...
 
     @property
@@ -79,8 +88,8 @@ class Sampler:
         self._failures_per_kind = sampling.failures_per_kind
         self._bound = _ALWAYS
         """The shortest response time among the slowest requests; a slower request replaces that one."""
-        self._heap: list[tuple[int, int, int]] = []
-        self._candidates: dict[tuple[int, int], _PendingSample] = {}
+        self._heap: list[tuple[int, int, int, int]] = []
+        self._candidates: dict[tuple[int, int, int], _PendingSample] = {}
         self._pending: list[_PendingSample] = []
         self.slower_than: list[int] = [self._limit(endpoint) for endpoint in range(endpoints)]
         """Per endpoint: an ok request with a longer response time (ns) is a candidate."""
@@ -120,7 +129,8 @@ class Sampler:
         response_time = now - request.intended
         if request.is_warm_up or response_time <= self._bound or not self._slowest:
             return
-        key = (request.number, request.position)
+        # Iterations of two lanes have the same numbers, but different endpoints.
+        key = (request.number, request.position, endpoint)
         if len(self._heap) < self._slowest:
             heappush(self._heap, (response_time, *key))
         else:
@@ -139,7 +149,7 @@ class Sampler:
 class _PendingSample:
     """References to the parts of a sample; nothing is copied until the second has ended."""
 
-    __slots__ = ("_body_bytes", "_data", "_fields", "_first_byte", "_origin", "_raw", "_slots", "_status")
+    __slots__ = ("_body_bytes", "_data", "_fields", "_first_byte", "_origin", "_raw", "_secrets", "_slots", "_status")
 
     def __init__(
         self,
@@ -152,7 +162,8 @@ class _PendingSample:
         reason: str,
     ) -> None:
         has_response = response is not None and response.received > 0
-        self._data = request.data
+        self._data = request.shown
+        self._secrets = request.secret_values
         self._slots = request.slots
         self._origin = request.destination
         self._raw = response.raw if response and has_response else None
@@ -165,6 +176,8 @@ class _PendingSample:
         )  # fmt: skip
 
     def sample(self, masker: Masker, body_bytes: int) -> Sample:
+        if self._secrets:
+            masker = masker.with_values(self._secrets)
         url, request = _request(self._data, self._origin, self._slots, masker, body_bytes)
         response = None
         if self._raw is not None:

@@ -120,9 +120,11 @@ def _is_too_deep(text: str) -> bool:
     outside = "".join(text.split('"')[::2]).encode(errors="replace")
     brackets = outside.translate(_AS_ARRAYS, _NOT_BRACKETS)
     for _ in range(MOST_LEVELS):
-        if len(brackets) <= 2 * MOST_LEVELS and b"[]" * (len(brackets) // 2) == brackets:
-            return False
-        brackets = brackets.replace(b"[]", b"")
+        # Without the innermost level.
+        rest = brackets.replace(b"[]", b"")
+        if len(rest) == len(brackets):
+            break
+        brackets = rest
     return bool(brackets)
 
 

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
+from atm.engine.asyncio_engine.scenario.answer import Answer
+from atm.engine.asyncio_engine.scenario.condition import condition_of
+from atm.engine.asyncio_engine.scenario.scope import Context
+from atm.engine.asyncio_engine.users.scenario_step import ScenarioStep
 from atm.engine.asyncio_engine.users.session import Session
 from atm.plan.load_plan import Flow
-from atm.plan.program import Op, RequestOp
+from atm.plan.program import Condition, Op, RequestOp
+
+_NO_ANSWER = Answer(status=0, time_ns=0, size=0, raw=b"", body=b"")
+"""Conditions of operations read values only."""
 
 
 class PreparedProgram:
     """The parts of a flow's program that all its users share."""
 
-    def __init__(self, flow: Flow, steps: Sequence[PreparedStep]) -> None:
+    def __init__(self, flow: Flow, steps: Sequence[ScenarioStep], context: Context) -> None:
         self.steps = steps
         self.ops: tuple[Op, ...] = flow.program or tuple(RequestOp(index) for index in range(len(steps)))
-        self.is_scenario = bool(flow.program)
-        """False for the steps of an endpoint spec, which count neither iteration times nor steps not reached."""
         self.counters = flow.counters
+        self.slots = len(flow.slots)
+        self.uses_cookies = flow.uses_cookies
         self.keeps_session = flow.keeps_session
         self.pace_ns = flow.pace_ns
         self.endpoints = tuple(step.endpoint for step in steps)
         self.all_visited = (1 << len(steps)) - 1
         """The value of `Session.visited` after a request of each step."""
-        self.conditions: dict[int, Callable[[Session], bool]] = {}
+        self.conditions: dict[int, Callable[[Session], bool]] = {
+            position: _test_of(op.condition, context) for position, op in enumerate(self.ops) if op.op == "unless"
+        }
         """The conditions of operations, by position."""
 
 
-def needs_program(flow: Flow) -> bool:
-    """Return whether the users of a flow need the state of a program."""
-    return bool(flow.program)
+def _test_of(condition: Condition, context: Context) -> Callable[[Session], bool]:
+    holds = condition_of(condition, context)
+    return lambda session: holds(_NO_ANSWER, session)

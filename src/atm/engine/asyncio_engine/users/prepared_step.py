@@ -9,8 +9,8 @@ from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.users.messages import check_of, expected_text, timeout_text
 from atm.engine.asyncio_engine.users.rendering import Render, renderer
 from atm.engine.secrets import slots_of
-from atm.plan.load_plan import BodyCheck, Header, LoadPlan, Step
-from atm.plan.template_parts import LiteralPart, Part, SecretPart
+from atm.plan.load_plan import BodyCheck, Flow, Header, LoadPlan, Step
+from atm.plan.template_parts import LiteralPart, Part, SecretPart, ValuePart
 from atm.plan.templates import encoded
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
@@ -55,18 +55,29 @@ class PreparedStep:
 
     def prepare(self, secrets: Mapping[str, str]) -> None:
         """Render again with these secrets; used by requests that start from now on."""
-        self.closes_connection = self._never_keeps or _requests_close(self._step, secrets)
+        self._learn_connection(secrets)
         rendered = renderer(self._step, self._seed, secrets, prefix=self._prefix, extra_headers=self._extra_headers)
         if isinstance(rendered, bytes):
             self.constant = rendered
         else:
             self.render = rendered
 
+    def _learn_connection(self, secrets: Mapping[str, str]) -> None:
+        self.closes_connection = self._never_keeps or _requests_close(self._step, secrets)
+
     def unexpected(self, status: int, *, withheld: bool = False) -> str:
         """Return the message of a full response with an unexpected status; see `Redirects.withholds`."""
         if withheld:
             return f"{status} to another origin not followed: the request body holds a secret"
         return f"{status}, expected {expected_text(self._step.expected_statuses)}"
+
+
+def needs_session(flow: Flow) -> bool:
+    """Return whether the iterations of a flow need the state of a user: a program, or steps with values and checks."""
+    return bool(flow.program) or any(
+        step.named_checks or step.extracts or any(isinstance(part, ValuePart) for part in step.parts)
+        for step in flow.steps
+    )
 
 
 def _check_of_response(checks: tuple[BodyCheck, ...]) -> Callable[[Response], str | None]:
@@ -101,5 +112,5 @@ def _text_of(part: Part, secrets: Mapping[str, str]) -> str:
     return encoded(secrets[part.slot], part.encoding) if isinstance(part, SecretPart) else "?"
 
 
-def _never(_number: int) -> bytes:
+def _never(_number: object) -> bytes:
     raise AssertionError("a constant request is not rendered")

@@ -9,14 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from atm.plan.load_plan import Header, Step
 from atm.plan.randomness import random_int, uuid4
 from atm.plan.template_parts import Encoding, LiteralPart, SecretPart, Template, VariablePart
 from atm.plan.templates import encoded, percent_encoded
 
-Render = Callable[[int], bytes]
-"""Renders the request with a given number."""
+Render = Callable[[Any], bytes]
+"""Renders the request with a given number; a request of a scenario, for a session."""
 
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _Source = Callable[[int], bytes]
@@ -49,7 +50,7 @@ class _Format:
             elif isinstance(part, VariablePart):
                 self.variable(_source(part, self._seed, self._wall_ns))
             else:
-                raise AssertionError("values of scenarios are not rendered yet")
+                raise AssertionError("a step with values of a user is rendered by `RequestTemplate`")
 
     def written(self) -> bytes:
         """Return the format string."""

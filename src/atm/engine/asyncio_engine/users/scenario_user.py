@@ -9,7 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic_ns
 
+from atm.engine.asyncio_engine.scenario.cookies import Jar
+from atm.engine.asyncio_engine.scenario.scope import Context
+from atm.engine.asyncio_engine.users.data_rows import DataRows
 from atm.engine.asyncio_engine.users.prepared_program import PreparedProgram
+from atm.engine.asyncio_engine.users.scenario_request import ScenarioRequest
 from atm.engine.asyncio_engine.users.session import Session
 from atm.engine.asyncio_engine.users.user import Connections, User, UserContext
 from atm.models.outcome import FULL_RESPONSES, Outcome
@@ -27,7 +31,9 @@ class ScenarioContext(UserContext):
 
     programs: Sequence[PreparedProgram | None]
     """By flow; None for a flow that `User` can run."""
-    seed: int
+    scope: Context
+    """What conditions and templates read."""
+    data: DataRows
     on_user_stopped: Callable[[User, int], None]
     """Called when an iteration has ended, with the time; its user starts no other."""
     stop_run: Callable[[], None]
@@ -69,15 +75,17 @@ class Pause:
 class ScenarioUser(User):
     """Runs the operations of a program, each after the previous one has ended."""
 
-    __slots__ = ("_op", "_pause", "_program", "_scenario", "_session", "_sessions", "number")
+    __slots__ = ("_op", "_pause", "_program", "_scenario", "_sessions", "number", "session")
 
     def __init__(self, context: ScenarioContext, connections: Connections, number: int) -> None:
         """`number` is that of the user, 1-based."""
         super().__init__(context, connections)
+        self.session: Session | None = None
+        """The state of the current iteration; None in one without a program."""
+        self.request: ScenarioRequest = ScenarioRequest(self, context, connections, context.scope)
         self._scenario = context
         self.number = number
         self._program: PreparedProgram | None = None
-        self._session: Session | None = None
         self._sessions: dict[int, Session] = {}
         """By flow, those that the user keeps."""
         self._op = RequestOp(0)
@@ -92,6 +100,7 @@ class ScenarioUser(User):
         program = self._program = self._scenario.programs[flow]
         if program is None:
             self.not_before = 0
+            self.session = None
             super().begin(number, flow, intended, now, is_warm_up)
             return
         ledger = self._ledger
@@ -108,25 +117,26 @@ class ScenarioUser(User):
         self.not_before = intended + program.pace_ns if program.pace_ns else 0
         session = self._session_of(flow, program)
         session.begin(number, self.number or number)
-        self._session = session
+        self.session = session
         self._run(program, session, intended, now, is_beginning=True)
 
     def next_step(self, finished: int) -> None:
         """Continue after a full response at `finished`."""
-        if self._program is None or self._session is None:
+        if self._program is None or self.session is None:
             super().next_step(finished)
         else:
-            self._run(self._program, self._session, finished, self._scenario.clock())
+            self._run(self._program, self.session, finished, self._scenario.clock())
 
     def step_failed(self, outcome: Outcome, finished: int) -> None:
         """Do what the step's operation demands after a failed request."""
-        program, session = self._program, self._session
+        program, session = self._program, self.session
         if program is None or session is None:
             super().step_failed(outcome, finished)
             return
         if outcome is Outcome.GENERATOR_ERROR:
             session.is_failing_to_send = True
-        policy = self._op.on_fail if outcome in FULL_RESPONSES else self._op.on_error
+        is_failed_response = outcome in FULL_RESPONSES and not self.request.lacks_value
+        policy = self._op.on_fail if is_failed_response else self._op.on_error
         if policy == "continue":
             self._run(program, session, finished, self._scenario.clock())
         else:
@@ -135,8 +145,8 @@ class ScenarioUser(User):
     def resume(self, due: int, now: int) -> None:
         """Continue after a wait that was to end at `due`."""
         assert self._program is not None
-        assert self._session is not None
-        self._run(self._program, self._session, due, now)
+        assert self.session is not None
+        self._run(self._program, self.session, due, now)
 
     def leave_unfinished(self) -> None:
         """Leave the iteration unfinished because the run ends."""
@@ -149,11 +159,15 @@ class ScenarioUser(User):
 
     def _session_of(self, flow: int, program: PreparedProgram) -> Session:
         if not program.keeps_session:
-            return Session(program.counters)
+            return self._new_session(program)
         session = self._sessions.get(flow)
         if session is None:
-            session = self._sessions[flow] = Session(program.counters)
+            session = self._sessions[flow] = self._new_session(program)
         return session
+
+    def _new_session(self, program: PreparedProgram) -> Session:
+        jar = Jar() if program.uses_cookies else None
+        return Session(program.slots, program.counters, self._scenario.data, jar)
 
     def _run(
         self, program: PreparedProgram, session: Session, at: int, now: int, *, is_beginning: bool = False
@@ -183,7 +197,7 @@ class ScenarioUser(User):
             elif isinstance(op, LoopOp):
                 position = self._next_of_loop(session, op, position)
             elif isinstance(op, ChooseOp):
-                bits = draw_at(self._scenario.seed, session.iteration, op.place, session.round)
+                bits = draw_at(self._scenario.scope.seed, session.iteration, op.place, session.round)
                 position = op.to[weighted_index(bits, op.weights)]
             elif not program.conditions[position - 1](session):
                 position = op.to
@@ -199,7 +213,7 @@ class ScenarioUser(User):
             self._complete(program, session, at)
 
     def _think_time(self, session: Session, op: ThinkOp) -> int:
-        seed, iteration, round_ = self._scenario.seed, session.iteration, session.round
+        seed, iteration, round_ = self._scenario.scope.seed, session.iteration, session.round
         bits = draw_at(seed, iteration, op.place, round_)
         more_bits = draw_at(seed, iteration, op.place + 1, round_) if op.distribution == "normal" else 0
         return think_ns(op.distribution, op.first_ns, op.second_ns, bits, more_bits)
@@ -227,16 +241,14 @@ class ScenarioUser(User):
         self._op = op
         step = program.steps[op.step]
         figures = (ledger.warm_up if iteration.is_warm_up else ledger.measured)[step.endpoint]
-        self.request.begin(step, figures, iteration.number, at, now)
+        self.request.begin(step, figures, session, at, now)
 
     def _complete(self, program: PreparedProgram, session: Session, at: int) -> None:
         """Complete the iteration, whose last operation ended at `at`."""
         now = self._enter_end(program, session, at)
-        if program.is_scenario:
+        if self._ledger.counts_iterations:
             time = max(at - self.iteration.intended, 0)
             self._books.complete(time, max(time - session.think_ns, 0))
-        elif self._ledger.counts_iterations:
-            self._books.completed += 1
         self._release(session, now)
 
     def _fail(self, program: PreparedProgram, session: Session, policy: OnFail) -> None:
@@ -259,7 +271,7 @@ class ScenarioUser(User):
             ledger.roll(now)
         sending = self._scenario.sending
         sending.last_finish = max(sending.last_finish, at)
-        if program.is_scenario and session.visited != program.all_visited:
+        if session.visited != program.all_visited:
             figures = ledger.warm_up if self.iteration.is_warm_up else ledger.measured
             for index, endpoint in enumerate(program.endpoints):
                 if not session.visited >> index & 1:
