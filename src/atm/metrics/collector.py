@@ -209,6 +209,18 @@ class Collector:
         )
 
     @property
+    def arrivals(self) -> int:
+        """Measured arrivals that started: iterations of open scenarios, else requests."""
+        return self.scenarios.arrivals if self.scenarios.has_arrivals else self.total.started
+
+    @property
+    def warm_up_due(self) -> int:
+        """Arrivals due in the warm-up, started or missed."""
+        if self.scenarios.has_arrivals:
+            return self.scenarios.warm_up_arrivals + self.warm_up.missed
+        return self.warm_up.due
+
+    @property
     def answered(self) -> int:
         """Number of requests of the whole run, warm-up included, that got any response, even an unreadable one."""
         kinds = (*FULL_RESPONSES, Outcome.PROTOCOL_ERROR, Outcome.RESPONSE_TOO_LARGE)

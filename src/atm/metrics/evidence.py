@@ -33,6 +33,9 @@ class Evidence:
     circumstances: Circumstances
     window_ns: int
     started: int = 0
+    """Requests."""
+    iterations: int | None = None
+    """Iterations of open scenarios that started: their arrivals; None where each request is an arrival."""
     missed: int = 0
     dropped: int = 0
     skipped: int = 0
@@ -65,29 +68,37 @@ class Evidence:
 
     @property
     def due(self) -> int:
-        return self.started + self.missed
+        return self.arrivals + self.missed
+
+    @property
+    def arrivals(self) -> int:
+        """Arrivals that started."""
+        return self.started if self.iterations is None else self.iterations
 
     @property
     def achieved_rate(self) -> float:
-        """Requests started per second of the window."""
-        return self.started * 1e9 / self.window_ns if self.window_ns > 0 else 0.0
+        """Arrivals started per second of the window."""
+        return self.arrivals * 1e9 / self.window_ns if self.window_ns > 0 else 0.0
 
     @property
     def offered_rate(self) -> float:
-        """Requests due per second of the window."""
+        """Arrivals due per second of the window."""
         return self.offered * 1e9 / self.window_ns if self.window_ns > 0 else 0.0
 
 
 def evidence_of(collector: Collector, window_ns: int, circumstances: Circumstances) -> Evidence:
     """Return the evidence of the intervals in `collector`; `window_ns` without barriers."""
-    total, warm_up, generator = collector.total, collector.warm_up, collector.generator
-    # Allow for one arrival: its fraction at the end of a profile is a rounding effect.
-    unaccounted = 0.0 if circumstances.poisson else generator.offered - total.due - warm_up.due - 1
+    total, generator = collector.total, collector.generator
+    # Allow for one arrival of each schedule: its fraction at the end of a profile is a rounding effect.
+    schedules = max(sum(scenario.is_open for scenario in collector.scenarios.scenarios), 1)
+    accounted = collector.arrivals + total.missed + collector.warm_up_due + schedules
+    unaccounted = 0.0 if circumstances.poisson else generator.offered - accounted
     messages = [group for group in collector.failures.groups() if group.outcome is Outcome.GENERATOR_ERROR]
     return Evidence(
         circumstances=circumstances,
         window_ns=window_ns,
         started=total.started,
+        iterations=collector.scenarios.arrivals if collector.scenarios.has_arrivals else None,
         missed=total.missed,
         dropped=total.dropped,
         skipped=total.skipped,
@@ -119,4 +130,4 @@ def measured_offered(collector: Collector) -> float:
 
     Intervals do not say which of them belong to warm-up, but all of warm-up's arrivals are accounted for.
     """
-    return max(collector.generator.offered - collector.warm_up.due, 0.0) if collector.generator.offered else 0.0
+    return max(collector.generator.offered - collector.warm_up_due, 0.0) if collector.generator.offered else 0.0

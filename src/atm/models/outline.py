@@ -12,6 +12,8 @@ class ScenarioSteps:
     name: str
     endpoints: tuple[int, ...]
     """Indices of the endpoints of its steps, in the order of the scenario, each once."""
+    is_open: bool = True
+    """Its iterations arrive at a rate; otherwise its users start them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,9 +246,9 @@ class EndpointMetrics(_Model):
     throughput: float
     """Ok inside the window, per second."""
     offered_rate: Figure
-    """Planned arrivals per second; null in the closed model."""
+    """Planned arrivals per second; null in the closed model. Of the whole run with open scenarios: iterations."""
     achieved_rate: float
-    """Started, per second of the window."""
+    """Started, per second of the window. Of the whole run with open scenarios: iterations."""
     error_rate: float
     """Failed / completed, 0..1; 0 when nothing completed."""
     errors_by_type: dict[Outcome, int]

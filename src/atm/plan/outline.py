@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from atm.models.outline import ScenarioSteps
 from atm.plan.load_plan import Flow, LoadPlan
@@ -10,7 +11,10 @@ from atm.plan.load_plan import Flow, LoadPlan
 
 def scenarios_of(plan: LoadPlan) -> tuple[ScenarioSteps, ...]:
     """Return the scenarios of a plan."""
-    return scenarios_in(plan.flows)
+    closed = {flow for lane in plan.lanes if lane.load.model == "closed" for flow in lane.flows}
+    return tuple(
+        replace(scenario, is_open=flow not in closed) for flow, scenario in enumerate(scenarios_in(plan.flows))
+    )
 
 
 def scenarios_in(flows: Sequence[Flow]) -> tuple[ScenarioSteps, ...]:
