@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from atm.models.auth import AUTH
+from atm.models.data_spec import DataSpec
 from atm.models.field_types import (
     Boolean,
     Choice,
@@ -42,6 +43,7 @@ _TABLES: tuple[tuple[str, type[SpecModel]], ...] = (
     ("The spec", TestSpec),
     ("An endpoint (`endpoints`)", EndpointSpec),
     ("A scenario (`scenarios`)", ScenarioSpec),
+    ("Test data (`data`; a text alone means `file`, a list `rows`)", DataSpec),
     ("A step with a request", RequestStep),
     ("A check (`checks`; a text alone means `check`)", CheckSpec),
     ("A file in a multipart body (`multipart`)", MultipartFile),

@@ -1,11 +1,11 @@
-"""The scenarios of a plan, as results name them."""
+"""The scenarios and the open lanes of a plan, as results name them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from atm.models.outline import ScenarioSteps
+from atm.models.outline import OpenLane, ScenarioSteps
 from atm.plan.load_plan import Flow, LoadPlan
 
 
@@ -14,6 +14,28 @@ def scenarios_of(plan: LoadPlan) -> tuple[ScenarioSteps, ...]:
     closed = {flow for lane in plan.lanes if lane.load.model == "closed" for flow in lane.flows}
     return tuple(
         replace(scenario, is_open=flow not in closed) for flow, scenario in enumerate(scenarios_in(plan.flows))
+    )
+
+
+def lanes_of(plan: LoadPlan) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the index of the lane of each flow, and of each endpoint."""
+    flows = {flow: index for index, lane in enumerate(plan.lanes) for flow in lane.flows}
+    endpoints = {step.endpoint: flows[index] for index, flow in enumerate(plan.flows) for step in flow.steps}
+    return (
+        tuple(flows[flow] for flow in range(len(plan.flows))),
+        # A step that no flow sends has no figures.
+        tuple(endpoints.get(endpoint, 0) for endpoint in range(len(plan.endpoints))),
+    )
+
+
+def open_lanes_of(plan: LoadPlan) -> tuple[OpenLane, ...] | None:
+    """Return the open lanes of a plan with several lanes; None for a plan with one, whose arrivals are all its load."""
+    if len(plan.lanes) == 1:
+        return None
+    return tuple(
+        OpenLane(lane.name, lane.flows, tuple(plan.flows[flow].steps[0].endpoint for flow in lane.flows))
+        for lane in plan.lanes
+        if lane.load.model == "open"
     )
 
 

@@ -2128,6 +2128,25 @@ export type components = {
             runs_per_hour?: number | null;
         };
         /**
+         * LaneView
+         * @description One of the loads of a plan.
+         */
+        LaneView: {
+            /** Name */
+            name: string;
+            /**
+             * Model
+             * @enum {string}
+             */
+            model: "closed" | "open";
+            /** Start Seconds */
+            start_seconds: number;
+            /** Peak */
+            peak: number;
+            /** Total Requests */
+            total_requests: number | null;
+        };
+        /**
          * LevelPoint
          * @description A corner of the level over time.
          */
@@ -2722,6 +2741,8 @@ export type components = {
             most_seconds: number | null;
             /** Most Requests */
             most_requests: number | null;
+            /** Lanes */
+            lanes?: components["schemas"]["LaneView"][];
         };
         /**
          * PointView
@@ -7636,6 +7657,7 @@ export type KeyCreated = components['schemas']['KeyCreated'];
 export type KeyList = components['schemas']['KeyList'];
 export type KeyRequest = components['schemas']['KeyRequest'];
 export type KeyView = components['schemas']['KeyView'];
+export type LaneView = components['schemas']['LaneView'];
 export type LevelPoint = components['schemas']['LevelPoint'];
 export type LimitsView = components['schemas']['LimitsView'];
 export type LoadView = components['schemas']['LoadView'];
