@@ -251,6 +251,8 @@ class ScenarioUser(User):
             self._books.complete(time, max(time - session.think_ns, 0))
         elif self._ledger.counts_iterations:
             self._books.completed += 1
+        if at > self._scenario.sending.end:
+            self._books.drained += 1
         self._release(session, now)
 
     def _fail(self, program: PreparedProgram, session: Session, policy: OnFail) -> None:
