@@ -43,8 +43,8 @@ def test_a_run_of_scenarios_is_counted_the_same_everywhere(client: httpx.Client,
     requests = {entry["name"]: entry["total_requests"] for entry in result["endpoint_metrics"]}
     assert sum(requests.values()) == target.settled_stats().received
     window = client.get(f"/runs/{run_id}/intervals", params={"merge": "true"}).json()["window"]
-    for stored, told in zip(window["scenarios"], result["scenarios"], strict=True):
-        assert {**stored, "iterations_per_second": 0} == {**told, "iterations_per_second": 0}
+    for stored, reported in zip(window["scenarios"], result["scenarios"], strict=True):
+        assert {**stored, "iterations_per_second": 0} == {**reported, "iterations_per_second": 0}
     assert window["checks"] == result["checks"]
     counts = {(check["name"], check["endpoint"]): (check["passed"], check["failed"]) for check in result["checks"]}
     assert counts["ok", "browse/list"] == (requests["browse/list"], 0)

@@ -29,7 +29,7 @@ class LoadState(NamedTuple):
 class IterationBooks:
     """Iterations of one flow in the current second, warm-up or measured load."""
 
-    __slots__ = ("_active_time", "_time", "completed", "failed", "flow", "started", "unfinished", "warm_up")
+    __slots__ = ("_active_time", "_time", "completed", "drained", "failed", "flow", "started", "unfinished", "warm_up")
 
     def __init__(self, flow: int, *, warm_up: bool) -> None:
         self.flow = flow
@@ -55,12 +55,13 @@ class IterationBooks:
             self.unfinished,
             as_histogram(self._time),
             as_histogram(self._active_time),
+            self.drained,
         )
         self._clear()
         return taken
 
     def _clear(self) -> None:
-        self.started = self.completed = self.failed = self.unfinished = 0
+        self.started = self.completed = self.failed = self.unfinished = self.drained = 0
         self._time: Counts = defaultdict(int)
         self._active_time: Counts = defaultdict(int)
 

@@ -249,6 +249,8 @@ class ScenarioUser(User):
         if self._ledger.counts_iterations:
             time = max(at - self.iteration.intended, 0)
             self._books.complete(time, max(time - session.think_ns, 0))
+            if at > self._scenario.sending.end:
+                self._books.drained += 1
         self._release(session, now)
 
     def _fail(self, program: PreparedProgram, session: Session, policy: OnFail) -> None:
