@@ -108,6 +108,7 @@ def summarize(
         endpoint_metrics=endpoint_metrics(collector, times, endpoints, is_open=run.model == "open"),
         scenarios=scenario_metrics(collector.scenarios, collector.endpoints, collector.measured, times.window_ns / 1e9),
         checks=check_figures(collector.scenarios, collector.endpoints),
+        data=collector.data.figures(),
         failures=_failures(collector),
         generator=generator_summary(collector, circumstances.cores),
         environment=dict(environment),

@@ -1,16 +1,21 @@
-"""The scenarios of a plan, as results name them."""
+"""The scenarios and test data of a plan, as results name them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atm.models.outline import ScenarioSteps
+from atm.models.outline import DataSource, ScenarioSteps
 from atm.plan.load_plan import Flow, LoadPlan
 
 
 def scenarios_of(plan: LoadPlan) -> tuple[ScenarioSteps, ...]:
     """Return the scenarios of a plan."""
     return scenarios_in(plan.flows)
+
+
+def data_in(plan: LoadPlan) -> tuple[DataSource, ...]:
+    """Return the test data of a plan."""
+    return tuple(DataSource(table.name, table.rows) for table in plan.data)
 
 
 def scenarios_in(flows: Sequence[Flow]) -> tuple[ScenarioSteps, ...]:

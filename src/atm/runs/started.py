@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from atm.metrics.collector import Collector
 from atm.metrics.thresholds import ThresholdJudge
-from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.outline import CheckName, DataSource, ScenarioSteps
 from atm.models.threshold import Threshold
 from atm.plan.plan_decoder import decode
 from atm.runs.spool import Line
@@ -20,6 +20,11 @@ def checks_of(started: Line) -> tuple[CheckName, ...]:
     return decode(tuple[CheckName, ...], started.get("checks", ()))
 
 
+def data_of(started: Line) -> tuple[DataSource, ...]:
+    """Return the test data; as `scenarios_of`."""
+    return decode(tuple[DataSource, ...], started.get("data", ()))
+
+
 def warm_up_ns(started: Line) -> int:
     """Return the planned length of the warm-up."""
     seconds: float = started["warm_up_seconds"]
@@ -32,6 +37,7 @@ def new_collector(started: Line) -> Collector:
         started["endpoints"],
         scenarios=scenarios_of(started),
         checks=checks_of(started),
+        data=data_of(started),
         warm_up_ns=warm_up_ns(started),
     )
 
