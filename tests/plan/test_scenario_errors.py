@@ -88,6 +88,12 @@ CASES = {
         "  at: shop.yaml:6:15\n"
         '  hint: Write "/x/{{uuid}}"',
     ),
+    "a condition with brackets without quotes": (
+        steps("- {GET: /x, checks: [status in [200, 404]]}"),
+        "error: invalid YAML: did not find expected ',' or ']' [bad_yaml]\n"
+        "  at: shop.yaml:6\n"
+        '  hint: Quote a condition that holds brackets: `checks: ["status in [200, 404]"]`',
+    ),
     "an unknown variable": (
         steps("- {GET: /x, extract: {product: $.id}}", "- GET: /x/{{prodct}}"),
         "error: {{prodct}} is not defined [unknown_variable]\n"

@@ -84,7 +84,7 @@ class RunInfo(_Model):
     """Why this engine was chosen: `native, the default`, `asyncio: the native engine is not installed`."""
     seed: int
     model: str
-    """`closed` or `open`."""
+    """`closed` or `open`; `mixed` for several loads of both models."""
     error: str | None = None
     """Why a failed run failed."""
     stopped_by: str = ""

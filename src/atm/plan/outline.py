@@ -1,10 +1,10 @@
-"""The scenarios and test data of a plan, as results name them."""
+"""The scenarios, the open lanes and the test data of a plan, as results name them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atm.models.outline import DataSource, ScenarioSteps
+from atm.models.outline import DataSource, OpenLane, ScenarioSteps
 from atm.plan.load_plan import Flow, LoadPlan
 
 
@@ -16,6 +16,17 @@ def scenarios_of(plan: LoadPlan) -> tuple[ScenarioSteps, ...]:
 def data_in(plan: LoadPlan) -> tuple[DataSource, ...]:
     """Return the test data of a plan."""
     return tuple(DataSource(table.name, table.rows) for table in plan.data)
+
+
+def open_lanes_of(plan: LoadPlan) -> tuple[OpenLane, ...] | None:
+    """Return the open lanes of a plan with several lanes; None for a plan with one, whose arrivals are all its load."""
+    if len(plan.lanes) == 1:
+        return None
+    return tuple(
+        OpenLane(lane.name, lane.flows, tuple(plan.flows[flow].steps[0].endpoint for flow in lane.flows))
+        for lane in plan.lanes
+        if lane.load.model == "open"
+    )
 
 
 def scenarios_in(flows: Sequence[Flow]) -> tuple[ScenarioSteps, ...]:

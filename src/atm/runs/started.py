@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from atm.metrics.collector import Collector
+from atm.metrics.evidence import Circumstances
 from atm.metrics.thresholds import ThresholdJudge
-from atm.models.outline import CheckName, DataSource, ScenarioSteps
+from atm.models.outline import CheckName, DataSource, OpenLane, ScenarioSteps
 from atm.models.threshold import Threshold
 from atm.plan.plan_decoder import decode
 from atm.runs.spool import Line
@@ -23,6 +24,17 @@ def checks_of(started: Line) -> tuple[CheckName, ...]:
 def data_of(started: Line) -> tuple[DataSource, ...]:
     """Return the test data; as `scenarios_of`."""
     return decode(tuple[DataSource, ...], started.get("data", ()))
+
+
+def circumstances_of(started: Line) -> Circumstances:
+    """Return what the line says about the load generator."""
+    lanes = started.get("open_lanes")
+    return Circumstances(
+        started["engine"],
+        started["cores"],
+        poisson=started["poisson"],
+        open_lanes=None if lanes is None else decode(tuple[OpenLane, ...], lanes),
+    )
 
 
 def warm_up_ns(started: Line) -> int:

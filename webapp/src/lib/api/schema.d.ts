@@ -2128,6 +2128,25 @@ export type components = {
             runs_per_hour?: number | null;
         };
         /**
+         * LaneView
+         * @description One of the loads of a plan.
+         */
+        LaneView: {
+            /** Name */
+            name: string;
+            /**
+             * Model
+             * @enum {string}
+             */
+            model: "closed" | "open";
+            /** Start Seconds */
+            start_seconds: number;
+            /** Peak */
+            peak: number;
+            /** Total Requests */
+            total_requests: number | null;
+        };
+        /**
          * LevelPoint
          * @description A corner of the level over time.
          */
@@ -2722,6 +2741,8 @@ export type components = {
             most_seconds: number | null;
             /** Most Requests */
             most_requests: number | null;
+            /** Lanes */
+            lanes?: components["schemas"]["LaneView"][];
         };
         /**
          * PointView
@@ -4085,6 +4106,62 @@ export type components = {
                     [key: string]: (string | number | boolean)[] | (string | number | boolean);
                 };
                 /**
+                 * Multipart
+                 * @description Request body: texts and files, sent as multipart/form-data.
+                 * @example {
+                 *       "title": "{{uuid}}",
+                 *       "photo": {
+                 *         "file": "photo.svg"
+                 *       }
+                 *     }
+                 */
+                multipart?: {
+                    [key: string]: (string | number | boolean) | {
+                        /**
+                         * File
+                         * @description The file, in UTF-8; paths are relative to the working directory.
+                         */
+                        file: string | number | boolean;
+                        /**
+                         * Filename
+                         * @description The name that is sent; default: the file's.
+                         */
+                        filename?: string | number | boolean;
+                        /**
+                         * Content type
+                         * @description Default: by the ending of the name.
+                         */
+                        content_type?: string | number | boolean;
+                    };
+                };
+                /**
+                 * Graphql
+                 * @description Request body: a GraphQL request; a text alone means `query`.
+                 */
+                graphql?: string | {
+                    /**
+                     * Query
+                     * @description The document.
+                     * @example query item($id: ID!) { item(id: $id) { name } }
+                     */
+                    query: string | number | boolean;
+                    /**
+                     * Variables
+                     * @description The variables.
+                     */
+                    variables?: Record<string, never>;
+                    /**
+                     * Operation name
+                     * @description The operation, if the document has several.
+                     */
+                    operation_name?: string | number | boolean;
+                };
+                /**
+                 * File
+                 * @description Request body: the content of a file, in UTF-8.
+                 */
+                file?: string | number | boolean;
+                /**
                  * Expected status codes
                  * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
                  * @example [
@@ -4694,6 +4771,62 @@ export type components = {
                             [key: string]: (string | number | boolean)[] | (string | number | boolean);
                         };
                         /**
+                         * Multipart
+                         * @description Request body: texts and files, sent as multipart/form-data.
+                         * @example {
+                         *       "title": "{{uuid}}",
+                         *       "photo": {
+                         *         "file": "photo.svg"
+                         *       }
+                         *     }
+                         */
+                        multipart?: {
+                            [key: string]: (string | number | boolean) | {
+                                /**
+                                 * File
+                                 * @description The file, in UTF-8; paths are relative to the working directory.
+                                 */
+                                file: string | number | boolean;
+                                /**
+                                 * Filename
+                                 * @description The name that is sent; default: the file's.
+                                 */
+                                filename?: string | number | boolean;
+                                /**
+                                 * Content type
+                                 * @description Default: by the ending of the name.
+                                 */
+                                content_type?: string | number | boolean;
+                            };
+                        };
+                        /**
+                         * Graphql
+                         * @description Request body: a GraphQL request; a text alone means `query`.
+                         */
+                        graphql?: string | {
+                            /**
+                             * Query
+                             * @description The document.
+                             * @example query item($id: ID!) { item(id: $id) { name } }
+                             */
+                            query: string | number | boolean;
+                            /**
+                             * Variables
+                             * @description The variables.
+                             */
+                            variables?: Record<string, never>;
+                            /**
+                             * Operation name
+                             * @description The operation, if the document has several.
+                             */
+                            operation_name?: string | number | boolean;
+                        };
+                        /**
+                         * File
+                         * @description Request body: the content of a file, in UTF-8.
+                         */
+                        file?: string | number | boolean;
+                        /**
                          * Expected status codes
                          * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
                          * @example [
@@ -5215,11 +5348,134 @@ export type components = {
                         use: string | number | boolean;
                     })[];
                     /**
+                     * Load
+                     * @description Load of this scenario alone; without it, a share of the spec's.
+                     */
+                    load?: {
+                        /**
+                         * Model
+                         * @description closed: fixed users, the rate results. open: fixed arrival rate. Default: derived from `users` or `rate`.
+                         * @enum {unknown}
+                         */
+                        model?: "closed" | "open";
+                        /**
+                         * Users
+                         * @description Closed: number of virtual users; default 10.
+                         */
+                        users?: number;
+                        /**
+                         * Rate
+                         * @description Open: arrival rate, per second.
+                         * @example 100
+                         */
+                        rate?: number;
+                        /**
+                         * Start
+                         * @description Level at the start of the first stage; default 0.
+                         */
+                        start?: number;
+                        /**
+                         * Stages
+                         * @description Consecutive linear ramps instead of a constant level.
+                         */
+                        stages?: {
+                            /**
+                             * Duration
+                             * @description Duration of the ramp.
+                             * @example 30s
+                             */
+                            duration: number | string;
+                            /**
+                             * Target
+                             * @description Users (closed) or arrivals per second (open) at the end of the ramp.
+                             * @example 100
+                             */
+                            target: number;
+                        }[];
+                        /**
+                         * Arrival
+                         * @description Open: evenly spaced or random (Poisson) arrivals.
+                         * @default even
+                         * @enum {unknown}
+                         */
+                        arrival: "even" | "poisson";
+                        /**
+                         * Warm up
+                         * @description Warm up for this long first; excluded from all results.
+                         * @default 0
+                         */
+                        warm_up: number | string;
+                        /**
+                         * Warm up
+                         * @description The same as `warm_up`.
+                         * @default 0
+                         */
+                        warm_up_seconds: number | string;
+                        /**
+                         * Warm up level
+                         * @description Users or arrivals per second during warm-up; default: the initial level of the measured load.
+                         */
+                        warm_up_level?: number;
+                        /**
+                         * On saturation
+                         * @description Open: whether an arrival without a free user waits, or is dropped and counts as missed.
+                         * @default queue
+                         * @enum {unknown}
+                         */
+                        on_saturation: "queue" | "drop";
+                        /**
+                         * Catch up
+                         * @description Open: after a stall of the load generator, start overdue arrivals late, or skip them.
+                         * @default full
+                         * @enum {unknown}
+                         */
+                        catch_up: "full" | "none";
+                        /**
+                         * Catch up max
+                         * @description Open: arrivals later than this are skipped even with `catch_up: full`.
+                         * @default 5
+                         */
+                        catch_up_max: number | string;
+                        /**
+                         * Catch up max
+                         * @description The same as `catch_up_max`.
+                         * @default 5
+                         */
+                        catch_up_max_seconds: number | string;
+                        /**
+                         * Max in flight
+                         * @description Open: maximum of requests in flight; default: the engine's maximum.
+                         */
+                        max_in_flight?: number;
+                        /**
+                         * Max rate
+                         * @description Closed: maximum rate of all users together, in requests per second.
+                         */
+                        max_rate?: number;
+                    };
+                    /**
                      * Weight
-                     * @description Relative share of the iterations, of several scenarios under one `load`.
+                     * @description Relative share of the spec's load: of its arrivals or users, and of its total.
                      * @default 1
                      */
                     weight: number;
+                    /**
+                     * Duration
+                     * @description Duration of its own measured load; default: up to the end of the spec's `duration`.
+                     */
+                    duration?: number | string;
+                    /**
+                     * Duration
+                     * @description The same as `duration`.
+                     */
+                    duration_seconds?: number | string;
+                    /**
+                     * Start after
+                     * @description When its own load begins: a time after the start of the run, or the name of a scenario, after whose planned end it begins.
+                     * @example 30s
+                     * @example browse
+                     */
+                    start_after?: string | number | boolean;
                     /**
                      * Headers
                      * @description Headers of every request of the scenario, which override the spec's.
@@ -5775,6 +6031,62 @@ export type components = {
                     form?: {
                         [key: string]: (string | number | boolean)[] | (string | number | boolean);
                     };
+                    /**
+                     * Multipart
+                     * @description Request body: texts and files, sent as multipart/form-data.
+                     * @example {
+                     *       "title": "{{uuid}}",
+                     *       "photo": {
+                     *         "file": "photo.svg"
+                     *       }
+                     *     }
+                     */
+                    multipart?: {
+                        [key: string]: (string | number | boolean) | {
+                            /**
+                             * File
+                             * @description The file, in UTF-8; paths are relative to the working directory.
+                             */
+                            file: string | number | boolean;
+                            /**
+                             * Filename
+                             * @description The name that is sent; default: the file's.
+                             */
+                            filename?: string | number | boolean;
+                            /**
+                             * Content type
+                             * @description Default: by the ending of the name.
+                             */
+                            content_type?: string | number | boolean;
+                        };
+                    };
+                    /**
+                     * Graphql
+                     * @description Request body: a GraphQL request; a text alone means `query`.
+                     */
+                    graphql?: string | {
+                        /**
+                         * Query
+                         * @description The document.
+                         * @example query item($id: ID!) { item(id: $id) { name } }
+                         */
+                        query: string | number | boolean;
+                        /**
+                         * Variables
+                         * @description The variables.
+                         */
+                        variables?: Record<string, never>;
+                        /**
+                         * Operation name
+                         * @description The operation, if the document has several.
+                         */
+                        operation_name?: string | number | boolean;
+                    };
+                    /**
+                     * File
+                     * @description Request body: the content of a file, in UTF-8.
+                     */
+                    file?: string | number | boolean;
                     /**
                      * Expected status codes
                      * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
@@ -7340,6 +7652,7 @@ export type KeyCreated = components['schemas']['KeyCreated'];
 export type KeyList = components['schemas']['KeyList'];
 export type KeyRequest = components['schemas']['KeyRequest'];
 export type KeyView = components['schemas']['KeyView'];
+export type LaneView = components['schemas']['LaneView'];
 export type LevelPoint = components['schemas']['LevelPoint'];
 export type LimitsView = components['schemas']['LimitsView'];
 export type LoadView = components['schemas']['LoadView'];
