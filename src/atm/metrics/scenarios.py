@@ -39,9 +39,9 @@ def _require(kind: str, index: int, length: int, second: int) -> None:
 
 
 def scenario_metrics(
-    totals: ScenarioTotals, endpoints: Sequence[str], measured: Sequence[EndpointInterval], seconds: float
+    totals: ScenarioTotals, endpoints: Sequence[str], measured: Sequence[EndpointInterval], windows: Sequence[float]
 ) -> list[ScenarioMetrics]:
-    """Return the figures of each scenario over a window of `seconds`.
+    """Return the figures of each scenario, over its window in seconds.
 
     `endpoints` are the names of the plan, `measured` the figures of each.
     """
@@ -51,7 +51,7 @@ def scenario_metrics(
             unfinished=iterations.unfinished,
             iterations_per_second=(iterations.completed - iterations.drained) / seconds if seconds else 0.0,
         )
-        for scenario, iterations in zip(totals.scenarios, totals.iterations, strict=True)
+        for scenario, iterations, seconds in zip(totals.scenarios, totals.iterations, windows, strict=True)
     ]
 
 

@@ -23,8 +23,6 @@ class PreparedProgram:
     def __init__(self, flow: Flow, steps: Sequence[ScenarioStep], context: Context) -> None:
         self.steps = steps
         self.ops: tuple[Op, ...] = flow.program or tuple(RequestOp(index) for index in range(len(steps)))
-        self.is_scenario = bool(flow.program)
-        """False for the steps of an endpoint spec, which count neither iteration times nor steps not reached."""
         self.counters = flow.counters
         self.slots = len(flow.slots)
         self.uses_cookies = flow.uses_cookies
