@@ -24,11 +24,7 @@ from atm.metrics.thresholds import ThresholdJudge
 from atm.models.outcome import RunStatus, StopReason
 from atm.plan.compile import CompiledTest
 from atm.plan.load_plan import LoadPlan
-<<<<<<< HEAD
-from atm.plan.outline import data_in, open_lanes_of, scenarios_of
-=======
-from atm.plan.outline import lanes_of, open_lanes_of, scenarios_of
->>>>>>> main
+from atm.plan.outline import data_in, lanes_of, open_lanes_of, scenarios_of
 from atm.plan.secret_mask import SecretMask, secrets_of
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ def scenarios_of(plan: LoadPlan) -> tuple[ScenarioSteps, ...]:
     return scenarios_in(plan.flows)
 
 
-<<<<<<< HEAD
 def data_in(plan: LoadPlan) -> tuple[DataSource, ...]:
     """Return the test data of a plan."""
     return tuple(DataSource(table.name, table.rows) for table in plan.data)
-=======
+
+
 def lanes_of(plan: LoadPlan) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the index of the lane of each flow, and of each endpoint."""
     flows = {flow: index for index, lane in enumerate(plan.lanes) for flow in lane.flows}
@@ -27,7 +27,6 @@ def lanes_of(plan: LoadPlan) -> tuple[tuple[int, ...], tuple[int, ...]]:
         # A step that no flow sends has no figures.
         tuple(endpoints.get(endpoint, 0) for endpoint in range(len(plan.endpoints))),
     )
->>>>>>> main
 
 
 def open_lanes_of(plan: LoadPlan) -> tuple[OpenLane, ...] | None:
