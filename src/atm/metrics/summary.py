@@ -122,6 +122,7 @@ def summarize(
         endpoint_metrics=endpoint_metrics(collector, times, endpoints, is_open=run.model == "open"),
         scenarios=_scenarios(collector, times),
         checks=check_figures(collector.scenarios, collector.endpoints),
+        data=collector.data.figures(),
         failures=_failures(collector),
         generator=generator_summary(collector, circumstances.cores),
         environment=dict(environment),

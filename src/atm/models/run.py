@@ -19,7 +19,7 @@ from atm.models.earlier_result import with_outcome
 from atm.models.metric import Comparison, Metric, Statistic, Unit
 from atm.models.outcome import Measurement as Measurement
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
-from atm.models.run_figures import CheckFigures, Figure, ScenarioMetrics, TimelinePoint
+from atm.models.run_figures import CheckFigures, DataFigures, Figure, ScenarioMetrics, TimelinePoint
 from atm.models.threshold import parse_threshold
 
 
@@ -390,6 +390,8 @@ class RunResult(_Model):
     """In the order of the spec; absent for a spec without scenarios."""
     checks: list[CheckFigures] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
     """In the order of the spec; absent for a spec without named checks."""
+    data: list[DataFigures] = Field(default=[], exclude_if=is_empty)
+    """Test data in the order of the spec; absent for a spec without any."""
     failures: list[FailureSummary]
     generator: GeneratorSummary
     environment: dict[str, Any]

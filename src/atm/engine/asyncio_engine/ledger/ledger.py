@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
+from atm.engine.asyncio_engine.ledger.data_books import DataBooks
 from atm.engine.asyncio_engine.ledger.endpoint_figures import Counts, EndpointFigures, as_histogram, bucketed
 from atm.engine.asyncio_engine.ledger.health import Health
 from atm.engine.asyncio_engine.ledger.masker import Masker
@@ -102,6 +103,7 @@ class Ledger:
             warm_up: [IterationBooks(flow, warm_up=warm_up) for flow in flows] for warm_up in (True, False)
         }
         self._checks = {warm_up: CheckBooks(len(plan.checks), warm_up=warm_up) for warm_up in (True, False)}
+        self.data = DataBooks(plan.data)
         self.health = Health()
         self.sampler = Sampler(plan.sampling, len(plan.endpoints), masker)
         self.counts_iterations = any(len(flow.steps) > 1 or flow.program for flow in plan.flows)
@@ -154,6 +156,7 @@ class Ledger:
             samples=self.sampler.take(),
             iterations=self._taken_iterations(),
             checks=self._taken_checks(),
+            data=self.data.take(),
         )
         self._offered = state.offered
         self._on_interval(interval)
