@@ -298,6 +298,6 @@ def test_each_lane_numbers_its_users_and_iterations(engine: Engine, target: Targ
 
 
 def test_a_long_loop_without_a_request_does_not_hold_the_others_up(engine: Engine, target: TargetServer) -> None:
-    program: list[Op] = [LoopOp(0, 30_000, 0), RequestOp(0)]
+    program: list[Op] = [JumpOp(2), think(1), LoopOp(0, 30_000, 0), RequestOp(0)]
     ran = run(engine, scenario(target, program, A, load=closed(2), total=4))
     assert books(ran) == (4, 4, 0, 0)

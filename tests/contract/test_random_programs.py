@@ -262,6 +262,8 @@ def cases(draw: st.DrawFn) -> Case:
     program = Program()
     for block in draw(blocks(len(made), policies, 2)):
         block(program)
+    if not any(isinstance(op, RequestOp) for op in program.ops):
+        program.ops.append(RequestOp(0))
     return Case(
         tuple(program.ops),
         made,

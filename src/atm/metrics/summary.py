@@ -122,6 +122,7 @@ def summarize(
         endpoint_metrics=endpoint_metrics(collector, times, endpoints, is_open=run.model == "open"),
         scenarios=_scenarios(collector, times),
         checks=check_figures(collector.scenarios, collector.endpoints),
+        data=collector.data.figures(),
         failures=_failures(collector),
         generator=generator_summary(collector, circumstances.cores),
         environment=dict(environment),
@@ -197,7 +198,10 @@ def whole_metrics(collector: Collector, times: RunTimes, *, is_open: bool) -> Me
     seconds = times.window_ns / 1e9
     offered = measured_offered(collector) / seconds if is_open and seconds else None
     return Metrics(
-        **_figures(collector.total, seconds, offered),
+        **{
+            **_figures(collector.total, seconds, offered),
+            "achieved_rate": collector.arrivals / seconds if seconds else 0.0,
+        },
         duration_seconds=seconds,
         drain_seconds=max(times.last_finish_ns - times.window_end_ns, 0) / 1e9,
         barrier_seconds=times.barrier_ns / 1e9,

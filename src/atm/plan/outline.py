@@ -1,16 +1,25 @@
-"""The scenarios and the open lanes of a plan, as results name them."""
+"""The scenarios, the open lanes and the test data of a plan, as results name them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from atm.models.outline import OpenLane, ScenarioSteps
+from atm.models.outline import DataSource, OpenLane, ScenarioSteps
 from atm.plan.load_plan import Flow, LoadPlan
 
 
 def scenarios_of(plan: LoadPlan) -> tuple[ScenarioSteps, ...]:
     """Return the scenarios of a plan."""
-    return scenarios_in(plan.flows)
+    closed = {flow for lane in plan.lanes if lane.load.model == "closed" for flow in lane.flows}
+    return tuple(
+        replace(scenario, is_open=flow not in closed) for flow, scenario in enumerate(scenarios_in(plan.flows))
+    )
+
+
+def data_in(plan: LoadPlan) -> tuple[DataSource, ...]:
+    """Return the test data of a plan."""
+    return tuple(DataSource(table.name, table.rows) for table in plan.data)
 
 
 def lanes_of(plan: LoadPlan) -> tuple[tuple[int, ...], tuple[int, ...]]:

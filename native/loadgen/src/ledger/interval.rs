@@ -48,6 +48,13 @@ pub(crate) fn to_bytes(frame: Frame, second: &mut Second, plan: &Plan, secrets: 
     if !checks.is_empty() {
         document["checks"] = Value::Array(checks);
     }
+    let rows: Vec<Value> = second
+        .active_rows()
+        .map(|(table, used, repeated)| json!({"table": table, "used": used, "repeated": repeated}))
+        .collect();
+    if !rows.is_empty() {
+        document["data"] = Value::Array(rows);
+    }
     if !second.failures.is_empty() {
         let failures: Vec<Value> = second
             .failures

@@ -150,6 +150,11 @@ impl Ledger {
         self.second.count_check(check, warm_up, has_passed);
     }
 
+    /// Counts a row of test data that an iteration begins with.
+    pub(crate) fn count_row(&mut self, table: usize, was_used: bool) {
+        self.second.count_row(table, was_used);
+    }
+
     /// Records a request that has ended.
     #[inline(always)]
     #[allow(clippy::inline_always)] // it is the end of every request

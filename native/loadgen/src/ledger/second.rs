@@ -202,6 +202,8 @@ pub struct Second {
     iterations: Vec<IterationBooks>,
     /// By check of the plan, warm-up (odd) and measured (even): passed and failed evaluations.
     checks: Vec<(u64, u64)>,
+    /// By table of test data: rows used for the first time, and again.
+    rows: Vec<(u64, u64)>,
     /// Failures by kind and message.
     pub failures: Vec<FailureGroup>,
     /// Sampled requests.
@@ -244,6 +246,21 @@ impl Second {
         }
         let (passed, failed) = &mut self.checks[slot];
         *if has_passed { passed } else { failed } += 1;
+    }
+
+    /// Counts a row of a table of test data.
+    pub fn count_row(&mut self, table: usize, was_used: bool) {
+        if table >= self.rows.len() {
+            self.rows.resize(table + 1, (0, 0));
+        }
+        let (used, repeated) = &mut self.rows[table];
+        *if was_used { repeated } else { used } += 1;
+    }
+
+    /// Tables of test data with rows: (table, used for the first time, used again).
+    pub fn active_rows(&self) -> impl Iterator<Item = (usize, u64, u64)> {
+        let rows = self.rows.iter().enumerate().filter(|(_, counts)| **counts != (0, 0));
+        rows.map(|(table, (used, repeated))| (table, *used, *repeated))
     }
 
     /// Checks with evaluations: (check, warm-up, passed, failed).
@@ -306,6 +323,11 @@ impl Second {
         for (mine, theirs) in self.iterations.iter_mut().zip(&other.iterations) {
             mine.merge(theirs);
         }
+        self.rows.resize(self.rows.len().max(other.rows.len()), (0, 0));
+        for (mine, theirs) in self.rows.iter_mut().zip(&other.rows) {
+            mine.0 += theirs.0;
+            mine.1 += theirs.1;
+        }
         self.checks.resize(self.checks.len().max(other.checks.len()), (0, 0));
         for (mine, theirs) in self.checks.iter_mut().zip(&other.checks) {
             *mine = (mine.0 + theirs.0, mine.1 + theirs.1);
@@ -341,6 +363,7 @@ impl Second {
         }
         self.iterations.iter_mut().for_each(IterationBooks::clear);
         self.checks.fill((0, 0));
+        self.rows.fill((0, 0));
         self.failures.clear();
         self.samples.clear();
         self.generator.clear();

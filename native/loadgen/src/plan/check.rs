@@ -67,7 +67,6 @@ impl Plan {
             ("http2", connections.http_version == HttpVersion::Two),
             ("source_addresses", !connections.source_addresses.is_empty()),
             ("re_resolution", connections.resolve_every_ns.is_some()),
-            ("data", !self.data.is_empty()),
         ];
         match used.iter().find(|(name, used)| *used && !CAPABILITIES.contains(name)) {
             Some((name, _)) => Err(PlanError::Unsupported((*name).to_owned())),

@@ -1,5 +1,6 @@
 //! What one user knows: its variables, its numbers, and the secrets of the run.
 
+use crate::data::{Data, Numbers};
 use crate::random;
 use crate::template::{Secrets, Values};
 
@@ -18,6 +19,8 @@ pub struct Knowledge<'a> {
     pub round: u64,
     /// Seed, number of the iteration, and wall time.
     pub values: Values,
+    /// Test data.
+    pub data: &'a Data,
     /// The values of all secret slots.
     pub secrets: &'a Secrets,
 }
@@ -27,9 +30,9 @@ impl Scope for Knowledge<'_> {
         self.slots.get(slot).unwrap_or(&UNSET)
     }
 
-    fn cell(&self, _table: usize, _column: usize, _place: u64) -> Value {
-        // The plan's check refuses tables of test data until the engine reads them.
-        Value::Unset
+    fn cell(&self, table: usize, column: usize, place: u64) -> Value {
+        let of = Numbers { user: self.user, iteration: self.values.number, is_lasting: true };
+        self.data.cell(self.values.seed, table, column, of, || self.draw(place))
     }
 
     fn user(&self) -> u64 {

@@ -21,7 +21,9 @@ mod user;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
 
+use crate::data::Data;
 use crate::outcome::Outcome;
 use crate::plan::{Model, Plan};
 use crate::schedule::{Arrival, Shard};
@@ -71,6 +73,7 @@ pub(crate) struct Users {
     seed: u64,
     shard: Shard,
     secrets: Secrets,
+    data: Arc<Data>,
 }
 
 impl Users {
@@ -107,6 +110,7 @@ impl Users {
             seed: plan.seed,
             shard,
             secrets: Secrets::new(),
+            data: Arc::default(),
         }
     }
 

@@ -1,8 +1,11 @@
 //! What a user adds to its requests, and keeps of its responses: variables and cookies.
 
+use std::sync::Arc;
+
 use super::Users;
 use super::session::Sessions;
 use crate::clock;
+use crate::data::{Data, Numbers};
 use crate::plan::{Origin, Part, Plan, Source, Step};
 use crate::scenario::{Answer, Knowledge, Place, Scope, Value, render};
 use crate::template::{Cookies, Form, Program, Secrets, Values};
@@ -14,6 +17,22 @@ impl Users {
         self.secrets.clone_from(secrets);
     }
 
+    /// Reads test data from here.
+    pub(crate) fn set_data(&mut self, data: &Arc<Data>) {
+        self.data = Arc::clone(data);
+    }
+
+    /// Calls `count` with each table whose row the iteration of `user` begins with, and whether it was used before.
+    pub(crate) fn begin_rows(&self, user: u32, count: impl FnMut(usize, bool)) {
+        if self.data.is_empty() {
+            return;
+        }
+        let iteration = &self.all[user as usize].iteration;
+        let number = iteration.arrival.number;
+        let of = Numbers { user: self.number_of(user), iteration: number, is_lasting: self.pauses };
+        self.data.begin(self.seed, iteration.flow as usize, of, count);
+    }
+
     /// What `user` knows.
     pub(crate) fn knowledge(&self, user: u32, values: Values) -> Knowledge<'_> {
         let session = self.sessions.get(user as usize).map(Sessions::current);
@@ -22,6 +41,7 @@ impl Users {
             user: self.number_of(user),
             round: session.map_or(0, |session| session.round),
             values,
+            data: &self.data,
             secrets: &self.secrets,
         }
     }

@@ -22,6 +22,8 @@ impl Worker {
         if self.parts.users.counts_iterations() {
             self.parts.ledger.iterations(flow, arrival.warm_up).started += 1;
         }
+        let Parts { users, ledger, .. } = &mut self.parts;
+        users.begin_rows(user, |table, was_used| ledger.count_row(table, was_used));
         if next == Next::Under && self.parts.users.user(user).state == State::NextStep {
             self.start_step(user);
         } else {

@@ -83,6 +83,7 @@ impl Worker {
                 shared,
             },
         };
+        worker.parts.users.set_data(&worker.parts.shared.data);
         worker.take_secrets();
         Ok(worker)
     }

@@ -117,6 +117,9 @@ class ScenarioUser(User):
         self.not_before = intended + program.pace_ns if program.pace_ns else 0
         session = self._session_of(flow, program)
         session.begin(number, self.number or number)
+        if program.tables:
+            for table, row in self._scenario.data.rows_begun(program.tables, self.number, number):
+                ledger.data.count(table, row)
         self.session = session
         self._run(program, session, intended, now, is_beginning=True)
 
@@ -249,6 +252,8 @@ class ScenarioUser(User):
         if self._ledger.counts_iterations:
             time = max(at - self.iteration.intended, 0)
             self._books.complete(time, max(time - session.think_ns, 0))
+            if at > self._scenario.sending.end:
+                self._books.drained += 1
         self._release(session, now)
 
     def _fail(self, program: PreparedProgram, session: Session, policy: OnFail) -> None:
