@@ -3,7 +3,7 @@ import type { LoadView } from "$lib/api/schema";
 import { count, planned, rate as rateText, shown } from "$lib/format";
 
 import { isObject } from "./paths";
-import { firstUrl, type Spec } from "./spec";
+import { type Spec, urlsOf } from "./spec";
 
 /** `30 000 requests in 1 min to api.example.com, at most 64 at once`. */
 export function inWords(spec: Spec, load: LoadView | null): string {
@@ -32,11 +32,9 @@ export function inWords(spec: Spec, load: LoadView | null): string {
 
 /** Where requests go, in few words. */
 export function hostsOf(spec: Spec): string {
-    const urls = Array.isArray(spec.endpoints) ? spec.endpoints.map((endpoint) => endpoint?.url) : [firstUrl(spec)];
     const hosts = [
         ...new Set(
-            urls
-                .filter((url): url is string => typeof url === "string")
+            urlsOf(spec)
                 .map((url) => hostOf(url, spec))
                 .filter(Boolean),
         ),
