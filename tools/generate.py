@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from atm.models.metric import METRICS, MetricDefinition
 from atm.models.run import RunResult
 from atm.models.schema import spec_json_schema
+from atm.plan import expressions, extracts
 from atm.testing.target_server.route_table import markdown as route_tables
 from benches import result_tables
 from benches.peers import publish
@@ -80,6 +82,19 @@ def spec_reference() -> str:
     return between_marks("docs/reference/spec.md", "fields", "\n".join(field_tables()))
 
 
+def scenario_reference() -> str:
+    """Return the page of scenarios, with the grammars from the modules that read them."""
+    page = "docs/reference/scenarios.md"
+    text = between_marks(page, "grammar", _grammar(expressions.__doc__))
+    return with_block(text, page, "extract grammar", _grammar(extracts.__doc__))
+
+
+def _grammar(docstring: str | None) -> str:
+    """Return the indented lines of a docstring as a block of Markdown."""
+    lines = [line for line in (docstring or "").splitlines() if line.startswith("    ")]
+    return "\n```text\n" + textwrap.dedent("\n".join(lines)) + "\n```\n\n"
+
+
 def threshold_reference() -> str:
     """Return the page of thresholds, with its table of metrics."""
     rows = "".join(
@@ -141,6 +156,7 @@ GENERATED: tuple[Generated, ...] = (
     Generated("CONTRIBUTING.md", contributing),
     Generated("docs/reference/spec.schema.json", spec_schema),
     Generated("docs/reference/spec.md", spec_reference),
+    Generated("docs/reference/scenarios.md", scenario_reference),
     Generated("docs/reference/thresholds.md", threshold_reference),
     Generated("docs/reference/cli.md", cli_reference),
     Generated("docs/reference/mcp.md", mcp_reference),

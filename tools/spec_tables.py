@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from atm.models.auth import AUTH
+from atm.models.data_spec import DataSpec
 from atm.models.field_types import (
     Boolean,
     Choice,
@@ -22,7 +23,7 @@ from atm.models.field_types import (
 )
 from atm.models.fields import REQUIRED, Declared, SpecModel
 from atm.models.load import LoadSpec, Stage
-from atm.models.request import Checks, CheckSpec, ExpectBody, ExtractSpec
+from atm.models.request import Checks, CheckSpec, ExpectBody, ExtractSpec, GraphQl, MultipartFile
 from atm.models.scenario import (
     Branch,
     ChooseStep,
@@ -42,8 +43,11 @@ _TABLES: tuple[tuple[str, type[SpecModel]], ...] = (
     ("The spec", TestSpec),
     ("An endpoint (`endpoints`)", EndpointSpec),
     ("A scenario (`scenarios`)", ScenarioSpec),
+    ("Test data (`data`; a text alone means `file`, a list `rows`)", DataSpec),
     ("A step with a request", RequestStep),
     ("A check (`checks`; a text alone means `check`)", CheckSpec),
+    ("A file in a multipart body (`multipart`)", MultipartFile),
+    ("GraphQL (`graphql`; a text alone means `query`)", GraphQl),
     ("An extract in long form (`extract`)", ExtractSpec),
     ("A step that waits", ThinkStep),
     ("A step that repeats", RepeatStep),

@@ -30,18 +30,22 @@ def compile_spec(
 ) -> CompiledTest:
     """Compile a spec: an object, a `TestSpec`, the path of a YAML or JSON file, or a URL (tested with GET).
 
+    Files of test data are those in the directory of the spec, or for an object in the working directory, and below.
     `environment` holds the variables for `{{env:NAME}}`, by default those of the process. Raises SpecError with all
     problems of the spec, and OSError when a file cannot be read.
     """
     from atm.plan.compile import compile_plan
     from atm.plan.document import SpecDocument
     from atm.plan.spec_reader import read_spec_text
+    from atm.tables.spec_tables import SpecTables
 
     source: SpecDocument | TestSpec | Mapping[str, Any]
+    directory = Path()
     if isinstance(spec, str) and spec.startswith(("http://", "https://")):
         source = {"name": spec, "url": spec}
     elif isinstance(spec, str | os.PathLike):
         source = read_spec_text(Path(spec).read_bytes(), os.fspath(spec))
+        directory = Path(spec).parent
     else:
         source = spec
     return compile_plan(
@@ -49,6 +53,7 @@ def compile_spec(
         os.environ if environment is None else environment,
         default_seed=new_seed(),
         read_file=lambda name: Path(name).read_bytes(),
+        open_table=SpecTables(directory),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from atm.cli.report import report_lines
+from atm.cli.report.summary import described_loads
 from atm.cli.report.verdicts import why_unreachable
 from atm.cli.text import Paper, cells, joined
 from atm.metrics.histogram import Histogram
@@ -256,3 +257,14 @@ def test_many_checks_and_steps_end_with_a_count() -> None:
     assert "   23 more, all passed: `atm show" in text
     assert text.index("✗ in stock known") < text.index("✓ check 0")
     assert "! never judged" in text
+
+
+def test_each_scenario_has_its_load() -> None:
+    spec = {
+        "scenarios": {
+            "browse": {"load": {"rate": 40, "arrival": "poisson"}},
+            "order": {"load": {"users": 50}},
+        }
+    }
+    assert described_loads(spec, "open", 40.0) == ["browse: open, 40 /s poisson", "order: closed, 50 users"]
+    assert described_loads({"load": {"users": 3}, "scenarios": {"a": {}}}, "closed", None) == ["closed, 3 users"]

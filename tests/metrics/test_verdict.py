@@ -25,6 +25,7 @@ from atm.metrics.verdict import (
     worker_lost,
 )
 from atm.models.outcome import Outcome
+from atm.models.outline import OpenLane
 from atm.models.run import Measurement, MeasurementReason
 from tests.metrics.seconds import MS, SECOND, endpoint, failure_group, second
 
@@ -359,3 +360,21 @@ def test_a_generator_that_was_idle_is_not_told_to_send_less(busiest: float, hint
     late = schedule_lag(replace(QUIET, lag_p99_ns=60e6, busiest_share=busiest))
     assert late is not None
     assert hint in late.hint
+
+
+def test_each_open_load_is_judged_by_its_own_arrivals() -> None:
+    collector = Collector(["browse", "order", "report"])
+    busy, few = endpoint(0, [10.0] * 900), endpoint(2, [10.0] * 9)
+    few.skipped = 1
+    closed = endpoint(1, [10.0] * 500)
+    collector.add(second(0, busy, closed, few, offered=910.0))
+    lanes = (OpenLane("browse", (0,), (0,)), OpenLane("report", (2,), (2,)))
+    evidence = evidence_of(collector, SECOND, Circumstances(open_lanes=lanes))
+    # The requests of the closed load are in neither figure.
+    assert (evidence.offered, evidence.achieved_rate, evidence.unaccounted) == (910.0, 909.0, 0.0)
+    reason = rate_missed(evidence)
+    assert reason is not None
+    assert reason.severity is INVALID
+    assert reason.what == '"report" sent 9 of 10 iterations that were due while users were free (90.0 %)'
+    only_browse = evidence_of(collector, SECOND, Circumstances(open_lanes=lanes[:1]))
+    assert rate_missed(only_browse) is None

@@ -88,6 +88,12 @@ CASES = {
         "  at: shop.yaml:6:15\n"
         '  hint: Write "/x/{{uuid}}"',
     ),
+    "a condition with brackets without quotes": (
+        steps("- {GET: /x, checks: [status in [200, 404]]}"),
+        "error: invalid YAML: did not find expected ',' or ']' [bad_yaml]\n"
+        "  at: shop.yaml:6\n"
+        '  hint: Quote a condition that holds brackets: `checks: ["status in [200, 404]"]`',
+    ),
     "an unknown variable": (
         steps("- {GET: /x, extract: {product: $.id}}", "- GET: /x/{{prodct}}"),
         "error: {{prodct}} is not defined [unknown_variable]\n"
@@ -229,7 +235,7 @@ CASES = {
         steps("- {POST: /x, json: {a: 1}, form: {b: 2}}"),
         "error: a request has one body, and this one has json and form [conflict]\n"
         "  at: scenarios.s.steps[0].form, shop.yaml:6\n"
-        "  hint: Keep one of: body, json, form",
+        "  hint: Keep one of: body, json, form, multipart, graphql, file",
     ),
     "an unknown filter": (
         steps("- GET: /x/{{iteration|base46}}"),

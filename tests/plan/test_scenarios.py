@@ -309,6 +309,12 @@ def test_checks_have_the_name_of_their_key_or_their_text() -> None:
     assert [check.counts_only for check in test.plan.flows[0].steps[1].named_checks] == [False, True]
 
 
+def test_a_credential_in_a_check_is_not_its_name() -> None:
+    test = compiled("- {GET: /a, checks: ['body contains ghp_aaaaaaaaaaaaaaaaaaaaaaaa']}")
+    assert test.plan.checks == (CheckName("body contains ***", 0),)
+    assert test.plan.flows[0].steps[0].named_checks[0].text == "body contains ***"
+
+
 def test_on_fail_of_a_step_goes_before_that_of_its_scenario() -> None:
     top = TOP.replace("    steps:", "    on_fail: stop_user\n    steps:")
     flow = flow_of("- GET: /a", "- {GET: /b, on_fail: continue}", top=top)
@@ -345,6 +351,15 @@ def test_a_login_once_per_user_is_no_problem() -> None:
         '- {GET: /x, headers: {Authorization: "Bearer {{jwt}}"}}',
     )
     assert test.notes == ()
+
+
+def test_a_login_once_per_user_runs_in_every_iteration_of_an_open_load() -> None:
+    test = compiled(
+        "- {when: jwt missing, steps: [{POST: /l, extract: {jwt: $.jwt}}]}",
+        '- {GET: /x, headers: {Authorization: "Bearer {{jwt}}"}}',
+        top="load: {rate: 5}\n" + TOP,
+    )
+    assert [note.code for note in test.notes] == ["never_set"]
 
 
 @pytest.mark.parametrize(

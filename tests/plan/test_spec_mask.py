@@ -78,3 +78,18 @@ def test_a_listed_url_has_the_specs_own_values_and_no_secret(url: str, shown: st
         "account": "https://ada:hush@h",
     }
     assert shown_url(url, variables) == shown
+
+
+def test_rows_of_test_data_are_masked_by_their_columns() -> None:
+    data = {
+        "accounts": {"columns": ["name", "password"], "rows": [["ada", "pw"], {"name": "bob", "password": "pw"}]},
+        "tokens": {"columns": ["token"], "rows": ["a", "b"]},
+        "people": {"rows": [{"name": "ada", "api_key": "k"}]},
+        "file": {"file": "accounts.csv"},
+    }
+    assert masked_spec({"data": data})["data"] == {
+        "accounts": {"columns": ["name", "password"], "rows": [["ada", "***"], {"name": "bob", "password": "***"}]},
+        "tokens": {"columns": ["token"], "rows": ["***", "***"]},
+        "people": {"rows": [{"name": "ada", "api_key": "***"}]},
+        "file": {"file": "accounts.csv"},
+    }

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atm.errors import DataError
-from atm.tables.row_readers import Layout
+from atm.tables.layout import Layout
 from atm.tables.spec_tables import SpecTables
 from atm.tables.table_cache import TableCache
 from atm.tables.table_file import IS_JSON, MOST_COLUMNS, Cell, Table

@@ -150,6 +150,8 @@ async function madeUp(page: Page, now: { second: number }): Promise<void> {
                 last_event: now.second,
                 points: starts.flatMap((start) => names.map((name) => point(start, name, step))),
                 generator: starts.map((start) => generator(start, step)),
+                iterations: [],
+                checks: [],
                 window: query.get("merge")
                     ? {
                           start: 0,
@@ -158,6 +160,8 @@ async function madeUp(page: Page, now: { second: number }): Promise<void> {
                               ...point(0, name, now.second),
                               failed_latency: spread(20),
                           })),
+                          scenarios: [],
+                          checks: [],
                       }
                     : null,
             };

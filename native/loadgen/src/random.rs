@@ -198,6 +198,7 @@ pub fn row_of(pick: RowPick, seed: u64, table: u64, rows: u64, number: u64) -> u
 #[allow(clippy::unreadable_literal)] // as Python prints them
 mod tests {
     use super::*;
+    use serde::Deserialize;
 
     // The expected values were computed by atm.plan.randomness.
     #[test]
@@ -208,6 +209,105 @@ mod tests {
         assert_eq!(&uuid4(42, 7), PYTHON_UUID);
         assert_eq!(random_int(42, 7), PYTHON_RANDOM_INT);
         assert_eq!(arrival_uniform(42, 7).to_bits(), PYTHON_UNIFORM.to_bits());
+    }
+
+    #[derive(Deserialize)]
+    struct Cases {
+        tolerance_ns: u64,
+        draws: Vec<Draw>,
+        strings: Vec<RandomText>,
+        weights: Vec<Choice>,
+        integers: Vec<Integer>,
+        thinks: Vec<Think>,
+        rows: Vec<Rows>,
+    }
+
+    #[derive(Deserialize)]
+    struct Draw {
+        seed: u64,
+        iteration: u64,
+        place: u64,
+        round: u64,
+        bits: u64,
+        uuid: String,
+    }
+
+    #[derive(Deserialize)]
+    #[allow(clippy::struct_field_names)] // as in the file
+    struct RandomText {
+        first: u64,
+        length: u64,
+        text: String,
+    }
+
+    #[derive(Deserialize)]
+    struct Choice {
+        bits: u64,
+        weights: Vec<u64>,
+        index: usize,
+    }
+
+    #[derive(Deserialize)]
+    struct Integer {
+        bits: u64,
+        low: i64,
+        high: i64,
+        value: i64,
+    }
+
+    #[derive(Deserialize)]
+    #[allow(clippy::struct_field_names)] // as in the file
+    struct Think {
+        distribution: Distribution,
+        first_ns: u64,
+        second_ns: u64,
+        bits: u64,
+        more_bits: u64,
+        think_ns: u64,
+    }
+
+    #[derive(Deserialize)]
+    #[allow(clippy::struct_field_names)] // as in the file
+    struct Rows {
+        pick: RowPick,
+        seed: u64,
+        table: u64,
+        rows: u64,
+        numbers: Vec<u64>,
+        expected: Vec<u64>,
+    }
+
+    /// The tests of `atm.plan.randomness` read the same file.
+    #[test]
+    fn decisions_of_scenarios_are_those_of_the_python_side() {
+        let cases: Cases = serde_json::from_str(include_str!("../../../tests/vectors/randomness.json")).unwrap();
+        assert!(cases.draws.len() > 5 && cases.thinks.len() > 20 && cases.rows.len() > 10);
+        for Draw { seed, iteration, place, round, bits, uuid } in cases.draws {
+            assert_eq!(draw_at(seed, iteration, place, round), bits, "{seed} {iteration} {place} {round}");
+            assert_eq!(&uuid4_at(seed, iteration, place, round), uuid.as_bytes());
+        }
+        for RandomText { first, length, text } in cases.strings {
+            assert_eq!(random_string(first, length), text);
+        }
+        for Choice { bits, weights, index } in cases.weights {
+            assert_eq!(weighted_index(bits, &weights), index, "{bits} {weights:?}");
+        }
+        for Integer { bits, low, high, value } in cases.integers {
+            assert_eq!(int_within(bits, low, high), value, "{bits} {low} {high}");
+        }
+        for Think { distribution, first_ns, second_ns, bits, more_bits, think_ns: expected } in cases.thinks {
+            let found = think_ns(distribution, first_ns, second_ns, bits, more_bits);
+            let is_exact = matches!(distribution, Distribution::Fixed | Distribution::Uniform);
+            let tolerance = if is_exact { 0 } else { cases.tolerance_ns };
+            assert!(
+                found.abs_diff(expected) <= tolerance,
+                "{distribution:?} {first_ns} {second_ns}: {found} {expected}"
+            );
+        }
+        for Rows { pick, seed, table, rows, numbers, expected } in cases.rows {
+            let found: Vec<_> = numbers.iter().map(|number| row_of(pick, seed, table, rows, *number)).collect();
+            assert_eq!(found, expected, "{pick:?} {rows}");
+        }
     }
 
     const PYTHON_DRAWS: [u64; 3] = [0x2d0f28c7e7e786b2, 0xa2bc3e8d99ac3f7c, 0xedd396035cce86fd];

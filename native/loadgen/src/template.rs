@@ -15,6 +15,7 @@ pub type Secrets = HashMap<String, String>;
 
 const MASK: &str = "***";
 const TIMESTAMP_LENGTH: usize = 32;
+const NS_OF_400_YEARS: i128 = 146_097 * 86_400 * 1_000_000_000;
 
 /// An origin reached through a proxy in absolute form.
 #[derive(Debug, Clone, Copy)]
@@ -296,9 +297,18 @@ pub(crate) fn append_variable(name: Variable, encoding: Encoding, values: Values
 }
 
 /// `2026-01-31T12:34:56.789012+00:00`.
-pub(crate) fn timestamp(wall_ns: u64) -> String {
+pub(crate) fn timestamp(wall_ns: i128) -> String {
+    // The calendar repeats after 400 years, so a time before 1970 is written as one after it, with another year.
+    let early = wall_ns < 0;
+    let shifted = if early { wall_ns + NS_OF_400_YEARS } else { wall_ns };
     let mut out = Vec::with_capacity(TIMESTAMP_LENGTH);
-    append_timestamp(wall_ns, false, &mut out);
+    append_timestamp(u64::try_from(shifted).unwrap_or(0), false, &mut out);
+    if early {
+        let year = out[..4].iter().fold(0, |year, digit| year * 10 + u64::from(digit - b'0'));
+        let mut earlier = Vec::new();
+        append_padded(year - 400, 4, &mut earlier);
+        out[..4].copy_from_slice(&earlier);
+    }
     out.into_iter().map(char::from).collect()
 }
 

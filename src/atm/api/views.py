@@ -11,12 +11,21 @@ from atm.api.errors import bad_request
 from atm.metrics.interval import EndpointInterval
 from atm.metrics.spread import spread
 from atm.models.control.runs import RunAccepted
-from atm.models.control.series import GeneratorView, MergedPointView, PointView, WindowView
+from atm.models.control.series import (
+    CheckPointView,
+    GeneratorView,
+    IterationPointView,
+    MergedPointView,
+    PointView,
+    WindowView,
+)
 from atm.models.control.tests import TestView
 from atm.models.outcome import FAILED, Outcome
+from atm.models.outline import CheckName, ScenarioSteps
 from atm.runs.views import summary_view
 from atm.storage.records import Run, RunCursor, RunSummary, is_id
 from atm.storage.series.rows import ALL, GeneratorPoint, IntervalPoint
+from atm.storage.series.scenario_rows import CheckPoint, IterationPoint
 from atm.storage.series.windows import Window
 from atm.storage.test_configs import TestConfig, TestInHistory
 
@@ -94,6 +103,34 @@ def generator_view(point: GeneratorPoint) -> GeneratorView:
         memory_bytes=generator.memory_bytes,
         open_connections=generator.open_connections,
         schedule_lag=point.schedule_lag,
+    )
+
+
+def iteration_view(point: IterationPoint, scenarios: Sequence[ScenarioSteps]) -> IterationPointView:
+    """Convert a point of one scenario."""
+    return IterationPointView(
+        start=point.start,
+        scenario=scenarios[point.flow].name,
+        warm_up=point.warm_up,
+        started=point.started,
+        completed=point.completed,
+        failed=point.failed,
+        unfinished=point.unfinished,
+        iteration_time=point.iteration_time,
+        active_time=point.active_time,
+    )
+
+
+def check_view(point: CheckPoint, checks: Sequence[CheckName], names: Sequence[str]) -> CheckPointView:
+    """Convert a point of one check; `names` are those of the endpoints."""
+    check = checks[point.check]
+    return CheckPointView(
+        start=point.start,
+        check=check.name,
+        endpoint=names[check.endpoint],
+        warm_up=point.warm_up,
+        passed=point.passed,
+        failed=point.failed,
     )
 
 

@@ -20,6 +20,7 @@ from atm.metrics.interval import Interval
 from atm.metrics.live_status import LiveStatus, judged
 from atm.models import figures
 from atm.plan.compile import CompiledTest
+from atm.plan.outline import open_lanes_of
 
 if TYPE_CHECKING:
     from atm.models.run import RunResult
@@ -79,9 +80,9 @@ class LocalRun:
     def _judged_status(self) -> LiveStatus:
         from atm.metrics.evidence import Circumstances
 
-        execution = self._execution
-        poisson = execution.test.plan.is_poisson
-        circumstances = Circumstances(execution.engine.name, usable_cores(), poisson=poisson)
+        execution, plan = self._execution, self._execution.test.plan
+        lanes = open_lanes_of(plan)
+        circumstances = Circumstances(execution.engine.name, usable_cores(), poisson=plan.is_poisson, open_lanes=lanes)
         return judged(execution.collector, execution.thresholds, circumstances)
 
     def _plain_status(self) -> LiveStatus:

@@ -11,6 +11,7 @@ from atm.errors import Problem, SpecError
 from atm.plan.compile import CompiledTest, compile_plan
 from atm.plan.document import SpecDocument
 from atm.plan.overrides import Overrides, with_overrides
+from atm.tables.table_request import OpenTable
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _SPEC_SUFFIXES = (".yaml", ".yml", ".json")
@@ -79,7 +80,15 @@ def compile_document(document: SpecDocument) -> CompiledTest:
         os.environ,
         default_seed=int.from_bytes(os.urandom(4), "big"),
         read_file=lambda name: Path(name).read_bytes(),
+        open_table=lambda request: _tables_of(document)(request),
     )
+
+
+def _tables_of(document: SpecDocument) -> OpenTable:
+    """Return what opens the tables of a spec: files of its directory; for standard input of the working directory."""
+    from atm.tables.spec_tables import SpecTables
+
+    return SpecTables(Path(document.name).parent)
 
 
 def _with_url(overrides: Overrides, url: str) -> Overrides:

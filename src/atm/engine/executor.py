@@ -24,7 +24,7 @@ from atm.metrics.thresholds import ThresholdJudge
 from atm.models.outcome import RunStatus, StopReason
 from atm.plan.compile import CompiledTest
 from atm.plan.load_plan import LoadPlan
-from atm.plan.outline import scenarios_of
+from atm.plan.outline import open_lanes_of, scenarios_of
 from atm.plan.secret_mask import SecretMask, secrets_of
 
 if TYPE_CHECKING:
@@ -199,6 +199,7 @@ class Execution:
                 engine=self.engine.name,
                 cores=usable_cores(),
                 poisson=plan.is_poisson,
+                open_lanes=open_lanes_of(plan),
                 worker_lost=worker_lost,
                 other_run=self._other_run,
                 cancelled=self._stop_reason(report) is StopReason.CANCELLED,

@@ -27,10 +27,11 @@ class Demand:
     @classmethod
     def of(cls, plan: PlanView) -> Demand:
         """Return the demand of a plan."""
-        is_open = plan.model == "open"
-        return cls(
-            plan.peak if is_open else None, None if is_open else plan.peak, plan.most_seconds, plan.most_requests
-        )
+        peaks: list[tuple[str, float]] = [(lane.model, lane.peak) for lane in plan.lanes]
+        peaks = peaks or [(plan.model, plan.peak)]
+        rates = [peak for model, peak in peaks if model == "open"]
+        users = [peak for model, peak in peaks if model != "open"]
+        return cls(sum(rates) if rates else None, sum(users) if users else None, plan.most_seconds, plan.most_requests)
 
     def times(self, count: int) -> Repeated:
         """Return this demand repeated `count` times per hour."""

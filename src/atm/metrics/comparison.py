@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.timeline import milliseconds
 from atm.models.run import EndpointMetrics, Measurement, RunResult
+from atm.models.run_figures import ScenarioMetrics
 
 LOWER_IS_BETTER = (
     "latency_p50_ms",
@@ -31,6 +33,7 @@ LOWER_IS_BETTER = (
     "failed_requests",
     "missed",
 )
+ITERATION_TIMES = ("p50_ms", "p95_ms", "p99_ms")
 HIGHER_IS_BETTER = ("throughput", "requests_per_second")
 NEITHER = ("total_requests", "achieved_rate", "total_bytes_received", "total_bytes_sent")
 _LOAD_FIELDS = ("load", "concurrency", "requests_per_second")
@@ -50,7 +53,16 @@ class FigureChange:
 
 def is_same_load(a: RunResult, b: RunResult) -> bool:
     """Return whether both planned the same load; only then is a lower rate worse."""
-    return all(a.spec.get(name) == b.spec.get(name) for name in _LOAD_FIELDS)
+    return all(_loads(a.spec, name) == _loads(b.spec, name) for name in _LOAD_FIELDS)
+
+
+def _loads(spec: Mapping[str, Any], name: str) -> object:
+    """Return a field of the load, with the loads and weights of scenarios."""
+    scenarios = spec.get("scenarios")
+    if not isinstance(scenarios, Mapping) or name != "load":
+        return spec.get(name)
+    own = {scenario: (part.get("load"), part.get("weight")) for scenario, part in scenarios.items()}
+    return spec.get(name), own
 
 
 def is_same_mix(a: RunResult, b: RunResult) -> bool:
@@ -74,8 +86,23 @@ def compare_figures(a: EndpointMetrics, b: EndpointMetrics, *, same_load: bool =
     ]
 
 
-def _change(name: str, a: EndpointMetrics, b: EndpointMetrics, *, better: int) -> FigureChange:
-    x, y = getattr(a, name), getattr(b, name)
+def compare_scenarios(a: ScenarioMetrics, b: ScenarioMetrics, *, same_load: bool = True) -> list[FigureChange]:
+    """Return the compared figures of a scenario, in a fixed order; otherwise as `compare_figures`."""
+    changes = [
+        _changed(f"{times}_{figure}", getattr(getattr(a, times), figure), getattr(getattr(b, times), figure), better=-1)
+        for times in ("iteration_time", "active_time")
+        for figure in ITERATION_TIMES
+    ]
+    changes += [_change(name, a, b, better=-1) for name in ("iteration_error_rate", "failed", "missed")]
+    changes.append(_change("iterations_per_second", a, b, better=1 if same_load else 0))
+    return [*changes, _change("started", a, b, better=0)]
+
+
+def _change(name: str, a: object, b: object, *, better: int) -> FigureChange:
+    return _changed(name, getattr(a, name), getattr(b, name), better=better)
+
+
+def _changed(name: str, x: float | None, y: float | None, *, better: int) -> FigureChange:
     if x is None or y is None or x == y:
         return FigureChange(name, x, y, 0.0 if x is not None and x == y and math.isfinite(x) else None, None)
     finite = math.isfinite(x) and math.isfinite(y) and x != 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from atm.metrics.collector import Collector
 from atm.models.outcome import Outcome
+from atm.models.outline import OpenLane
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,24 @@ class Circumstances:
     """The message of a load thread or machine that died; empty if none did."""
     other_run: str = ""
     """The name or id of another run on this host at the same time; empty if there was none."""
+    open_lanes: tuple[OpenLane, ...] | None = None
+    """Of a run with several loads, those that are open; None for a run with one."""
     cancelled: bool = False
     """The run was cancelled, and the requests in flight with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneEvidence:
+    """The arrivals of one open load among several, in the measured load."""
+
+    name: str
+    started: int
+    missed: int
+    skipped: int
+
+    @property
+    def due(self) -> int:
+        return self.started + self.missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +65,8 @@ class Evidence:
     """Of these, those in seconds in which a user was free throughout."""
     unaccounted: float = 0.0
     """Arrivals due that the engine neither started nor counted as missed."""
+    lanes: tuple[LaneEvidence, ...] = ()
+    """Of a run with several loads: its open ones. A lane may have few arrivals, so each is judged alone."""
     saturated_seconds: float = 0.0
     lag_p99_ns: float | None = None
     service_p50_ns: float | None = None
@@ -65,12 +84,14 @@ class Evidence:
 
     @property
     def due(self) -> int:
-        return self.started + self.missed
+        """Requests that were due; of several loads, the iterations of the open ones."""
+        return sum(lane.due for lane in self.lanes) if self.lanes else self.started + self.missed
 
     @property
     def achieved_rate(self) -> float:
-        """Requests started per second of the window."""
-        return self.started * 1e9 / self.window_ns if self.window_ns > 0 else 0.0
+        """Requests started per second of the window; of several loads, the iterations of the open ones."""
+        started = sum(lane.started for lane in self.lanes) if self.lanes else self.started
+        return started * 1e9 / self.window_ns if self.window_ns > 0 else 0.0
 
     @property
     def offered_rate(self) -> float:
@@ -82,7 +103,10 @@ def evidence_of(collector: Collector, window_ns: int, circumstances: Circumstanc
     """Return the evidence of the intervals in `collector`; `window_ns` without barriers."""
     total, warm_up, generator = collector.total, collector.warm_up, collector.generator
     # Allow for one arrival: its fraction at the end of a profile is a rounding effect.
-    unaccounted = 0.0 if circumstances.poisson else generator.offered - total.due - warm_up.due - 1
+    # Of several loads, the requests of all are counted together, and cannot be compared with the arrivals of some.
+    is_comparable = not circumstances.poisson and circumstances.open_lanes is None
+    unaccounted = generator.offered - total.due - warm_up.due - 1 if is_comparable else 0.0
+    lanes = tuple(_lane_evidence(collector, lane) for lane in circumstances.open_lanes or ())
     messages = [group for group in collector.failures.groups() if group.outcome is Outcome.GENERATOR_ERROR]
     return Evidence(
         circumstances=circumstances,
@@ -96,8 +120,11 @@ def evidence_of(collector: Collector, window_ns: int, circumstances: Circumstanc
         unfinished=total.outcomes.get(Outcome.UNFINISHED, 0),
         generator_errors=total.outcomes.get(Outcome.GENERATOR_ERROR, 0),
         generator_error=messages[0].message if messages else "",
-        offered=measured_offered(collector),
+        offered=measured_offered(collector)
+        if circumstances.open_lanes is None
+        else float(sum(lane.due for lane in lanes)),
         offered_while_free=generator.offered_while_free,
+        lanes=lanes,
         unaccounted=max(unaccounted, 0.0),
         saturated_seconds=generator.saturated_seconds,
         lag_p99_ns=generator.schedule_lag.percentile(99),
@@ -111,6 +138,16 @@ def evidence_of(collector: Collector, window_ns: int, circumstances: Circumstanc
         busiest_share=generator.busiest_highest,
         steal_share=generator.steal_share,
         users=generator.users,
+    )
+
+
+def _lane_evidence(collector: Collector, lane: OpenLane) -> LaneEvidence:
+    parts = [collector.measured[endpoint] for endpoint in lane.endpoints]
+    iterations = collector.scenarios.iterations
+    # In a plan of single requests an iteration is one request, and iterations are not counted.
+    counted = [iterations[flow].started for flow in lane.flows] if iterations else [part.started for part in parts]
+    return LaneEvidence(
+        lane.name, sum(counted), sum(part.missed for part in parts), sum(part.skipped for part in parts)
     )
 
 

@@ -62,9 +62,17 @@ def schedule_lag(evidence: Evidence) -> MeasurementReason | None:
 
 
 def rate_missed(evidence: Evidence) -> MeasurementReason | None:
-    """Check for fewer requests than were due although users were free; only unsaturated seconds count."""
+    """Check for fewer requests than were due although users were free; only unsaturated seconds count.
+
+    Of several open loads, the one that lost the largest share is judged.
+    """
     lost = evidence.skipped + evidence.unaccounted
     offered = max(evidence.offered_while_free, lost)
+    subject, noun = "", "requests"
+    if evidence.lanes:
+        lane = max(evidence.lanes, key=lambda lane: lane.skipped / lane.due if lane.due else 0.0)
+        lost, offered = float(lane.skipped), float(lane.due)
+        subject, noun = f'"{lane.name}" ', "iterations"
     if lost <= 0:
         return None
     sent = 1 - lost / offered
@@ -75,8 +83,8 @@ def rate_missed(evidence: Evidence) -> MeasurementReason | None:
     return MeasurementReason(
         code="rate_missed",
         severity=Measurement.INVALID if invalid else Measurement.SUSPECT,
-        what=f"sent {figures.rate(offered - lost)} of {figures.rate(offered)} requests that were due while users "
-        f"were free ({figures.share(sent)})",
+        what=f"{subject}sent {figures.rate(offered - lost)} of {figures.rate(offered)} {noun} that were due while "
+        f"users were free ({figures.share(sent)})",
         actual=sent,
         limit=RATE_INVALID if invalid else RATE_SUSPECT,
         hint=f"This machine was the limit, not the server. {_relief(evidence)}",

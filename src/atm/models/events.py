@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from atm.models.forecast import Forecast
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.outline import CheckName, ScenarioSteps
-from atm.models.run import Measurement, ThresholdResult, is_empty
+from atm.models.run import Measurement, ThresholdResult, is_empty, may_be_absent
 from atm.models.run_figures import CheckFigures, FiguresSoFar, ScenarioSoFar, Second
 
 _CONFIG = ConfigDict(extra="ignore", ser_json_inf_nan="strings")
@@ -30,9 +30,9 @@ class _Event(BaseModel):
 class SoFar(FiguresSoFar):
     """The measured load up to the end of this second; during warm-up, the warm-up. At most ten errors."""
 
-    scenarios: Annotated[Sequence[ScenarioSoFar], Field(exclude_if=is_empty)] = ()
+    scenarios: Annotated[Sequence[ScenarioSoFar], Field(exclude_if=is_empty, json_schema_extra=may_be_absent)] = ()
     """In the order of the spec; absent for a spec without scenarios."""
-    checks: Annotated[Sequence[CheckFigures], Field(exclude_if=is_empty)] = ()
+    checks: Annotated[Sequence[CheckFigures], Field(exclude_if=is_empty, json_schema_extra=may_be_absent)] = ()
     """In the order of the spec; absent for a spec without named checks."""
     thresholds: Sequence[ThresholdResult] = ()
     """The current result of each threshold."""
@@ -53,9 +53,9 @@ class StartedEvent(_Event):
     seed: int
     endpoints: list[str]
     """Names, in the order of the spec."""
-    scenarios: list[ScenarioSteps] = Field(default=[], exclude_if=is_empty)
+    scenarios: list[ScenarioSteps] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
     """Scenarios with their steps, as indices into `endpoints`; absent for a spec without scenarios."""
-    checks: list[CheckName] = Field(default=[], exclude_if=is_empty)
+    checks: list[CheckName] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
     """Absent for a spec without named checks."""
     warm_up_seconds: float
     planned_seconds: float | None

@@ -15,6 +15,16 @@ class ScenarioSteps:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenLane:
+    """An open load of a plan with several loads. Arrivals that never start are counted at these endpoints."""
+
+    name: str
+    flows: tuple[int, ...]
+    endpoints: tuple[int, ...]
+    """Of each flow the index of the first step's endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckName:
     """A check of the plan. Thresholds address all checks of one name together."""
 

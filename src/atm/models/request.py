@@ -90,6 +90,35 @@ class ExpectBody(SpecModel):
 EXPECT_BODY = Nested(ExpectBody, lambda text: {"contains": text}, {"type": "string"})
 
 
+class MultipartFile(SpecModel):
+    """A part of a multipart body that is a file."""
+
+    file: str = declared(Text(1), "The file, in UTF-8; paths are relative to the working directory.")
+    filename: str | None = declared(Text(1), "The name that is sent; default: the file's.", default=None)
+    content_type: str | None = declared(Text(1), "Default: by the ending of the name.", default=None)
+
+
+class _Part(Kind):
+    """A text, or a MultipartFile."""
+
+    def __init__(self) -> None:
+        self._file = Nested(MultipartFile)
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        return (self._file if isinstance(value, Mapping | MultipartFile) else Text()).read(value, path, findings)
+
+    def schema(self, definitions: Schema) -> Schema:
+        return {"anyOf": [Text().schema(definitions), self._file.schema(definitions)]}
+
+
+class GraphQl(SpecModel):
+    """A GraphQL request."""
+
+    query: str = declared(Text(1), "The document.", examples=["query item($id: ID!) { item(id: $id) { name } }"])
+    variables: dict[str, Any] = declared(Json("object"), "The variables.", default={})
+    operation_name: str | None = declared(Text(1), "The operation, if the document has several.", default=None)
+
+
 class CheckSpec(SpecModel):
     """A condition on the response that is counted by its name; a response that does not meet it is `check_failed`."""
 
@@ -160,6 +189,8 @@ class _Extract(Kind):
 CHECKS = Checks()
 EXTRACTS = MapOf(_Extract())
 FORM = MapOf(FormValue())
+MULTIPART = MapOf(_Part())
+GRAPHQL = Nested(GraphQl, lambda text: {"query": text}, {"type": "string"})
 
 
 class RequestSpec(SpecModel):
@@ -194,6 +225,16 @@ class RequestSpec(SpecModel):
     form: dict[str, Any] | None = declared(
         FORM, "Request body: the fields of a form, sent as application/x-www-form-urlencoded.", default=None
     )
+    multipart: dict[str, str | MultipartFile] | None = declared(
+        MULTIPART,
+        "Request body: texts and files, sent as multipart/form-data.",
+        default=None,
+        examples=[{"title": "{{uuid}}", "photo": {"file": "photo.svg"}}],
+    )
+    graphql: GraphQl | None = declared(
+        GRAPHQL, "Request body: a GraphQL request; a text alone means `query`.", default=None
+    )
+    file: str | None = declared(Text(1), "Request body: the content of a file, in UTF-8.", default=None)
     expected_status_codes: Sequence[int | str] | None = declared(
         STATUSES,
         "Status codes that count as ok; default: the spec's, or all if a check judges `status`.",

@@ -32,6 +32,11 @@ def is_empty(entries: Sequence[object]) -> bool:
     return not entries
 
 
+def may_be_absent(schema: dict[str, Any]) -> None:
+    """Remove the default from a field's JSON Schema, because readers get no value if the field is left out."""
+    schema.pop("default", None)
+
+
 def _is_none(value: object) -> bool:
     return value is None
 
@@ -79,7 +84,7 @@ class RunInfo(_Model):
     """Why this engine was chosen: `native, the default`, `asyncio: the native engine is not installed`."""
     seed: int
     model: str
-    """`closed` or `open`."""
+    """`closed` or `open`; `mixed` for several loads of both models."""
     error: str | None = None
     """Why a failed run failed."""
     stopped_by: str = ""
@@ -92,9 +97,9 @@ class ThresholdResult(_Model):
     expression: str
     """Normalised expression: `checkout: ok p99 < 250 ms for 10 s`."""
     endpoint: str | None
-    scenario: str | None = Field(default=None, exclude_if=_is_none)
+    scenario: str | None = Field(default=None, exclude_if=_is_none, json_schema_extra=may_be_absent)
     """All steps of this scenario, or its iterations; absent for a spec without scenarios."""
-    check: str | None = Field(default=None, exclude_if=_is_none)
+    check: str | None = Field(default=None, exclude_if=_is_none, json_schema_extra=may_be_absent)
     """The name of the check; absent for other metrics."""
     metric: Annotated[Metric, WithJsonSchema({"type": "string"})]
     """`latency`, `ok_latency`, `error_rate`, … (docs/reference/thresholds.md); later versions add more."""
@@ -381,9 +386,9 @@ class RunResult(_Model):
     thresholds: list[ThresholdResult]
     metrics: Metrics
     endpoint_metrics: list[NamedEndpointMetrics]
-    scenarios: list[ScenarioMetrics] = Field(default=[], exclude_if=is_empty)
+    scenarios: list[ScenarioMetrics] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
     """In the order of the spec; absent for a spec without scenarios."""
-    checks: list[CheckFigures] = Field(default=[], exclude_if=is_empty)
+    checks: list[CheckFigures] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
     """In the order of the spec; absent for a spec without named checks."""
     failures: list[FailureSummary]
     generator: GeneratorSummary

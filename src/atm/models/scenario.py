@@ -21,6 +21,7 @@ from atm.models.field_types import (
     describe,
 )
 from atm.models.fields import Findings, Path, SpecModel, declared
+from atm.models.load import LoadSpec
 from atm.models.request import EXTRACTS, HEADERS, STATUSES, ExtractSpec, HeaderValue, RequestSpec
 from atm.models.threshold_spec import THRESHOLDS, Thresholds
 
@@ -200,8 +201,23 @@ class ScenarioSpec(SpecModel):
     synonyms: ClassVar[Mapping[str, str]] = {"requests": "steps", "flow": "steps", "sessions": "session"}
 
     steps: Sequence[StepSpec] = declared(Steps(), "What an iteration does, in order.")
+    load: LoadSpec | None = declared(
+        Nested(LoadSpec), "Load of this scenario alone; without it, a share of the spec's.", default=None
+    )
     weight: int = declared(
-        WEIGHT, "Relative share of the iterations, of several scenarios under one `load`.", default=1
+        WEIGHT, "Relative share of the spec's load: of its arrivals or users, and of its total.", default=1
+    )
+    duration: float | None = declared(
+        Duration(positive=True),
+        "Duration of its own measured load; default: up to the end of the spec's `duration`.",
+        default=None,
+    )
+    start_after: str | None = declared(
+        Text(1),
+        "When its own load begins: a time after the start of the run, or the name of a scenario, after whose planned "
+        "end it begins.",
+        default=None,
+        examples=["30s", "browse"],
     )
     headers: dict[str, HeaderValue] = declared(
         HEADERS, "Headers of every request of the scenario, which override the spec's.", default={}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from atm.models.auth import AUTH, AuthConfig
+from atm.models.data_spec import DATA, DataSpec
 from atm.models.field_types import Boolean, Choice, Duration, ListOf, MapOf, Nested, Number, Text, Variable
 from atm.models.fields import SpecModel, declared, register_locations
 from atm.models.load import RATE, USERS, WHOLE, LoadSpec
@@ -72,6 +73,12 @@ class TestSpec(SpecModel):
     )
     scenarios: dict[str, ScenarioSpec] | None = declared(
         SCENARIOS, "Journeys of several steps, by name, instead of `url` or `endpoints`.", default=None
+    )
+    data: dict[str, DataSpec] = declared(
+        DATA,
+        "Test data for scenarios, by name; `{{NAME.COLUMN}}` is a cell.",
+        default={},
+        examples=[{"accounts": {"file": "accounts.csv", "per": "user"}}],
     )
     blocks: dict[str, Sequence[StepSpec]] = declared(
         BLOCKS, "Steps that several scenarios run with `use: NAME`, by name.", default={}
@@ -176,6 +183,7 @@ class TestSpec(SpecModel):
 
 for _model, _location in (
     (ScenarioSpec, "in a scenario"),
+    (DataSpec, "in `data`"),
     (EndpointSpec, "in an endpoint"),
     (TlsSpec, "in `tls`"),
     (LoadSpec, "in `load`"),

@@ -51,3 +51,17 @@ def _set_if(condition: Condition, *, holds: bool) -> set[int]:
         return {value.source.slot} if (condition.operator != "missing") == holds else set()
     parts = [_set_if(part, holds=holds) for part in condition.parts]
     return set.union(*parts) if isinstance(condition, All) == holds else set.intersection(*parts)
+
+
+def tested_slots(condition: Condition | None) -> frozenset[int]:
+    """Return the slots that a condition tests with `exists` or `missing`."""
+    if condition is None:
+        return frozenset()
+    if isinstance(condition, Negation):
+        return tested_slots(condition.part)
+    if not isinstance(condition, Comparison):
+        return frozenset().union(*(tested_slots(part) for part in condition.parts))
+    value = condition.subject.value
+    if condition.operator not in ("exists", "missing") or value is None or not isinstance(value.source, SlotSource):
+        return frozenset()
+    return frozenset({value.source.slot})

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from atm.models.fields import Path
-from atm.models.request import RequestSpec
+from atm.models.request import CheckSpec, RequestSpec
 from atm.plan.expressions import compile_condition, judges_status
 from atm.plan.program import Check, CheckName
+from atm.plan.secret_text import looks_secret, masked_in_text
 from atm.plan.subjects import ReadSchema
 from atm.plan.templates import Names
 
@@ -24,23 +25,29 @@ class Checks:
     read_schema: ReadSchema
     indices: dict[CheckName, int] = field(default_factory=dict)
 
-    def of(self, endpoint: int, request: RequestSpec, path: Path) -> tuple[Check, ...]:
-        """Compile the checks of a request."""
+    def of(
+        self, endpoint: int, request: RequestSpec, path: Path, implied: Sequence[tuple[str, str]] = ()
+    ) -> tuple[Check, ...]:
+        """Compile the checks of a request, after those that its kind implies: name and condition."""
         checks: list[Check] = []
         places: dict[str, str | int] = {}
-        for key, written in request.named_checks:
+        written_checks = [(name, CheckSpec(check=text)) for name, text in implied]
+        for key, written in [*written_checks, *request.named_checks]:
             place = (*path, "checks", key)
             condition = compile_condition(
                 written.check, place, self.names, of_response=True, read_schema=self.read_schema, noun="check"
             )
-            name = (written.name or (key if isinstance(key, str) else written.check)).strip()[:128]
+            text = written.check.strip()
+            if looks_secret(text):
+                text = masked_in_text(text)
+            name = (written.name or (key if isinstance(key, str) else text)).strip()[:128]
             if name in places:
                 what = f'two checks of this request are called "{name}"'
                 self.names.findings.add(place, what, "duplicate_name", "Give one of them another name, or remove it")
             places[name] = key
             if condition is not None:
                 index = self.indices.setdefault(CheckName(name, endpoint), len(self.indices))
-                checks.append(Check(index, condition, written.check.strip(), written.counts_only))
+                checks.append(Check(index, condition, text, written.counts_only))
         return tuple(checks)
 
     @staticmethod

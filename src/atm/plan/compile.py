@@ -17,10 +17,12 @@ from atm.models.threshold import Threshold
 from atm.plan.checks import Checks
 from atm.plan.client_key import is_pkcs12, key_problem
 from atm.plan.criteria import Criteria
+from atm.plan.data_tables import DataTables
 from atm.plan.document import SpecDocument
 from atm.plan.files import Files, ReadFile
+from atm.plan.lanes import ScenarioLanes
 from atm.plan.load import compile_load, nanoseconds, total_requests
-from atm.plan.load_plan import Connections, Flow, Lane, Load, LoadPlan, Origin, Proxy, Step, Tls
+from atm.plan.load_plan import Connections, Flow, Lane, LoadPlan, Origin, Proxy, Step, Tls
 from atm.plan.notes import plan_notes
 from atm.plan.outline import scenarios_in
 from atm.plan.requests import Requests
@@ -31,6 +33,7 @@ from atm.plan.step_names import WrittenRequest
 from atm.plan.template_parts import LiteralPart, SecretPart, ValuePart
 from atm.plan.templates import MayRead, Names
 from atm.plan.urls import check_server_name, compile_origin, parse_connect_to
+from atm.tables.table_request import OpenTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +62,20 @@ def compile_plan(
     *,
     default_seed: int = 0,
     read_file: ReadFile | None = None,
+    open_table: OpenTable | None = None,
     may_read: MayRead | None = None,
 ) -> CompiledTest:
     """Compile a spec.
 
     `default_seed` is used when the spec has none. `read_file` returns a TLS file's bytes or raises OSError; with None,
-    files must not be read. `may_read` decides which environment variables `{{env:…}}` may read; None = all. Raises
+    files must not be read. `open_table` opens a table of test data; with None, files of test data are refused and rows
+    of the spec only checked. `may_read` decides which environment variables `{{env:…}}` may read; None = all. Raises
     SpecError with every problem of the spec.
     """
     document = _document(source)
     findings = Findings()
     spec = TestSpec.read(document.data, (), findings)
-    compilation = _Compilation(spec, findings, environment, read_file, may_read)
+    compilation = _Compilation(spec, findings, environment, read_file, open_table, may_read)
     plan = compilation.plan(default_seed)
     secrets = {**compilation.names.secrets, **compilation.requests.secrets, **compilation.secrets}
     credentials = compilation.requests.credentials
@@ -106,6 +111,7 @@ class _Compilation:
         findings: Findings,
         environment: Mapping[str, str],
         read_file: ReadFile | None,
+        open_table: OpenTable | None,
         may_read: MayRead | None,
     ) -> None:
         self.spec = spec
@@ -114,19 +120,21 @@ class _Compilation:
         self.secrets: dict[str, str] = {}
         self.names = Names(spec.variables, environment, findings, may_read)
         self._files = Files(self.names, read_file)
-        self.requests = Requests(spec, self.names, Checks(self.names, self._files.schema))
-        self.scenarios = Scenarios(spec, self.requests, findings, self.notes)
+        self.requests = Requests(spec, self.names, Checks(self.names, self._files.schema), self._files)
+        self.data = DataTables(spec.data, self.names, self.notes, open_table)
+        self.scenarios = Scenarios(spec, self.requests, findings, self.notes, self.data.tables)
 
     def plan(self, default_seed: int) -> LoadPlan:
         """Build the plan; it is only valid if there are no findings."""
         spec = self.spec
-        load = compile_load(spec, self.findings)
         self._check_kind()
         if spec.scenarios is None:
             flows = self._flows()
+            lanes: tuple[Lane, ...] = (self._lane(flows),)
             names = tuple(flow.name for flow in flows)
         else:
-            flows = self.scenarios.flows(load.model)
+            lanes = ScenarioLanes(spec, self.findings).lanes()
+            flows = self.scenarios.flows(lanes)
             names = tuple(request.name for request in self.scenarios.step_names.requests)
         timeouts = [step.timeout_ns for flow in flows for step in flow.steps]
         graceful = max(timeouts, default=0) if spec.graceful_stop is None else nanoseconds(spec.graceful_stop)
@@ -138,12 +146,13 @@ class _Compilation:
             endpoints=names,
             origins=origins,
             flows=flows,
-            lanes=(self._lane(flows, load),),
+            lanes=self.data.limited(lanes, flows),
             graceful_stop_ns=graceful,
             connections=connections,
             thresholds=self._thresholds(names, flows),
             engine=spec.engine,
             checks=tuple(self.requests.checks.indices),
+            data=self.data.tables,
             needs=_needs(flows, origins, connections),
         )
 
@@ -156,14 +165,14 @@ class _Compilation:
             for name, endpoint in zip(plan.endpoints, self.spec.get_endpoints(), strict=True)
         )
 
-    def _lane(self, flows: tuple[Flow, ...], load: Load) -> Lane:
+    def _lane(self, flows: tuple[Flow, ...]) -> Lane:
         """Build the only lane of an endpoint spec."""
         spec = self.spec
         return Lane(
             name=spec.name,
             flows=tuple(range(len(flows))),
-            selection=spec.distribution_strategy if spec.scenarios is None else "weighted",
-            load=load,
+            selection=spec.distribution_strategy,
+            load=compile_load(spec, self.findings),
             total=total_requests(spec),
             duration_ns=None if spec.duration is None else nanoseconds(spec.duration),
         )

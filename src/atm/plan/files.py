@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from atm.models.fields import Path
+from atm.plan import json_schemas
 from atm.plan.templates import Names
 
 ReadFile = Callable[[str], bytes]
@@ -54,8 +55,9 @@ class Files:
             what = f'the file "{name}" is not JSON: {error}'
             self.names.findings.add(path, what, "bad_schema", "A JSON Schema is a JSON document")
             return None
-        if not isinstance(schema, dict | bool):
-            what = f'the file "{name}" is not a JSON Schema, which is an object'
-            self.names.findings.add(path, what, "bad_schema", 'For example {"type": "object", "required": ["id"]}')
+        try:
+            json_schemas.compiled(schema)
+        except json_schemas.JsonSchemaError as error:
+            self.names.findings.add(path, f'{error} (in "{name}")', "bad_schema", error.hint)
             return None
         return schema

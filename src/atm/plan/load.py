@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from atm.models.fields import Findings
+from atm.models.fields import Findings, Path
 from atm.models.load import LoadSpec
 from atm.models.spec import TestSpec
 from atm.plan.load_plan import Load, Segment
@@ -29,7 +29,7 @@ def compile_load(spec: TestSpec, findings: Findings) -> Load:
             instead = "rate" if name == "requests_per_second" else "users` or `max_in_flight"
             what = f"load and {name} are alternatives"
             findings.add((name,), what, "conflict", f"Move it into load as `{instead}`")
-    return _written_load(spec.load, findings)
+    return written_load(spec.load, ("load",), findings)
 
 
 def total_requests(spec: TestSpec) -> int | None:
@@ -47,9 +47,10 @@ def _flat_load(spec: TestSpec) -> Load:
     return Load("closed", (Segment(users, users, None),))
 
 
-def _written_load(load: LoadSpec, findings: Findings) -> Load:
-    model = _model(load, findings)
-    _report_contradictions(load, model, findings)
+def written_load(load: LoadSpec, path: Path, findings: Findings) -> Load:
+    """Build the load of a `load` at `path`, and report every contradiction in it."""
+    model = _model(load, path, findings)
+    _report_contradictions(load, model, path, findings)
     segments = _segments(load, model)
     warm_up_level = load.warm_up_level
     if warm_up_level is None:
@@ -68,40 +69,40 @@ def _written_load(load: LoadSpec, findings: Findings) -> Load:
     )
 
 
-def _model(load: LoadSpec, findings: Findings) -> Literal["closed", "open"]:
+def _model(load: LoadSpec, path: Path, findings: Findings) -> Literal["closed", "open"]:
     if load.model is not None:
         return load.model
     if "rate" in load.written:
         return "open"
-    if load.stages and "users" not in load.written and not findings.touch("load"):
+    if load.stages and "users" not in load.written and not findings.touch(*path):
         what = "load has stages but no model: their targets could be users or arrivals per second"
         hint = "Add `model: open` (arrivals per second) or `model: closed` (users)"
-        findings.add(("load",), what, "missing_field", hint)
+        findings.add(path, what, "missing_field", hint)
     return "closed"
 
 
-def _report_contradictions(load: LoadSpec, model: str, findings: Findings) -> None:
+def _report_contradictions(load: LoadSpec, model: str, path: Path, findings: Findings) -> None:
     wrong, other = (_CLOSED_ONLY, "closed") if model == "open" else (_OPEN_ONLY, "open")
     for name in wrong:
         if name in load.written:
             what = f"{name} belongs to the {other} model, and this load is {model}"
             hint = f"Remove it, or set `model: {other}`"
-            findings.add(("load", name), what, "conflict", hint)
+            findings.add((*path, name), what, "conflict", hint)
     level = "rate" if model == "open" else "users"
     if load.stages is None:
         if "start" in load.written:
             what = f"start is the level at which stages begin, and there are none; a constant level is {level}"
-            findings.add(("load", "start"), what, "conflict", f"Write `{level}` instead, or add stages")
-        if model == "open" and load.rate is None and not findings.touch("load", "rate"):
+            findings.add((*path, "start"), what, "conflict", f"Write `{level}` instead, or add stages")
+        if model == "open" and load.rate is None and not findings.touch(*path, "rate"):
             what = "an open load needs a rate or stages"
-            findings.add(("load",), what, "missing_field", "Add `rate: 50` (arrivals per second)")
+            findings.add(path, what, "missing_field", "Add `rate: 50` (arrivals per second)")
     elif level in load.written:
         what = f"load has both {level} and stages"
         findings.add(
-            ("load", level), what, "conflict", f"Keep one; stages begin at `start`, so `start: …` for `{level}`"
+            (*path, level), what, "conflict", f"Keep one; stages begin at `start`, so `start: …` for `{level}`"
         )
-    elif not any(stage.target for stage in load.stages) and not load.start and not findings.touch("load"):
-        findings.add(("load", "stages"), "no stage has a target above 0", "no_load", "Add `target: 10` to one of them")
+    elif not any(stage.target for stage in load.stages) and not load.start and not findings.touch(*path):
+        findings.add((*path, "stages"), "no stage has a target above 0", "no_load", "Add `target: 10` to one of them")
 
 
 def _segments(load: LoadSpec, model: str) -> tuple[Segment, ...]:

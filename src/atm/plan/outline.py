@@ -1,16 +1,27 @@
-"""The scenarios of a plan, as results name them."""
+"""The scenarios and the open lanes of a plan, as results name them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atm.models.outline import ScenarioSteps
+from atm.models.outline import OpenLane, ScenarioSteps
 from atm.plan.load_plan import Flow, LoadPlan
 
 
 def scenarios_of(plan: LoadPlan) -> tuple[ScenarioSteps, ...]:
     """Return the scenarios of a plan."""
     return scenarios_in(plan.flows)
+
+
+def open_lanes_of(plan: LoadPlan) -> tuple[OpenLane, ...] | None:
+    """Return the open lanes of a plan with several lanes; None for a plan with one, whose arrivals are all its load."""
+    if len(plan.lanes) == 1:
+        return None
+    return tuple(
+        OpenLane(lane.name, lane.flows, tuple(plan.flows[flow].steps[0].endpoint for flow in lane.flows))
+        for lane in plan.lanes
+        if lane.load.model == "open"
+    )
 
 
 def scenarios_in(flows: Sequence[Flow]) -> tuple[ScenarioSteps, ...]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from atm.models.auth import ApiKey, BasicAuth, BearerToken, FetchedCredential, Jwt, NoAuth
@@ -13,36 +12,30 @@ from atm.models.fields import Path, path_text
 from atm.models.request import TOKEN, ExpectBody, HeaderValue, parse_status
 from atm.models.scenario import RequestStep, ScenarioSpec
 from atm.models.spec import EndpointSpec, TestSpec
-from atm.plan.bodies import form_value
+from atm.plan.bodies import GRAPHQL_CHECK, Bodies
 from atm.plan.checks import Checks
+from atm.plan.files import Files
+from atm.plan.hidden_text import HiddenText
 from atm.plan.line_breaks import breaks_header, breaks_target
 from atm.plan.load import nanoseconds
 from atm.plan.load_plan import BodyCheck, Header, Origin, Step
 from atm.plan.patterns import PatternError, compiled
 from atm.plan.spec_mask import (
-    SCHEMES,
-    is_plural,
-    is_secret_field,
     is_sensitive,
     is_sensitive_header,
-    only_describes,
     secret_spans,
 )
 from atm.plan.template_parts import (
-    DataSource,
     Encoding,
     LiteralPart,
     Part,
     SecretPart,
-    SlotSource,
     Template,
-    ValuePart,
 )
-from atm.plan.templates import Names, merged, percent_encoded
+from atm.plan.templates import Names, merged
 from atm.plan.urls import CompiledUrl, compile_origin, compile_url, with_base
 from atm.version import VERSION
 
-_BODIES = ("body", "json", "form")
 _WRITTEN_BY_ENGINES = ("content-length", "transfer-encoding")
 # `?name=`, `&name=`, or the text between two of them.
 _PARAMETER_PIECE = re.compile(r"[?&][^=&]*=|[?&]|[^?&]+")
@@ -71,12 +64,23 @@ class Requests:
     spec: TestSpec
     names: Names
     checks: Checks
+    files: Files
+    texts: HiddenText = field(init=False)
+    bodies: Bodies = field(init=False)
     origins: dict[Origin, int] = field(default_factory=dict)
     """Each origin with its index in the plan."""
-    secrets: dict[str, str] = field(default_factory=dict)
     credentials: dict[str, FetchedCredential] = field(default_factory=dict)
     environment_hosts: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """For each endpoint, the environment variables used in its scheme, host and port."""
+
+    def __post_init__(self) -> None:
+        self.texts = HiddenText(self.names)
+        self.bodies = Bodies(self.texts, self.files)
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The literal credentials so far, by slot."""
+        return self.texts.secrets
 
     def step(self, index: int, endpoint: Written, path: Path, around: Around | None = None) -> Step | None:
         """Compile the request of an endpoint, of a scenario's step, or of the spec's single url.
@@ -86,10 +90,14 @@ class Requests:
         url_path = (*path, getattr(endpoint, "url_key", "url"))
         address = with_base(endpoint.url, self.spec.base_url, url_path, self.names.findings) if endpoint.url else ""
         url = compile_url(address, url_path, self.names) if address else None
-        body, content_type = self._body(endpoint, path)
+        body, content_type = self.bodies.body(endpoint, path)
         headers = self._headers(endpoint, path, url.host_header if url else "", content_type, around)
         checks = self._checks(endpoint.expect_body, (*path, "expect_body"))
-        named = () if isinstance(endpoint, TestSpec) else self.checks.of(index, endpoint, path)
+        named = (
+            ()
+            if isinstance(endpoint, TestSpec)
+            else self.checks.of(index, endpoint, path, implied=(GRAPHQL_CHECK,) if endpoint.graphql else ())
+        )
         if url is None:
             return None
         timeout = endpoint.timeout or (around.scenario.timeout if around else None) or self.spec.timeout
@@ -190,7 +198,11 @@ class Requests:
         values = [part.text for part in template if isinstance(part, LiteralPart)]
         values += [self.names.secrets[part.slot] for part in template if isinstance(part, SecretPart)]
         self._check_value(values, path)
-        return self._hidden(template, path) if is_sensitive_header(key) else self._text(text, path, Encoding.HEADER)
+        return (
+            self.texts.hidden(template, path)
+            if is_sensitive_header(key)
+            else self.texts.text(text, path, Encoding.HEADER)
+        )
 
     def _check_value(self, values: list[str], path: Path) -> None:
         for value in values:
@@ -199,41 +211,6 @@ class Requests:
                 what = f"the header {header} holds {name}, which would end the header"
                 self.names.findings.add(path, what, "bad_header", "A header is one line")
                 return
-
-    def _hidden(self, template: Template, path: Path) -> Template:
-        """Turn literal credentials into slots, because a plan holds no secret."""
-        parts: list[Part] = []
-        for part in template:
-            if isinstance(part, LiteralPart) and part.text.strip().lower() not in SCHEMES:
-                parts.append(self._slot(part.text, path))
-            else:
-                parts.append(replace(part, is_secret=True) if isinstance(part, ValuePart) else part)
-        return tuple(parts)
-
-    def _text(self, text: str, path: Path, encoding: Encoding = Encoding.RAW) -> Template:
-        """Split a text into parts, each credential found in it as a slot."""
-        before = len(self.names.findings)
-        whole = self.names.template(text, path, encoding)
-        spans = secret_spans(text)
-        if not spans or len(self.names.findings) > before:
-            return whole
-        parts: list[Part] = []
-        position = 0
-        for start, end in spans:
-            parts += self.names.template(text[position:start], path, encoding)
-            parts += self._hidden(self.names.template(text[start:end], path, encoding), path)
-            position = end
-        return merged([*parts, *self.names.template(text[position:], path, encoding)])
-
-    def _slot(self, value: str, path: Path) -> SecretPart:
-        """Create a unique slot for a literal value: `headers.Cookie`, `headers.Cookie#2`, …"""
-        slot = place = path_text(path)
-        number = 1
-        while self.secrets.get(slot, value) != value:
-            number += 1
-            slot = f"{place}#{number}"
-        self.secrets[slot] = value
-        return SecretPart(slot)
 
     def _hidden_parameters(self, target: Template, path: Path) -> Template:
         """Turn the literal values of target parameters with credential names into slots."""
@@ -245,12 +222,12 @@ class Requests:
                 continue
             for text in _PARAMETER_PIECE.findall(part.text):
                 if in_secret and text[0] != "&":
-                    parts.append(self._slot(text, path))
+                    parts.append(self.texts.slot(text, path))
                     continue
                 in_secret = text[0] in "?&" and text[-1] == "=" and is_sensitive(text[1:-1])
                 position = 0
                 for start, end in secret_spans(text, colons=False):
-                    parts += [LiteralPart(text[position:start]), self._slot(text[start:end], path)]
+                    parts += [LiteralPart(text[position:start]), self.texts.slot(text[start:end], path)]
                     position = end
                 parts.append(LiteralPart(text[position:]))
         return merged(parts)
@@ -318,96 +295,6 @@ class Requests:
                 self.names.findings.add(place, f"the URL holds {character}", "bad_url", "Write a space as %20")
             compile_origin(str(data["token_url"]), place, self.names.findings)
         return type(auth).read(data, path, self.names.findings)
-
-    def _body(self, endpoint: Written, path: Path) -> tuple[Template | None, str]:
-        """Return the body and its content type, which is empty for a text."""
-        names = [name for name in _BODIES if name in endpoint.written]
-        if len(names) > 1:
-            what = f"a request has one body, and this one has {' and '.join(names)}"
-            self.names.findings.add((*path, names[-1]), what, "conflict", f"Keep one of: {', '.join(_BODIES)}")
-        if not names:
-            return None, ""
-        place = (*path, names[0])
-        body = getattr(endpoint, names[0])
-        if names[0] == "form":
-            return self._form(body, place), "application/x-www-form-urlencoded"
-        if names[0] == "json" or isinstance(body, dict | list):
-            return merged(self._json(body, place)), "application/json"
-        text = body if isinstance(body, str) else getattr(body, "text", None) or json.dumps(body)
-        return self._text(text, place), ""
-
-    def _form(self, form: Mapping[str, str | list[str]], path: Path) -> Template:
-        """Compile the fields of a form; those with credential names become slots."""
-        parts: list[Part] = []
-        for name, value in form.items():
-            for index, text in enumerate([value] if isinstance(value, str) else value):
-                place = (*path, name) if isinstance(value, str) else (*path, name, index)
-                inside = form_value(self.names, text, place)
-                parts += [
-                    LiteralPart("&" if parts else ""),
-                    LiteralPart(f"{percent_encoded(name)}="),
-                    *(self._hidden(inside, place) if is_secret_field(name, form) else inside),
-                ]
-        return merged(parts)
-
-    def _json(self, value: Any, path: Path) -> list[Part]:
-        """Compile compact JSON; templates inside strings are filled in, and their values escaped."""
-        if isinstance(value, str):
-            if (typed := self._typed(value, path)) is not None:
-                return [typed]
-            return [LiteralPart('"'), *self._text(value, path, Encoding.JSON), LiteralPart('"')]
-
-        def field(name: str, item: Any, place: Path) -> list[Part]:
-            secret = isinstance(value, Mapping) and is_secret_field(name, value)
-            return self._json_secret(name, item, place) if secret else self._json(item, place)
-
-        return self._json_container(value, path, field)
-
-    def _typed(self, text: str, path: Path) -> ValuePart | None:
-        """Return the value of a string that is one `{{…}}` of the user or of test data, which keeps its type.
-
-        None for every other string, and if there are problems.
-        """
-        if not (text.startswith("{{") and text.endswith("}}")) or "{{" in text[2:]:
-            return None
-        value = self.names.whole_value(text, path)
-        if value is None:
-            return None
-        if value.filters and value.filters[-1].name == "json":
-            return replace(value, encoding=Encoding.RAW)
-        if value.filters or not isinstance(value.source, SlotSource | DataSource):
-            return None
-        return replace(value, encoding=Encoding.JSON_VALUE)
-
-    def _json_secret(self, name: str, value: Any, path: Path) -> list[Part]:
-        """Compile the value of a field with a credential name: every text and number in it becomes a slot."""
-        if isinstance(value, str):
-            if (typed := self._typed(value, path)) is not None:
-                return [replace(typed, is_secret=True)]
-            inside = self.names.template(value, path, Encoding.JSON)
-            return [LiteralPart('"'), *self._hidden(inside, path), LiteralPart('"')]
-        if isinstance(value, int | float) and not isinstance(value, bool) and not is_plural(name):
-            return [self._slot(json.dumps(value), path)]
-
-        def field(name: str, item: Any, place: Path) -> list[Part]:
-            return self._json(item, place) if only_describes(name, item) else self._json_secret("", item, place)
-
-        return self._json_container(value, path, field)
-
-    def _json_container(self, value: Any, path: Path, field: Callable[[str, Any, Path], list[Part]]) -> list[Part]:
-        """Write an object or list, its members by `field`; other values unchanged."""
-        if isinstance(value, Mapping):
-            parts: list[Part] = [LiteralPart("{")]
-            for index, (name, item) in enumerate(value.items()):
-                parts += [LiteralPart("," if index else ""), *self._json(str(name), path), LiteralPart(":")]
-                parts += field(str(name), item, (*path, str(name)))
-            return [*parts, LiteralPart("}")]
-        if isinstance(value, list | tuple):
-            parts = [LiteralPart("[")]
-            for place, item in enumerate(value):
-                parts += [LiteralPart("," if place else ""), *field("", item, (*path, place))]
-            return [*parts, LiteralPart("]")]
-        return [LiteralPart(json.dumps(value))]
 
     def _checks(self, expect: ExpectBody | None, path: Path) -> tuple[BodyCheck, ...]:
         if expect is None:

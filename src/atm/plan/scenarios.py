@@ -13,7 +13,7 @@ from atm.models.scenario import ScenarioSpec
 from atm.models.spec import TestSpec
 from atm.plan.checks import MOST_NAMES
 from atm.plan.load import nanoseconds
-from atm.plan.load_plan import Flow
+from atm.plan.load_plan import Flow, Lane
 from atm.plan.program import DataTable, Slot
 from atm.plan.requests import Around, Requests
 from atm.plan.secret_names import is_sensitive
@@ -40,11 +40,11 @@ class Scenarios:
     def __post_init__(self) -> None:
         self.step_names = StepNames(self.findings)
 
-    def flows(self, model: Literal["open", "closed"]) -> tuple[Flow, ...]:
-        """Compile every scenario under the load of the spec."""
+    def flows(self, lanes: Sequence[Lane]) -> tuple[Flow, ...]:
+        """Compile every scenario, each under the load of its lane."""
         flows = tuple(
-            self._flow(name, scenario, ("scenarios", name), model)
-            for name, scenario in (self.spec.scenarios or {}).items()
+            self._flow(name, scenario, ("scenarios", name), lane.load.model)
+            for (name, scenario), lane in zip((self.spec.scenarios or {}).items(), lanes, strict=True)
         )
         self._check_names()
         for name in self.spec.blocks:
@@ -86,7 +86,7 @@ class Scenarios:
             self.findings.add((*path, "steps"), what, "no_request", "Add one: `- GET: /users`")
         return Flow(
             name=name,
-            weight=scenario.weight,
+            weight=1,
             steps=tuple(compiler.steps),
             program=tuple(compiler.operations),
             slots=tuple(scope.slots.values()),

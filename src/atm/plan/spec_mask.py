@@ -108,6 +108,8 @@ def _masked_field(name: str, value: Any) -> Any:
         return {
             key: masked_spec(item) if isinstance(item, Mapping) else _masked_steps(item) for key, item in value.items()
         }
+    if name == "data" and isinstance(value, Mapping):
+        return {key: _masked_rows(item) for key, item in value.items()}
     if name in _METHODS and isinstance(value, str):
         return masked_url(value)
     if name == "extract" and isinstance(value, Mapping):
@@ -115,6 +117,27 @@ def _masked_field(name: str, value: Any) -> Any:
     if name in _SHOWN:
         return value
     return _masked_tree(value)
+
+
+def _masked_rows(source: Any) -> Any:
+    """Mask test data in columns with a credential name, also where rows are lists."""
+    masked = _masked_tree(source)
+    columns = source.get("columns") if isinstance(source, Mapping) else None
+    rows = source.get("rows") if isinstance(source, Mapping) else None
+    if not isinstance(columns, list | tuple) or not isinstance(rows, list | tuple):
+        return masked
+    hidden = [is_sensitive(str(column)) for column in columns]
+    masked["rows"] = [_masked_row(row, whole, hidden) for row, whole in zip(masked["rows"], rows, strict=True)]
+    return masked
+
+
+def _masked_row(masked: Any, row: Any, hidden: list[bool]) -> Any:
+    if isinstance(row, Mapping):
+        return masked
+    if not isinstance(row, list | tuple):
+        return MASK if hidden == [True] else masked
+    hides = [*hidden, *[False] * len(row)]
+    return [MASK if hide else cell for cell, hide in zip(masked, hides, strict=False)]
 
 
 def _masked_steps(value: Any) -> Any:

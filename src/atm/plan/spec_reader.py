@@ -240,6 +240,8 @@ class _Yaml:
                 raise self._source.unquoted(*unquoted) from None
             what = f"invalid YAML: {error.problem or error.context or 'it cannot be read'}"
             hint = "Indent with spaces, and quote text that holds `: `, `#` or starts with `{`, `*`, `@`"
+            if _CONDITION_WITH_LIST.search("".join(self._source.text.splitlines()[line - 1 : line])):
+                hint = 'Quote a condition that holds brackets: `checks: ["status in [200, 404]"]`'
             raise self._source.problem(what, "bad_yaml", line, hint) from None
         except yaml.YAMLError as error:
             raise self._source.problem(f"invalid YAML: {error}".splitlines()[0], "bad_yaml") from None
@@ -370,6 +372,7 @@ def _integer(text: str) -> int | float:
 
 
 _QUOTED_OR_COMMENT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'|(?:^|\s)#.*|(?:^|(?<=[\s,\[{]))[\"'].*")
+_CONDITION_WITH_LIST = re.compile(r"[\[{,:-].* in \[")
 _UNQUOTED = re.compile(
     r"(?:^|(?<=[\s,\[{]))[^\s,\[\]{}\"'#][^\s,\[\]{}\"']*\{\{[^{}]*\}\}[^\s,\]}]*|\{\{[^{}]*\}\}[^\s,\]}]*"
 )

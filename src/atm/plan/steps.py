@@ -17,7 +17,7 @@ from atm.models.scenario import (
     WhenStep,
     WhileStep,
 )
-from atm.plan.assignments import Assigned
+from atm.plan.assignments import Assigned, tested_slots
 from atm.plan.expressions import compile_condition
 from atm.plan.extracts import compile_extract
 from atm.plan.load_plan import Step
@@ -206,7 +206,7 @@ class StepCompiler:
         condition = compile_condition(
             text, path, self.requests.names, of_response=False, read_schema=self.requests.checks.read_schema
         )
-        self._check_uses(path, in_condition=True)
+        self._check_uses(path, in_condition=True, tested=tested_slots(condition))
         return condition
 
     def _unless(self, condition: Condition | None) -> int:
@@ -225,8 +225,11 @@ class StepCompiler:
         self.counters += 1
         return self.counters - 1
 
-    def _check_uses(self, path: Path, *, in_condition: bool = False) -> None:
-        """Report each variable that was read since the last call and cannot, or may not, be set here."""
+    def _check_uses(self, path: Path, *, in_condition: bool = False, tested: frozenset[int] = frozenset()) -> None:
+        """Report each variable that was read since the last call and cannot, or may not, be set here.
+
+        A condition may test whether a variable is set: `tested`.
+        """
         uses = self.scope.uses[self._uses_seen :]
         self._uses_seen = len(self.scope.uses)
         for use in dict.fromkeys(uses):
@@ -234,7 +237,11 @@ class StepCompiler:
             if slot in self.assigned.always:
                 continue
             is_possible = slot in self.assigned.sometimes
-            if not is_possible and not self.keeps_session:
+            if not is_possible and not self.keeps_session and slot in tested:
+                what = f"{{{{{use.slot}}}}} is unset here in every iteration, so this condition has a fixed result"
+                hint = "Variables stay with a user with `session: keep`, or in a load with `users`"
+                self.notes.add(use.path, what, "never_set", hint, use.detail)
+            elif not is_possible and not self.keeps_session:
                 self._report_unset(use, path)
             elif not in_condition:
                 self._note_unset(use, is_possible=is_possible)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn, cast
 
 from atm.models.fields import Path
-from atm.plan.json_path_syntax import path_problem
+from atm.plan import json_paths
 from atm.plan.patterns import PatternError, compiled
 from atm.plan.program import Pick, Subject
 from atm.plan.template_parts import TextSource, ValuePart
@@ -148,9 +148,11 @@ class Scanner:
             position += 1
         path = self.text[start:position]
         self.position = position
-        if problem := path_problem(path):
-            hint = "JSONPath as in RFC 9535: `$.items[0].id`, `$.items[*].price`, `$['a name']`"
-            raise ConditionSyntaxError(f'"{_short(path)}" is not a JSONPath: {problem}', hint, "bad_json_path", start)
+        try:
+            json_paths.compiled(path)
+        except json_paths.JsonPathError as error:
+            hint = "For example `$.items[0].id`, `$.items[*].price`, `$['a name']`; the syntax is RFC 9535"
+            raise ConditionSyntaxError(str(error), hint, "bad_json_path", start) from None
         return path
 
 

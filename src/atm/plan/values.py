@@ -154,8 +154,12 @@ class Scope:
         for index, table in enumerate(self.tables):
             if table.name != name:
                 continue
+            if not table.rows:
+                # It could not be opened, which was reported.
+                return ValuePart(DataSource(index, 0))
             if column in table.columns:
-                source = DataSource(index, table.columns.index(column))
+                place = self.places.take() if table.per == "use" else 0
+                source = DataSource(index, table.columns.index(column), place)
                 return ValuePart(source, is_secret=is_sensitive(column))
             close = nearest(column, table.columns)
             hint = f"Did you mean {{{{{name}.{close[0]}}}}}? " if close else ""

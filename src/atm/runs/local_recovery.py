@@ -17,7 +17,6 @@ from pathlib import Path
 
 from atm.errors import AtmError
 from atm.metrics.collector import Collector
-from atm.metrics.evidence import Circumstances
 from atm.metrics.interval import Interval
 from atm.metrics.summary import EndpointDescription, RunTimes, summarize
 from atm.metrics.thresholds import ThresholdJudge
@@ -26,7 +25,7 @@ from atm.models.run import RunInfo, RunResult
 from atm.runs.local_history import pending, run_of
 from atm.runs.spool import Line, SpoolReader
 from atm.runs.spool_history import SpoolHistory
-from atm.runs.started import new_collector, new_judge, warm_up_ns
+from atm.runs.started import circumstances_of, new_collector, new_judge, warm_up_ns
 from atm.storage import StorageInterface
 from atm.storage.base import RunSeries
 from atm.storage.records import Run
@@ -161,7 +160,7 @@ class _Spool:
             self._info(run, started),
             [EndpointDescription(*described) for described in run["described"]],
             self._thresholds.results(collector, times.window_ns),
-            circumstances=Circumstances(started["engine"], started["cores"], poisson=started["poisson"]),
+            circumstances=circumstances_of(started),
             environment={},
             spec=run["spec"],
         )

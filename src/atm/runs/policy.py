@@ -15,6 +15,7 @@ from atm.plan.compile import CompiledTest, compile_plan
 from atm.plan.forecast import forecast, lane_forecast, leads_to
 from atm.plan.load_plan import Lane, LoadPlan
 from atm.plan.targets import TargetRules
+from atm.tables.table_request import OpenTable
 
 _CODE = "target_not_allowed"
 _OFTEN_NS = 100_000_000
@@ -48,9 +49,18 @@ class Policy:
         """Return whether `{{env:…}}` may read this variable; `{{target:…}}` reads only TARGET_…, always allowed."""
         return variable in self.env_allow or variable.startswith("TARGET_")
 
-    def compile(self, spec: Mapping[str, Any], environment: Mapping[str, str], seed: int) -> CompiledTest:
-        """Compile a spec under these limits, without reading files. Raises SpecError with all problems."""
-        test = compile_plan(spec, environment, default_seed=seed, may_read=self.may_read)
+    def compile(
+        self,
+        spec: Mapping[str, Any],
+        environment: Mapping[str, str],
+        seed: int,
+        open_table: OpenTable | None = None,
+    ) -> CompiledTest:
+        """Compile a spec under these limits, without reading files. Raises SpecError with all problems.
+
+        With `open_table`, rows of the spec become tables, which a run needs.
+        """
+        test = compile_plan(spec, environment, default_seed=seed, open_table=open_table, may_read=self.may_read)
         problems = [*self._beyond_caps(test.plan), *self._refused(test)]
         if problems:
             raise SpecError(problems)

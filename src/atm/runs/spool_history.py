@@ -8,7 +8,6 @@ from datetime import datetime
 
 from atm.errors import StaleLeaseError
 from atm.metrics.collector import Collector
-from atm.metrics.evidence import Circumstances
 from atm.metrics.interval import Interval
 from atm.metrics.live_status import LiveStatus, judged
 from atm.metrics.summary import exchange
@@ -17,7 +16,7 @@ from atm.models.outcome import RunOutcome, RunStatus, StopReason
 from atm.models.run import RunResult, SampledExchange
 from atm.runs import events
 from atm.runs.spool import Line
-from atm.runs.started import new_collector, new_judge
+from atm.runs.started import circumstances_of, new_collector, new_judge
 from atm.storage import Batch, StorageInterface
 from atm.storage.base import RunSeries
 from atm.storage.records import Finish, Lease, RunEvent
@@ -114,7 +113,7 @@ class _Judge:
 
     def __init__(self, started: Line) -> None:
         self._thresholds = new_judge(started)
-        self._circumstances = Circumstances(started["engine"], started["cores"], poisson=started["poisson"])
+        self._circumstances = circumstances_of(started)
 
     def after(self, interval: Interval, collector: Collector) -> LiveStatus:
         self._thresholds.add(interval)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from atm.engine.environment import usable_cores
 from atm.models.outcome import RunStatus, StopReason
 from atm.plan.forecast import forecast
-from atm.plan.outline import scenarios_of
+from atm.plan.outline import open_lanes_of, scenarios_of
 from atm.runs.spool import Line
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def started(execution: Execution, at: datetime) -> Line:
         "forecast": asdict(ahead),
         "cores": usable_cores(),
         "poisson": plan.is_poisson,
+        **_lanes(plan),
         "thresholds": [asdict(threshold) for threshold in plan.thresholds],
     }
 
@@ -46,6 +47,12 @@ def _outline(plan: LoadPlan) -> Line:
     scenarios = [asdict(scenario) for scenario in scenarios_of(plan)]
     checks = [asdict(check) for check in plan.checks]
     return {name: parts for name, parts in (("scenarios", scenarios), ("checks", checks)) if parts}
+
+
+def _lanes(plan: LoadPlan) -> Line:
+    """Return the open lanes of a plan with several lanes."""
+    lanes = open_lanes_of(plan)
+    return {} if lanes is None else {"open_lanes": [asdict(lane) for lane in lanes]}
 
 
 def interval(second: Interval, at: datetime) -> Line:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from atm.metrics.collector import Collector
+from atm.metrics.evidence import Circumstances
 from atm.metrics.thresholds import ThresholdJudge
-from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.outline import CheckName, OpenLane, ScenarioSteps
 from atm.models.threshold import Threshold
 from atm.plan.plan_decoder import decode
 from atm.runs.spool import Line
@@ -18,6 +19,17 @@ def scenarios_of(started: Line) -> tuple[ScenarioSteps, ...]:
 def checks_of(started: Line) -> tuple[CheckName, ...]:
     """Return the checks; as `scenarios_of`."""
     return decode(tuple[CheckName, ...], started.get("checks", ()))
+
+
+def circumstances_of(started: Line) -> Circumstances:
+    """Return what the line says about the load generator."""
+    lanes = started.get("open_lanes")
+    return Circumstances(
+        started["engine"],
+        started["cores"],
+        poisson=started["poisson"],
+        open_lanes=None if lanes is None else decode(tuple[OpenLane, ...], lanes),
+    )
 
 
 def warm_up_ns(started: Line) -> int:

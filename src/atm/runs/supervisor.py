@@ -30,6 +30,7 @@ from atm.runs.spool import SpoolReader, spool_path
 from atm.storage import StorageInterface
 from atm.storage.records import CancelRequest, Finish, Lease, LeaseState, Run
 from atm.storage.seal import Sealer
+from atm.tables.spec_tables import SpecTables
 
 log = logging.getLogger("atm.runs")
 
@@ -190,7 +191,8 @@ class Supervisor:
         from atm.runs.credentials import unseal
 
         spec = unseal(self._sealer, run.spec, run.sealed)
-        test = await off_loop(self._policy.compile, spec, self._environment, secrets.randbits(32))
+        tables = SpecTables(None, self._settings.data_dir)
+        test = await off_loop(self._policy.compile, spec, self._environment, secrets.randbits(32), tables)
         other_run = ""
         if self._settings.max_concurrent_runs > 1:
             other_run = next(

@@ -46,6 +46,7 @@ from atm.storage.records import (
 )
 from atm.storage.schedules import DeliveryStore, ScheduleStore
 from atm.storage.series.rows import GeneratorPoint, IntervalPoint
+from atm.storage.series.scenario_rows import ScenarioPoints
 from atm.storage.series.windows import Window
 from atm.storage.test_configs import TestConfig, TestInHistory
 from atm.storage.upkeep import PruneReport, RetentionPolicy, StorageStatus
@@ -233,6 +234,12 @@ class SeriesStore(Protocol):
         """Return the points of the load generator; otherwise as `points`."""
         ...
 
+    async def scenarios(
+        self, run_id: str, resolution: int, scenarios: int, start: int = 0, end: int | None = None
+    ) -> ScenarioPoints:
+        """Return the points of the first `scenarios` scenarios and of all checks; otherwise as `points`."""
+        ...
+
     async def window(
         self,
         run_id: str,
@@ -240,10 +247,12 @@ class SeriesStore(Protocol):
         end: int | None = None,
         endpoints: Sequence[int] | None = None,
         histograms: Sequence[str] = HISTOGRAMS,
+        scenarios: int = 0,
     ) -> Window:
         """Return counts and histograms merged over [start, end), for percentiles within 0.1 % of a sample.
 
-        `histograms` names those to read; fewer are faster.
+        `histograms` names those of endpoints to read; fewer are faster. `scenarios` is the number of scenarios to
+        merge too, with all checks.
         """
         ...
 

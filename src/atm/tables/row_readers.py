@@ -9,40 +9,13 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 from atm.errors import DataError, Problem
 from atm.tables.json_rows import JsonArray, decoder
+from atm.tables.layout import LINE, Format, Layout
 from atm.tables.source_text import decoded_lines
 from atm.tables.table_file import Cell
-
-Format = Literal["csv", "json", "jsonl", "lines"]
-FORMATS: dict[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".json": "json",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".txt": "lines",
-}
-"""The format of each extension of a file name."""
-LINE = "line"
-"""The column of plain lines without `columns`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How a file is read."""
-
-    format: Format
-    columns: tuple[str, ...] | None = None
-    """CSV: the names of a file without a header; JSON: the fields to use; plain lines: the name of the column."""
-    separator: str = ","
-    """Between the cells of CSV."""
-
-    def to_json(self) -> str:
-        """Return a text that is equal for equal layouts."""
-        return json.dumps([self.format, self.columns, self.separator])
 
 
 @dataclass(frozen=True, slots=True)

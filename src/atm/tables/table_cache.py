@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 
 from atm.errors import DataError, Problem
 from atm.private_files import make_directory
-from atm.tables.row_readers import Layout, Rows, inline_rows, open_rows
+from atm.tables.layout import Layout
+from atm.tables.row_readers import Rows, inline_rows, open_rows
 from atm.tables.table_file import VERSION, Table
 from atm.tables.table_writer import TEMPORARY, write_table
 

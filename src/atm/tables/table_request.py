@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atm.errors import DataError, Problem
-from atm.tables.row_readers import Layout, inline_rows
+from atm.tables.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ OpenTable = Callable[[TableRequest], OpenedTable]
 
 def checked_table(request: TableRequest) -> OpenedTable:
     """Check rows of a spec without writing a table. Raises DataError, also for any file."""
+    from atm.tables.row_readers import inline_rows
+
     if request.file:
         raise file_refused(request.file)
     return OpenedTable("", inline_rows(request.rows, request.columns).columns, len(request.rows))

@@ -14,6 +14,7 @@ from atm.metrics.interval import HISTOGRAMS, EndpointInterval, Interval
 from atm.metrics.spread import PERCENTILES, spread_ns
 from atm.models.outcome import Outcome
 from atm.storage.series import codec
+from atm.storage.series.restored import intervals_of
 from atm.storage.series.rollup import Rollup, needed_to_resume
 from atm.storage.series.rows import (
     RESOLUTIONS,
@@ -21,7 +22,6 @@ from atm.storage.series.rows import (
     endpoint_of,
     endpoint_row,
     generated_of,
-    intervals_of,
 )
 from atm.storage.series.windows import merged, parts
 from tests.examples import examples

@@ -35,6 +35,7 @@ impl Plan {
             }
         }
         ensure(steps <= MOST_ENDPOINTS, "flows", "there are more than 100,000 steps")?;
+        self.check_scenarios()?;
         self.check_lanes()?;
         check_duration(Some(self.graceful_stop_ns.max(1)), "graceful_stop_ns")?;
         ensure(
@@ -148,11 +149,11 @@ fn check_load(lane: &Lane, lane_path: &str) -> Result<(), PlanError> {
     ensure(rate.is_finite() && rate > 0.0 && rate <= MOST_PER_SECOND, &at("max_rate"), "it is out of range")
 }
 
-fn invalid(path: &str, why: &str) -> PlanError {
+pub(super) fn invalid(path: &str, why: &str) -> PlanError {
     PlanError::Invalid(path.to_owned(), why.to_owned())
 }
 
-fn ensure(holds: bool, path: &str, why: &str) -> Result<(), PlanError> {
+pub(super) fn ensure(holds: bool, path: &str, why: &str) -> Result<(), PlanError> {
     if holds { Ok(()) } else { Err(invalid(path, why)) }
 }
 

@@ -2,10 +2,11 @@
 //! nothing in it can make the engine panic, send a header that is not in the plan, or allocate without bound.
 //!
 //! `request.rs` holds requests, `load.rs` lanes and their loads, `program.rs` scenarios, `connections.rs` connection settings, `targets.rs` the allowed
-//! targets; `check.rs` validates them.
+//! targets; `check.rs` and `flow_check.rs` validate them.
 
 mod check;
 mod connections;
+mod flow_check;
 mod load;
 pub mod program;
 mod request;
@@ -184,14 +185,7 @@ impl Plan {
     /// Names of all secret slots that the plan refers to.
     #[must_use]
     pub fn secret_slots(&self) -> Vec<&str> {
-        let mut slots: Vec<&str> = self
-            .steps()
-            .flat_map(|(_, step)| {
-                let headers = step.headers.iter().flat_map(|header| &header.value);
-                step.target.iter().chain(headers).chain(step.body.iter().flatten())
-            })
-            .filter_map(|part| if let Part::Secret { slot, .. } = part { Some(slot.as_str()) } else { None })
-            .collect();
+        let mut slots: Vec<&str> = self.flows.iter().flat_map(Flow::parts).flat_map(Part::secret_slots).collect();
         if !self.connections.tls.key_slot.is_empty() {
             slots.push(&self.connections.tls.key_slot);
         }

@@ -120,6 +120,24 @@ pub enum Condition {
     },
 }
 
+impl Condition {
+    /// Appends the parts of its subjects and templates.
+    pub(super) fn append_parts<'a>(&'a self, parts: &mut Vec<&'a Part>) {
+        match self {
+            Condition::Comparison { subject, template, .. } => {
+                parts.extend(subject.value.as_deref());
+                parts.extend(template.iter().flatten());
+            }
+            Condition::All { parts: conditions } | Condition::Either { parts: conditions } => {
+                for condition in conditions {
+                    condition.append_parts(parts);
+                }
+            }
+            Condition::Negation { part } => part.append_parts(parts),
+        }
+    }
+}
+
 /// A named condition on a response.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct NamedCheck {

@@ -181,7 +181,19 @@ impl Part {
     /// True for a secret.
     #[must_use]
     pub fn is_secret(&self) -> bool {
-        matches!(self, Part::Secret { .. })
+        matches!(self, Part::Secret { .. } | Part::Value { is_secret: true, .. })
+    }
+
+    /// The secret slots that it is rendered from.
+    pub fn secret_slots(&self) -> impl Iterator<Item = &str> {
+        let (slot, filters): (&str, &[Filter]) = match self {
+            Part::Secret { slot, .. } => (slot, &[]),
+            Part::Value { source: Source::Text { secret_slot, .. }, filters, .. } => (secret_slot, filters),
+            Part::Value { filters, .. } => ("", filters),
+            Part::Literal { .. } | Part::Variable { .. } => ("", &[]),
+        };
+        let keys = filters.iter().map(|filter| filter.key_slot.as_str());
+        std::iter::once(slot).chain(keys).filter(|slot| !slot.is_empty())
     }
 }
 
@@ -276,6 +288,28 @@ pub struct Flow {
     /// Closed model: least time between the starts of a user's iterations; 0 for none.
     #[serde(default)]
     pub pace_ns: u64,
+}
+
+impl Flow {
+    /// The parts of all requests and conditions.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        let mut parts = Vec::new();
+        for step in &self.steps {
+            parts.extend(&step.target);
+            parts.extend(step.headers.iter().flat_map(|header| &header.value));
+            parts.extend(step.body.iter().flatten());
+            parts.extend(step.extracts.iter().filter_map(|extract| extract.subject.value.as_deref()));
+            for check in &step.named_checks {
+                check.condition.append_parts(&mut parts);
+            }
+        }
+        for op in &self.program {
+            if let Op::Unless { condition, .. } = op {
+                condition.append_parts(&mut parts);
+            }
+        }
+        parts.into_iter()
+    }
 }
 
 /// Identifies a step of a plan.

@@ -6,13 +6,14 @@ use std::cell::OnceCell;
 
 use serde_json::Value as Json;
 
+use crate::decode;
 use crate::response::Expect;
 use crate::transport::{Exchanged, Raw};
 
+use super::node::Node;
+
 /// Subjects on a longer body have no value.
 pub const MOST_BODY_BYTES: usize = 4 * 1024 * 1024;
-/// Levels of nesting beyond which a text is not read as JSON.
-pub const MOST_LEVELS: usize = 128;
 
 /// A response.
 #[derive(Debug)]
@@ -26,7 +27,8 @@ pub struct Answer<'a> {
     raw: Raw<'a>,
     expect: Expect,
     body: OnceCell<Option<Body<'a>>>,
-    json: OnceCell<Option<Json>>,
+    node: OnceCell<Option<Node<'a>>>,
+    json: OnceCell<Json>,
 }
 
 /// A decoded body.
@@ -51,7 +53,16 @@ impl<'a> Answer<'a> {
     }
 
     fn of(status: u16, time_ns: u64, size: u64, raw: Raw<'a>, expect: Expect) -> Answer<'a> {
-        Answer { status, time_ns, size, raw, expect, body: OnceCell::new(), json: OnceCell::new() }
+        Answer {
+            status,
+            time_ns,
+            size,
+            raw,
+            expect,
+            body: OnceCell::new(),
+            node: OnceCell::new(),
+            json: OnceCell::new(),
+        }
     }
 
     /// The values of a header in order; `name` in any case.
@@ -73,8 +84,42 @@ impl<'a> Answer<'a> {
 
     /// The body as JSON (RFC 8259); None if it is none.
     #[must_use]
+    pub fn node(&self) -> Option<&Node<'a>> {
+        self.node
+            .get_or_init(|| match self.body().filter(|body| body.is_sound).map(|body| &body.text)? {
+                Cow::Borrowed(text) => Node::parsed(text),
+                Cow::Owned(text) => Node::parsed(text).map(Node::into_owned),
+            })
+            .as_ref()
+    }
+
+    /// The same for libraries.
+    #[must_use]
     pub fn json(&self) -> Option<&Json> {
-        self.json.get_or_init(|| self.body().filter(|body| body.is_sound).and_then(|body| parsed(&body.text))).as_ref()
+        self.node().map(|node| self.json.get_or_init(|| node.to_json()))
+    }
+
+    /// The body of an HTTP/1.1 response that is neither chunked nor compressed, in UTF-8: most are.
+    fn plain(&self) -> Option<&'a [u8]> {
+        let Raw::One(bytes) = self.raw else { return None };
+        let mut fields = Fields { rest: after_line(final_head(bytes)) };
+        for (name, value) in &mut fields {
+            let is_plain = match name.len() {
+                12 if name.eq_ignore_ascii_case(b"content-type") => {
+                    decode::charset_of(value).is_none_or(|charset| charset == encoding_rs::UTF_8)
+                }
+                16 => !name.eq_ignore_ascii_case(b"content-encoding"),
+                17 => !name.eq_ignore_ascii_case(b"transfer-encoding"),
+                _ => true,
+            };
+            if !is_plain {
+                return None;
+            }
+        }
+        let body = after_line(fields.rest);
+        // A byte order mark may name another charset.
+        let has_mark = matches!(body, [0xEF | 0xFE | 0xFF, ..]);
+        (!has_mark && body.len() as u64 == self.size).then_some(body)
     }
 
     fn body(&self) -> Option<&Body<'a>> {
@@ -83,7 +128,10 @@ impl<'a> Answer<'a> {
                 if self.size > MOST_BODY_BYTES as u64 {
                     return None;
                 }
-                let text = self.raw.text(self.expect, self.size).ok()?;
+                let text = match self.plain() {
+                    Some(body) => Cow::Borrowed(body),
+                    None => self.raw.text(self.expect, self.size).ok()?,
+                };
                 (text.len() <= MOST_BODY_BYTES).then(|| Body::new(text))
             })
             .as_ref()
@@ -105,37 +153,6 @@ impl<'a> Body<'a> {
             },
         }
     }
-}
-
-/// Parses JSON of at most [`MOST_LEVELS`] levels.
-fn parsed(text: &str) -> Option<Json> {
-    // serde_json refuses from the last of these levels on.
-    serde_json::from_str(text).ok().or_else(|| {
-        (levels(text) == MOST_LEVELS).then_some(())?;
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        deserializer.disable_recursion_limit();
-        let json = serde::Deserialize::deserialize(&mut deserializer).ok()?;
-        deserializer.end().ok().map(|()| json)
-    })
-}
-
-/// The most brackets that are open at once, outside of strings.
-fn levels(text: &str) -> usize {
-    let (mut open, mut most, mut in_string, mut is_escaped) = (0_usize, 0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if in_string => is_escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
-                open += 1;
-                most = most.max(open);
-            }
-            b']' | b'}' if !in_string => open = open.saturating_sub(1),
-            _ => {}
-        }
-    }
-    most
 }
 
 /// The bytes from the last head on: heads of 1xx are skipped.

@@ -15,9 +15,12 @@ use super::value::{Seen, find};
 use super::{Answer, Needs, Scope, Subject, render};
 
 /// Levels of `all`, `either` and `negation`; a plan's conditions with more are refused.
-const MOST_LEVELS: usize = 16;
+const MOST_LEVELS: usize = 100;
 /// Comparisons of one condition.
 const MOST_COMPARISONS: usize = 1000;
+/// Of a JSON Schema: each may be a level of the validation, whose stack is limited.
+const MOST_REFERENCES: usize = 1000;
+const MOST_PATTERN_BYTES: usize = 8 * 1024 * 1024;
 
 /// A condition.
 #[derive(Debug, Clone)]
@@ -204,10 +207,26 @@ impl jsonschema::Retrieve for NoDocuments {
 
 /// Compiles a JSON Schema; its patterns match in linear time.
 fn schema(operand: &Json) -> Result<Validator, String> {
+    if references(operand) > MOST_REFERENCES {
+        return Err(format!("its schema has more than {MOST_REFERENCES} references"));
+    }
+    let patterns = PatternOptions::regex().size_limit(MOST_PATTERN_BYTES).dfa_size_limit(MOST_PATTERN_BYTES);
     jsonschema::options()
-        .with_pattern_options(PatternOptions::regex())
+        .with_pattern_options(patterns)
         .with_retriever(NoDocuments)
         .should_validate_formats(false)
         .build(operand)
         .map_err(|error| format!("its schema cannot be used: {error}"))
+}
+
+/// The number of `$ref` and its like, at any depth.
+fn references(schema: &Json) -> usize {
+    match schema {
+        Json::Array(items) => items.iter().map(references).sum(),
+        Json::Object(members) => members
+            .iter()
+            .map(|(name, member)| usize::from(name.ends_with("ef") && name.starts_with('$')) + references(member))
+            .sum(),
+        _ => 0,
+    }
 }

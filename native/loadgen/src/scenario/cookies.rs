@@ -1,7 +1,5 @@
 //! The cookies of a user (RFC 6265, sections 5.3 and 5.4).
 
-use std::net::IpAddr;
-
 use super::set_cookie::{self, SetCookie};
 
 /// The oldest cookie gives way to one more.
@@ -31,7 +29,7 @@ struct Cookie {
     /// Name, value, domain and path.
     texts: Box<[u8]>,
     /// Where value, domain and path begin.
-    ends: [u16; 3],
+    ends: [u32; 3],
     is_host_only: bool,
     is_secure: bool,
     expires: Option<i64>,
@@ -93,9 +91,10 @@ impl Cookie {
     fn new(set: &SetCookie<'_>, place: &Place<'_>) -> Option<Cookie> {
         let host = place.host.as_bytes();
         let is_own = set.domain == host;
-        let is_host_only = set.domain.is_empty() || is_own && is_address(place.host);
-        let is_parent = || set.domain.contains(&b'.') && matches(place.host, &set.domain);
-        if !(set.domain.is_empty() || is_own || is_parent()) {
+        let has_dot = set.domain.contains(&b'.');
+        // A domain without a dot is a host's own, or one under which anyone may register names.
+        let is_host_only = set.domain.is_empty() || is_own && (!has_dot || is_address(place.host));
+        if !(set.domain.is_empty() || is_own || has_dot && matches(place.host, &set.domain)) {
             return None;
         }
         let domain = if set.domain.is_empty() { host } else { &set.domain };
@@ -105,7 +104,7 @@ impl Cookie {
         let mut length = 0;
         for (end, text) in ends.iter_mut().zip(texts) {
             length += text.len();
-            *end = u16::try_from(length).ok()?;
+            *end = u32::try_from(length).ok()?;
         }
         Some(Cookie {
             texts: texts.concat().into_boxed_slice(),
@@ -117,19 +116,19 @@ impl Cookie {
     }
 
     fn name(&self) -> &[u8] {
-        &self.texts[..usize::from(self.ends[0])]
+        &self.texts[..self.ends[0] as usize]
     }
 
     fn value(&self) -> &[u8] {
-        &self.texts[usize::from(self.ends[0])..usize::from(self.ends[1])]
+        &self.texts[self.ends[0] as usize..self.ends[1] as usize]
     }
 
     fn domain(&self) -> &[u8] {
-        &self.texts[usize::from(self.ends[1])..usize::from(self.ends[2])]
+        &self.texts[self.ends[1] as usize..self.ends[2] as usize]
     }
 
     fn path(&self) -> &[u8] {
-        &self.texts[usize::from(self.ends[2])..]
+        &self.texts[self.ends[2] as usize..]
     }
 
     fn key(&self) -> (&[u8], &[u8], &[u8]) {
@@ -160,7 +159,7 @@ fn matches(host: &str, domain: &[u8]) -> bool {
 }
 
 fn is_address(host: &str) -> bool {
-    host.parse::<IpAddr>().is_ok()
+    host.contains(':') || host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 fn path_of(target: &str) -> &str {

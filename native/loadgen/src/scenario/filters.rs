@@ -8,13 +8,13 @@ use crate::plan::{Encoding, Filter, FilterName};
 use crate::template::encoded;
 
 use super::Scope;
-use super::value::Seen;
+use super::value::{Seen, compact};
 
 /// Applies a filter.
 pub(super) fn apply<'a>(filter: &Filter, seen: Seen<'a>, scope: &impl Scope) -> Seen<'a> {
     let text = match filter.name {
         FilterName::Json => match seen {
-            Seen::Json(json) => json.to_string(),
+            Seen::Json(json) => compact(&json),
             Seen::Text(text) => quoted(&text),
         },
         name => {

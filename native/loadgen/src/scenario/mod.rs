@@ -18,7 +18,7 @@
 //! `scope` gives variables, cells and draws; the user implements it. Nothing here fails at run time: what a hostile
 //! response does not have is no value, and the condition is false.
 //!
-//! - [`value`]: values, written forms, comparison; [`answer`]: one response;
+//! - [`value`]: values, written forms, comparison; [`answer`], [`node`]: one response;
 //! - [`subject`], [`path`], [`condition`], [`extract`]: compiled parts of the plan;
 //! - [`filters`], [`render`]: the text of a value at its place;
 //! - [`cookies`], [`set_cookie`]: the jar of a user (RFC 6265).
@@ -28,6 +28,7 @@ pub mod condition;
 pub mod cookies;
 pub mod extract;
 pub mod filters;
+pub mod node;
 pub mod path;
 pub mod render;
 pub mod set_cookie;

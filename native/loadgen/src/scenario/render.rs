@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
-use crate::plan::{Encoding, NowFormat, Part, Source};
+use crate::plan::{Encoding, Filter, FilterName, NowFormat, Part, Source};
 use crate::random;
 use crate::template::{self, Values};
 
-use super::value::Seen;
+use super::value::{Seen, compact};
 use super::{Scope, filters};
 
 /// Whether secrets are written.
@@ -39,9 +39,22 @@ pub fn append(parts: &[Part], scope: &impl Scope, shown: Shown, out: &mut Vec<u8
             }
             Part::Secret { slot, encoding } => append_encoded(scope.secret(slot), *encoding, out),
             Part::Variable { name, encoding } => template::append_variable(*name, *encoding, scope.values(), out),
-            Part::Value { encoding, .. } => append_value(value(part, scope), *encoding, out),
+            Part::Value { encoding, filters, .. } => {
+                let seen = value(part, scope).or_else(|| of_nothing(filters, scope));
+                append_value(seen, *encoding, out);
+            }
         }
     }
+}
+
+/// What filters make of an unset slot.
+fn of_nothing(filters: &[Filter], scope: &impl Scope) -> Option<Seen<'static>> {
+    let (first, rest) = filters.split_first()?;
+    let seen = match first.name {
+        FilterName::Json => Seen::Text(Cow::Borrowed("null")),
+        _ => filters::apply(first, Seen::Text(Cow::Borrowed("")), scope),
+    };
+    Some(rest.iter().fold(seen, |seen, filter| filters::apply(filter, seen, scope)))
 }
 
 /// The text of a template. Bytes of values are UTF-8, so it is too.
@@ -53,7 +66,7 @@ pub(super) fn text(parts: &[Part], scope: &impl Scope) -> String {
 
 fn append_value(seen: Option<Seen<'_>>, encoding: Encoding, out: &mut Vec<u8>) {
     match (seen, encoding) {
-        (Some(Seen::Json(json)), Encoding::JsonValue) => out.extend_from_slice(json.to_string().as_bytes()),
+        (Some(Seen::Json(json)), Encoding::JsonValue) => out.extend_from_slice(compact(&json).as_bytes()),
         (Some(seen), encoding) => append_encoded(&seen.into_text(), encoding, out),
         (None, Encoding::JsonValue) => out.extend_from_slice(b"null"),
         (None, _) => {}
@@ -109,10 +122,10 @@ fn of_source<'a>(source: &'a Source, scope: &'a impl Scope) -> Option<Seen<'a>> 
 }
 
 fn now(values: Values, offset_ns: i64, format: NowFormat) -> String {
-    let wall_ns = values.wall_ns.saturating_add_signed(offset_ns);
+    let wall_ns = i128::from(values.wall_ns) + i128::from(offset_ns);
     match format {
-        NowFormat::Unix => (wall_ns / 1_000_000_000).to_string(),
-        NowFormat::UnixMs => (wall_ns / 1_000_000).to_string(),
+        NowFormat::Unix => wall_ns.div_euclid(1_000_000_000).to_string(),
+        NowFormat::UnixMs => wall_ns.div_euclid(1_000_000).to_string(),
         NowFormat::Iso => template::timestamp(wall_ns),
         NowFormat::Date => template::timestamp(wall_ns)[..10].to_owned(),
         NowFormat::Time => template::timestamp(wall_ns)[11..19].to_owned(),

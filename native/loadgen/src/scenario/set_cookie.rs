@@ -22,21 +22,23 @@ pub struct SetCookie<'a> {
     pub is_secure: bool,
 }
 
-/// Name and value of a line; None if it must be ignored.
+/// Name and value of a line; None without a name.
 #[must_use]
 pub fn name_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let is_control = |byte: &u8| *byte < 0x20 && *byte != b'\t' || *byte == 0x7F;
     let pair = line.split(|byte| *byte == b';').next()?;
     let at = memchr::memchr(b'=', pair)?;
     let (name, value) = (trimmed(&pair[..at]), trimmed(&pair[at + 1..]));
-    let is_fine = !name.is_empty() && name.len() + value.len() <= MOST_PAIR_BYTES;
-    (is_fine && !name.iter().chain(value).any(is_control)).then_some((name, value))
+    (!name.is_empty()).then_some((name, value))
 }
 
 /// Parses a line; None if it must be ignored. `now` is in seconds since 1970.
 #[must_use]
 pub fn parse(line: &[u8], now: i64) -> Option<SetCookie<'_>> {
     let (name, value) = name_and_value(line)?;
+    let is_control = |byte: &u8| *byte < 0x20 && *byte != b'\t' || *byte == 0x7F;
+    if name.len() + value.len() > MOST_PAIR_BYTES || line.iter().any(is_control) {
+        return None;
+    }
     let mut cookie = SetCookie { name, value, ..SetCookie::default() };
     let mut expires = None;
     let mut max_age = None;

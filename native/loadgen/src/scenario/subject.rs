@@ -92,13 +92,10 @@ impl Subject {
                 values.last().map(Seen::Text)
             }
             Kind::Body => answer.text().map(|text| Seen::Text(Cow::Borrowed(text))),
-            Kind::Json(path) => {
-                let json = answer.json()?;
-                match self.pick {
-                    Pick::First => path.first(json).map(Seen::of),
-                    _ => self.picked(path.nodes(json).into_iter().map(Seen::of), scope),
-                }
-            }
+            Kind::Json(path) => match self.pick {
+                Pick::First => path.first(answer),
+                _ => self.picked(path.nodes(answer)?.into_iter(), scope),
+            },
             Kind::Regex(regex) => self.picked(matches(regex, answer.text()?), scope),
             Kind::Value(_) => None,
         }
@@ -139,10 +136,10 @@ fn matches<'a>(regex: &'a Regex, text: &'a str) -> impl Iterator<Item = Seen<'a>
     })
 }
 
-/// A header's value as text: bytes that are not UTF-8 are replaced.
+/// A header's value as text: each byte is one character (ISO 8859-1).
 fn as_text(value: Cow<'_, [u8]>) -> Cow<'_, str> {
     match value {
-        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
-        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        Cow::Borrowed(bytes) => encoding_rs::mem::decode_latin1(bytes),
+        Cow::Owned(bytes) => Cow::Owned(encoding_rs::mem::decode_latin1(&bytes).into_owned()),
     }
 }

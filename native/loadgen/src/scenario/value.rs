@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::io::{self, Write};
 
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Number, Value as Json};
 
 /// The content of a slot, or what a source gives.
@@ -77,7 +80,7 @@ impl<'a> Seen<'a> {
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Seen::Text(text) => Cow::Borrowed(text),
-            Seen::Json(json) => Cow::Owned(json.to_string()),
+            Seen::Json(json) => Cow::Owned(compact(json)),
         }
     }
 
@@ -86,7 +89,7 @@ impl<'a> Seen<'a> {
     pub fn into_text(self) -> Cow<'a, str> {
         match self {
             Seen::Text(text) => text,
-            Seen::Json(json) => Cow::Owned(json.to_string()),
+            Seen::Json(json) => Cow::Owned(compact(&json)),
         }
     }
 
@@ -145,6 +148,24 @@ impl<'a> Seen<'a> {
             }
             _ => find(&self.text(), &Seen::of(operand).text()),
         }
+    }
+}
+
+/// JSON without spaces. A double is written with as few digits as identify it, its exponent without a plus sign.
+#[must_use]
+pub fn compact(json: &Json) -> String {
+    let mut out = Vec::new();
+    // Keys are texts and a Vec takes every byte, so it cannot fail; bytes of JSON are UTF-8.
+    let _ = json.serialize(&mut Serializer::with_formatter(&mut out, Compact));
+    String::from_utf8(out).unwrap_or_default()
+}
+
+struct Compact;
+
+impl Formatter for Compact {
+    fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        let text = Number::from_f64(value).map_or_else(|| "null".to_owned(), |number| number.to_string());
+        writer.write_all(text.replace('+', "").as_bytes())
     }
 }
 

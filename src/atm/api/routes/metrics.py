@@ -19,8 +19,9 @@ from atm.api.deps import Plane
 from atm.api.routes.series import endpoint_names
 from atm.errors import CorruptDataError, NotFoundError
 from atm.metrics.histogram import Histogram, highest_of
-from atm.metrics.interval import EndpointInterval
+from atm.metrics.interval import EndpointInterval, IterationInterval
 from atm.models.outcome import RunStatus
+from atm.runs.scenario_windows import outline_of
 from atm.storage import StorageInterface
 from atm.storage.records import RunQuery, RunSummary
 from atm.version import VERSION
@@ -67,13 +68,26 @@ async def _families(storage: StorageInterface) -> list[Metric]:
     durations = HistogramMetricFamily(
         "atm_http_request_duration_seconds", "Response time of the measured load.", labels=[*labels, "outcome"]
     )
+    iterations = CounterMetricFamily(
+        "atm_iterations", "Iterations that ended, by outcome.", labels=["run", "test", "scenario", "outcome"]
+    )
+    iteration_durations = HistogramMetricFamily(
+        "atm_iteration_duration_seconds",
+        "Time of completed iterations, think time included.",
+        labels=["run", "test", "scenario"],
+    )
+    checks = CounterMetricFamily("atm_checks", "Evaluations of checks, by result.", labels=[*labels, "check", "result"])
     in_flight = GaugeMetricFamily("atm_run_requests_in_flight", "Requests in flight.", labels=labels[:2])
     for run in await _shown(storage):
         # The data of one run may be damaged by a disk or an earlier version; export the others.
         try:
             names = await endpoint_names(storage, run.id)
+            outline = await outline_of(storage, run.id, names)
             window = await storage.series.window(
-                run.id, endpoints=range(len(names)), histograms=[name for _, name in _TIMES]
+                run.id,
+                endpoints=range(len(names)),
+                histograms=[name for _, name in _TIMES],
+                scenarios=len(outline.scenarios),
             )
             seconds = (await storage.series.written(run.id)).next_interval
             last = await storage.series.generator(run.id, 1, max(seconds - 1, 0))
@@ -84,9 +98,19 @@ async def _families(storage: StorageInterface) -> list[Metric]:
             if not warm_up and endpoint < len(names):
                 values = [run.id, _text(run.name), _text(names[endpoint])]
                 _add(values, part, requests, statuses, received, durations)
+        of_run = [run.id, _text(run.name)]
+        for (flow, warm_up), ended in window.iterations.items():
+            if not warm_up and flow < len(outline.scenarios):
+                _add_iterations([*of_run, _text(outline.scenarios[flow].name)], ended, iterations, iteration_durations)
+        for (index, warm_up), evaluated in window.checks.items():
+            if not warm_up and index < len(outline.checks):
+                check = outline.checks[index]
+                for result, count in (("passed", evaluated.passed), ("failed", evaluated.failed)):
+                    checks.add_metric([*of_run, _text(names[check.endpoint]), _text(check.name), result], count)
         for point in last:
             in_flight.add_metric([run.id, _text(run.name)], point.generator.in_flight)
-    return [info, runs, requests, statuses, received, durations, in_flight]
+    scenario_families = [iterations, iteration_durations, checks]
+    return [info, runs, requests, statuses, received, durations, *scenario_families, in_flight]
 
 
 def _text(value: str) -> str:
@@ -116,6 +140,15 @@ def _add(
             durations.add_metric(
                 [*values, outcome_name], _buckets(histogram), (histogram.mean or 0.0) * histogram.total / 1e9
             )
+
+
+def _add_iterations(
+    values: list[str], part: IterationInterval, iterations: CounterMetricFamily, durations: HistogramMetricFamily
+) -> None:
+    for outcome, count in (("completed", part.completed), ("failed", part.failed)):
+        iterations.add_metric([*values, outcome], count)
+    if part.time:
+        durations.add_metric(values, _buckets(part.time), (part.time.mean or 0.0) * part.time.total / 1e9)
 
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:

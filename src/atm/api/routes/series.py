@@ -8,14 +8,16 @@ from fastapi import APIRouter, Path, Query
 
 from atm.api.deps import Plane, RunId
 from atm.api.errors import ApiError, bad_request
-from atm.api.views import generator_view, point_view, window_view
+from atm.api.views import check_view, generator_view, iteration_view, point_view, window_view
 from atm.errors import Problem
 from atm.models.control.first_design import SampledRequest, sampled_request
 from atm.models.control.series import IntervalsView
 from atm.models.outcome import Outcome
 from atm.models.run import SampledExchange
+from atm.runs.scenario_windows import RunOutline, outline_of
 from atm.storage import StorageInterface
 from atm.storage.records import SampleQuery
+from atm.storage.series.scenario_rows import ScenarioPoints
 
 router = APIRouter(tags=["series"])
 
@@ -68,6 +70,16 @@ async def read_intervals(
     points = await storage.series.points(run_id, chosen, start, end, indices)
     generator = await storage.series.generator(run_id, chosen, start, end)
     window = await storage.series.window(run_id, start, end, indices) if merge else None
+    outline = await outline_of(storage, run_id, names)
+    journeys = await _scenario_points(storage, run_id, outline, chosen, start, end)
+    merged = window_view(window, names) if window else None
+    if merged and outline.scenarios:
+        seconds = sum(point.duration_ns for point in generator if point.phase not in ("warm_up", "drain")) / 1e9
+        whole = await storage.series.window(
+            run_id, start, end, range(len(names)), histograms=(), scenarios=len(outline.scenarios)
+        )
+        scenarios, checks = outline.figures(whole, seconds)
+        merged = merged.model_copy(update={"scenarios": list(scenarios), "checks": list(checks)})
     return IntervalsView(
         run_id=run_id,
         resolution=chosen,
@@ -76,9 +88,19 @@ async def read_intervals(
         endpoints=names,
         points=[point_view(point, names) for point in points],
         generator=[generator_view(point) for point in generator],
-        window=window_view(window, names) if window else None,
+        iterations=[iteration_view(point, outline.scenarios) for point in journeys.iterations],
+        checks=[check_view(point, outline.checks, names) for point in journeys.checks],
+        window=merged,
         last_event=written.last_event,
     )
+
+
+async def _scenario_points(
+    storage: StorageInterface, run_id: str, outline: RunOutline, resolution: int, start: int, end: int | None
+) -> ScenarioPoints:
+    if not outline.scenarios:
+        return ScenarioPoints((), ())
+    return await storage.series.scenarios(run_id, resolution, len(outline.scenarios), start, end)
 
 
 def _check_window(start: int, end: int | None) -> None:

@@ -15,6 +15,7 @@ from atm.importers.curl import import_curl
 from atm.models.control.specs import (
     CurlAnswer,
     CurlRequest,
+    LaneView,
     LoadView,
     PlanView,
     TryAnswer,
@@ -24,7 +25,7 @@ from atm.models.control.specs import (
 )
 from atm.off_loop import off_loop
 from atm.plan.compile import CompiledTest
-from atm.plan.forecast import forecast, leads_to, load_of, most_at_once
+from atm.plan.forecast import forecast, lane_forecast, leads_to, load_of, most_at_once
 from atm.runs import credentials
 from atm.runs.trials import TooManyTrialsError, TrialTimeoutError
 
@@ -81,6 +82,16 @@ def _plan(test: CompiledTest) -> PlanView:
         peak=ahead.peak,
         most_seconds=ahead.most_seconds,
         most_requests=ahead.most_requests,
+        lanes=[
+            LaneView(
+                name=lane.name,
+                model=lane.load.model,
+                start_seconds=lane.start_ns / 1e9,
+                peak=lane_forecast(lane).peak,
+                total_requests=lane.total,
+            )
+            for lane in plan.lanes
+        ],
     )
 
 

@@ -15,6 +15,7 @@ from atm.models.exit_code import ExitCode
 
 def command(
     file: Annotated[str, typer.Argument(metavar="[FILE]", help="File to write; - for stdout.")] = "test.yaml",
+    scenario: Annotated[bool, typer.Option("--scenario", help="Write a journey of several steps.")] = False,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
@@ -27,12 +28,12 @@ def command(
 
     output = Output.of(color, json=json)
     if file == "-":
-        output.out.write(starter_text())
+        output.out.write(starter_text(scenario=scenario))
         return ExitCode.PASSED
     path = Path(file)
     try:
         with path.open("x", encoding="utf-8", newline="\n") as target:
-            target.write(starter_text())
+            target.write(starter_text(scenario=scenario))
     except FileExistsError:
         hint = f"`atm init {path.stem}-2{path.suffix or '.yaml'}`, or remove it first"
         raise SpecError(Problem(f"{file} already exists", "file_exists", path="FILE", hint=hint)) from None

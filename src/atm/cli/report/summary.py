@@ -31,6 +31,7 @@ KINDS = (
 )
 """Rows of the time table: heading and prefix of the field name."""
 
+_MOST_LOADS = 4
 _FIRST_COLUMN_END = 26
 _COLUMN = 9
 _NARROW_FIRST_END = 21
@@ -40,13 +41,30 @@ _NARROW_COLUMN = 12
 def load(sheet: Sheet) -> list[Line]:
     """The load: `open, 500 /s even, up to 64 users · warm-up excluded · native engine`."""
     run, metrics = sheet.result.run, sheet.result.metrics
-    facts = [described_load(sheet.result.spec, run.model, metrics.offered_rate)]
+    facts = described_loads(sheet.result.spec, run.model, metrics.offered_rate)
     if metrics.warm_up_requests:
         facts.append("warm-up excluded")
     facts.append(f"{run.engine} engine")
     if sheet.result.spec.get("seed") is None:
         facts.append(f"seed {run.seed} (random)")
     return sheet.facts(facts, "LOAD")
+
+
+def described_loads(spec: Mapping[str, Any], model: str, offered_rate: float | None) -> list[str]:
+    """Describe the load of a spec, or that of each scenario with a load of its own: `browse: open, 40 /s poisson`."""
+    scenarios = spec.get("scenarios")
+    loads = {name: part.get("load") for name, part in scenarios.items()} if isinstance(scenarios, Mapping) else {}
+    own = {name: load for name, load in loads.items() if isinstance(load, Mapping)}
+    if not own:
+        return [described_load(spec, model, offered_rate)]
+    described = [f"{name}: {described_load({'load': load}, _model_of(load), None)}" for name, load in own.items()]
+    more = len(described) - _MOST_LOADS
+    return described if more <= 0 else [*described[:_MOST_LOADS], f"{more} more scenarios"]
+
+
+def _model_of(load: Mapping[str, Any]) -> str:
+    written: str | None = load.get("model")
+    return written or ("open" if load.get("rate") is not None else "closed")
 
 
 def described_load(spec: Mapping[str, Any], model: str, offered_rate: float | None) -> str:

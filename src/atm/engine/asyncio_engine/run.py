@@ -24,7 +24,6 @@ from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep, needs_session
 from atm.engine.base import EngineReport, LaneReport
-from atm.errors import EngineError, Problem
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
@@ -92,11 +91,10 @@ class Run:
         """Prepare the scenarios of the plan; None if it has none, which then does not import them."""
         if not any(needs_session(flow) for flow in self._plan.flows):
             return None
+        from atm.engine.asyncio_engine.users.data_rows import TableRows
         from atm.engine.asyncio_engine.users.scenarios import Scenarios
 
-        if self._plan.data:
-            raise EngineError(Problem("the asyncio engine cannot read data tables", "plan_refused"))
-        return Scenarios(self._plan, self._secrets, ())
+        return Scenarios(self._plan, self._secrets, [TableRows(table) for table in self._plan.data])
 
     async def until_done(self) -> EngineReport:
         """Run from start to end. Raises the error that made the run impossible to continue."""

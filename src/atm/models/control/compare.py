@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from atm.models.control.base import Answer
 from atm.models.control.runs import RunSummaryView
 from atm.models.run import EndpointMetrics
-from atm.models.run_figures import Figure
+from atm.models.run_figures import CheckFigures, Figure, ScenarioMetrics
 
 
 class Difference(Answer):
@@ -37,6 +39,24 @@ class ComparedEndpoint(Answer):
     differences: list[Difference]
 
 
+class ComparedScenario(Answer):
+    """A scenario of both runs, or of one."""
+
+    name: str
+    a: ScenarioMetrics | None
+    b: ScenarioMetrics | None
+    differences: list[Difference]
+
+
+class ComparedCheck(Answer):
+    """A check at one endpoint, of both runs or of one."""
+
+    name: str
+    endpoint: str
+    a: CheckFigures | None
+    b: CheckFigures | None
+
+
 class CompareAnswer(Answer):
     """GET /compare."""
 
@@ -44,6 +64,9 @@ class CompareAnswer(Answer):
     b: RunSummaryView
     differences: list[Difference]
     endpoints: list[ComparedEndpoint]
+    scenarios: list[ComparedScenario] = Field([])
+    """Empty if neither run has scenarios."""
+    checks: list[ComparedCheck] = Field([])
     curve: list[CurvePoint]
     """Response time by percentile, from the merged histograms of each run."""
     notes: list[str]

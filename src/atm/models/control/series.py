@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from atm.models.control.base import Answer
 from atm.models.outcome import Outcome
-from atm.models.run_figures import Spread
+from atm.models.run_figures import CheckFigures, ScenarioMetrics, Spread
 
 
 class PointView(Answer):
@@ -48,6 +50,33 @@ class GeneratorView(Answer):
     schedule_lag: Spread
 
 
+class IterationPointView(Answer):
+    """The iterations of one scenario in one period, separate for warm-up and measured load."""
+
+    start: int
+    scenario: str
+    warm_up: bool
+    started: int
+    completed: int
+    failed: int
+    unfinished: int
+    iteration_time: Spread
+    """Of completed iterations, think time included."""
+    active_time: Spread
+    """The same without think time."""
+
+
+class CheckPointView(Answer):
+    """The evaluations of one check in one period, separate for warm-up and measured load."""
+
+    start: int
+    check: str
+    endpoint: str
+    warm_up: bool
+    passed: int
+    failed: int
+
+
 class MergedPointView(PointView):
     """A whole window of one endpoint, from merged histograms."""
 
@@ -62,6 +91,9 @@ class WindowView(Answer):
     end: int
     endpoints: list[MergedPointView]
     """One for each requested endpoint, and for warm-up if the window includes it."""
+    scenarios: list[ScenarioMetrics] = Field([])
+    """The measured load of each scenario; empty for a spec without scenarios."""
+    checks: list[CheckFigures] = Field([])
 
 
 class IntervalsView(Answer):
@@ -76,6 +108,9 @@ class IntervalsView(Answer):
     """Names of all endpoints of the run."""
     points: list[PointView]
     generator: list[GeneratorView]
+    iterations: list[IterationPointView] = Field([])
+    """Of all scenarios; empty for a spec without scenarios."""
+    checks: list[CheckPointView] = Field([])
     window: WindowView | None
     """With `merge=true`."""
     last_event: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from atm.models.control.base import Answer, Name, Request, Spec
 from atm.models.control.errors import ErrorEntry
@@ -16,6 +16,19 @@ class ValidateRequest(Request):
     """POST /specs/validate."""
 
     spec: Spec
+
+
+class LaneView(Answer):
+    """One of the loads of a plan."""
+
+    name: str
+    """The scenario's name; for a spec without scenarios, the spec's."""
+    model: Literal["closed", "open"]
+    start_seconds: float
+    """When it starts, since the start of the run."""
+    peak: float
+    """Users (closed) or arrivals per second (open), warm-up included."""
+    total_requests: int | None
 
 
 class PlanView(Answer):
@@ -31,11 +44,14 @@ class PlanView(Answer):
     """Every host that it dials: of its URLs, a proxy, `connect_to`, a token server. Redirects may add hosts."""
     redirects: int
     peak: float
-    """Users (closed) or arrivals per second (open), warm-up included."""
+    """Users (closed) or arrivals per second (open), warm-up included. Of several loads the sum; of open and closed ones
+    together, of the open ones."""
     most_seconds: float | None
     """Upper bound of the sending time, warm-up included; null if no time limits it."""
     most_requests: int | None
     """Upper bound of the requests, warm-up included; null if only the target's speed limits them."""
+    lanes: list[LaneView] = Field(default_factory=list)
+    """The loads of the plan, which run side by side; more than one in specs with scenarios only."""
 
 
 class LoadView(Answer):

@@ -102,7 +102,7 @@ def _header(result: RunResult) -> Markup:
     run, metrics = result.run, result.metrics
     targets = sorted({urlsplit(entry.url).netloc.rpartition("@")[2] for entry in result.endpoint_metrics})
     facts = [", ".join(targets[:3]) + (f" and {len(targets) - 3} more" if len(targets) > 3 else "")]
-    load = "closed model" if run.model == "closed" else "open model"
+    load = "open and closed loads" if run.model == "mixed" else f"{run.model} model"
     if metrics.offered_rate is not None:
         load += f", {figures.rate(metrics.offered_rate)} /s offered"
     facts += [load, f"{run.engine} engine", figures.duration(metrics.duration_seconds)]

@@ -36,6 +36,7 @@ from atm.storage.series import queries
 from atm.storage.series.queries import Selection, new_data
 from atm.storage.series.rollup import Rollup, needed_to_resume
 from atm.storage.series.rows import ALL, GENERATOR, RESOLUTIONS, WHOLE, GeneratorPoint, IntervalPoint, IntervalRow
+from atm.storage.series.scenario_rows import ScenarioPoints, keys_of
 from atm.storage.series.windows import Window
 
 
@@ -131,6 +132,14 @@ class JsonSeries:
         with _reading(run_id):
             return queries.generator_points(self._selected(run_id, selection))
 
+    @in_thread
+    def scenarios(
+        self, run_id: str, resolution: int, scenarios: int, start: int = 0, end: int | None = None
+    ) -> ScenarioPoints:
+        selection = Selection(resolution, start, end, keys_of(scenarios))
+        with _reading(run_id):
+            return queries.scenario_points(self._selected(run_id, selection))
+
     def _selected(self, run_id: str, selection: Selection) -> list[IntervalRow]:
         # Read before the rows: rows stored in between are also aggregated below, and then skipped as duplicates.
         covered = self._covered(run_id)
@@ -152,8 +161,11 @@ class JsonSeries:
         end: int | None = None,
         endpoints: Sequence[int] | None = None,
         histograms: Sequence[str] = HISTOGRAMS,
+        scenarios: int = 0,
     ) -> Window:
         selected = (ALL,) if endpoints is None else tuple(endpoints)
+        if scenarios:
+            selected += keys_of(scenarios)
         cut = queries.cut(start, end, self._covered(run_id))
         rows = self._rows(run_id, WHOLE, 0, None) if cut.is_whole else []
         if not rows:

@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from atm.metrics.histogram import HIGHEST_NS, Histogram, index_of
-from atm.metrics.interval import HISTOGRAMS
+from atm.metrics.interval import HISTOGRAMS, ITERATION_TIMES
 
 GENERATOR_HISTOGRAMS = ("schedule_lag", "connect", "tls", "dns")
 """The histograms of a `GeneratorInterval`, by field name."""
 
-NAMES = HISTOGRAMS + GENERATOR_HISTOGRAMS
+NAMES = HISTOGRAMS + GENERATOR_HISTOGRAMS + ITERATION_TIMES
 """The position of a name is part of the format: append, never reorder."""
 
 _HEAD = struct.Struct("<BBIII")

@@ -10,6 +10,8 @@ from atm.models.run import SampledExchange
 from atm.storage.base import Batch, Written
 from atm.storage.errors import sequence_gap
 from atm.storage.records import RunEvent, SampleQuery
+from atm.storage.series import scenario_rows
+from atm.storage.series.restored import intervals_of
 from atm.storage.series.rollup import Rollup
 from atm.storage.series.rows import (
     RESOLUTIONS,
@@ -18,9 +20,9 @@ from atm.storage.series.rows import (
     IntervalPoint,
     IntervalRow,
     generator_point_of,
-    intervals_of,
     point_of,
 )
+from atm.storage.series.scenario_rows import ScenarioPoints
 from atm.storage.series.windows import Part, Window, merged, parts
 
 SECOND_NS = 1_000_000_000
@@ -86,6 +88,11 @@ def points(rows: Iterable[IntervalRow]) -> list[IntervalPoint]:
 def generator_points(rows: Iterable[IntervalRow]) -> list[GeneratorPoint]:
     """Convert generator rows to points."""
     return [generator_point_of(row) for row in rows]
+
+
+def scenario_points(rows: Iterable[IntervalRow]) -> ScenarioPoints:
+    """Convert rows about scenarios and checks to points."""
+    return scenario_rows.scenario_points(rows)
 
 
 def has_open_row(selection: Selection, covered: Mapping[int, int]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from atm.metrics.interval import EndpointInterval, GeneratorInterval, Interval
+from atm.metrics.interval import CheckInterval, EndpointInterval, GeneratorInterval, Interval, IterationInterval
 from atm.storage.series.rows import (
     ALL,
     GENERATOR,
@@ -21,6 +21,14 @@ from atm.storage.series.rows import (
     generated_of,
     generator_row,
 )
+from atm.storage.series.scenario_rows import (
+    CHECKS,
+    check_rows,
+    checks_of,
+    is_scenario,
+    iteration_row,
+    iterations_of,
+)
 
 _Key = tuple[int, bool]
 LEVELS = (*RESOLUTIONS[1:], WHOLE)
@@ -30,12 +38,22 @@ LEVELS = (*RESOLUTIONS[1:], WHOLE)
 class _Span:
     """The aggregate of a time span that begins at `start`."""
 
-    __slots__ = ("endpoints", "generated", "start")
+    __slots__ = ("checks", "endpoints", "generated", "iterations", "start")
 
     def __init__(self, start: int) -> None:
         self.start = start
         self.endpoints: dict[_Key, EndpointInterval] = {}
+        self.iterations: dict[_Key, IterationInterval] = {}
+        self.checks: dict[_Key, CheckInterval] = {}
         self.generated: Generated | None = None
+
+    def add_scenarios(self, iterations: Iterable[IterationInterval], checks: Iterable[CheckInterval]) -> None:
+        for iteration in iterations:
+            key = (iteration.flow, iteration.warm_up)
+            self.iterations.setdefault(key, IterationInterval(*key)).merge(iteration)
+        for check in checks:
+            key = (check.check, check.warm_up)
+            self.checks.setdefault(key, CheckInterval(*key)).merge(check)
 
     def add(self, key: _Key, interval: EndpointInterval) -> None:
         total = self.endpoints.get(key)
@@ -50,6 +68,8 @@ class _Span:
 
     def rows(self, resolution: int) -> list[IntervalRow]:
         rows = [endpoint_row(resolution, self.start, part, key[0]) for key, part in self.endpoints.items()]
+        rows += [iteration_row(resolution, self.start, part) for part in self.iterations.values()]
+        rows += check_rows(resolution, self.start, self.checks.values())
         if self.generated is not None:
             rows.append(generator_row(resolution, self.start, self.generated))
         return rows
@@ -73,6 +93,10 @@ class Rollup:
             span = rollup._span(level, row.start)
             if row.endpoint == GENERATOR:
                 span.add_generated(generated_of(row))
+            elif row.endpoint == CHECKS:
+                span.add_scenarios((), checks_of(row))
+            elif is_scenario(row):
+                span.add_scenarios((iterations_of(row),), ())
             else:
                 span.add((row.endpoint, row.warm_up), endpoint_of(row))
         return rollup
@@ -84,6 +108,7 @@ class Rollup:
         totals = _Span(second)
         for part in interval.endpoints:
             totals.add((ALL, part.warm_up), part)
+        totals.add_scenarios(interval.iterations, interval.checks)
         totals.generated = Generated(
             interval.phase, interval.duration_ns, interval.offered, interval.generator, interval.failures
         )
@@ -94,6 +119,7 @@ class Rollup:
         rows += totals.rows(1)
         for key, part in totals.endpoints.items():
             span.add(key, part)
+        span.add_scenarios(interval.iterations, interval.checks)
         span.add_generated(totals.generated)
         return rows + self._ended(second + 1)
 
@@ -130,6 +156,7 @@ class Rollup:
             above = self._span(LEVELS[LEVELS.index(level) + 1], span.start)
             for key, part in span.endpoints.items():
                 above.add(key, part)
+            above.add_scenarios(span.iterations.values(), span.checks.values())
             if span.generated is not None:
                 above.add_generated(span.generated)
         return span.rows(level)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from atm.metrics.interval import COUNTS, HISTOGRAMS, EndpointInterval, FailureGroup, GeneratorInterval, Interval
+from atm.metrics.interval import COUNTS, HISTOGRAMS, EndpointInterval, FailureGroup, GeneratorInterval
 from atm.metrics.spread import in_milliseconds, spread_ns
 from atm.models.outcome import Outcome
 from atm.models.run_figures import Spread
@@ -122,7 +122,7 @@ def endpoint_row(resolution: int, start: int, interval: EndpointInterval, endpoi
     document["statuses"] = {str(status): count for status, count in interval.statuses.items()}
     beyond = interval.failed + interval.outcomes.get(Outcome.UNFINISHED, 0) + interval.missed
     response = interval.response()
-    spreads = _figures(
+    spreads = figures_text(
         spread_ns(response),
         spread_ns(interval.response_ok),
         spread_ns(interval.response_ok, beyond),
@@ -156,7 +156,7 @@ def generator_row(resolution: int, start: int, generated: Generated) -> Interval
     if generated.failures:
         document["failures"] = [_failure_document(failure) for failure in generated.failures]
     histograms = {name: getattr(generator, name) for name in codec.GENERATOR_HISTOGRAMS}
-    figures = _figures(spread_ns(generator.schedule_lag))
+    figures = figures_text(spread_ns(generator.schedule_lag))
     return IntervalRow(resolution, start, GENERATOR, False, dumps(document), figures, codec.encode(histograms))
 
 
@@ -206,7 +206,7 @@ def point_of(row: IntervalRow) -> IntervalPoint:
         {Outcome(name): count for name, count in document.pop("outcomes").items()},
         {int(status): count for status, count in document.pop("statuses").items()},
         document,
-        *_spreads(row.figures),
+        *spreads_of(row.figures),
     )
 
 
@@ -220,33 +220,17 @@ def generator_point_of(row: IntervalRow) -> GeneratorPoint:
         generated.duration_ns,
         generated.offered,
         generated.generator,
-        _spreads(row.figures)[0],
+        spreads_of(row.figures)[0],
     )
 
 
-def intervals_of(rows: Iterable[IntervalRow]) -> list[Interval]:
-    """Restore intervals, without samples, from rows of resolution 1 in any order."""
-    intervals: dict[int, Interval] = {}
-    endpoints: dict[int, list[EndpointInterval]] = {}
-    for row in rows:
-        if row.endpoint >= 0:
-            endpoints.setdefault(row.start, []).append(endpoint_of(row))
-        elif row.endpoint == GENERATOR:
-            part = generated_of(row)
-            intervals[row.start] = Interval(
-                row.start, part.phase, part.duration_ns, part.offered, [], part.generator, list(part.failures)
-            )
-    for start, interval in intervals.items():
-        interval.endpoints = sorted(endpoints.get(start, ()), key=lambda part: (part.endpoint, not part.warm_up))
-    return [intervals[start] for start in sorted(intervals)]
-
-
-def _figures(*spreads_ns: tuple[float | None, ...]) -> str:
+def figures_text(*spreads_ns: tuple[float | None, ...]) -> str:
     """Return spreads as stored, in whole ns."""
     return dumps([[_rounded(figure) for figure in figures] for figures in spreads_ns])
 
 
-def _spreads(text: str) -> list[Spread]:
+def spreads_of(text: str) -> list[Spread]:
+    """Return the spreads of a stored row."""
     return [in_milliseconds(tuple(figures)) for figures in json.loads(text)]
 
 

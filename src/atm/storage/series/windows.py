@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from atm.metrics.interval import HISTOGRAMS, EndpointInterval
-from atm.storage.series.rows import RESOLUTIONS, IntervalRow, endpoint_over
+from atm.metrics.interval import HISTOGRAMS, CheckInterval, EndpointInterval, IterationInterval
+from atm.storage.series.rows import ALL, RESOLUTIONS, IntervalRow, endpoint_over
+from atm.storage.series.scenario_rows import merged_scenarios
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,10 @@ class Window:
     start: int
     end: int
     endpoints: Mapping[tuple[int, bool], EndpointInterval]
+    iterations: Mapping[tuple[int, bool], IterationInterval] = field(default_factory=dict)
+    """By scenario and warm-up."""
+    checks: Mapping[tuple[int, bool], CheckInterval] = field(default_factory=dict)
+    """By check and warm-up."""
 
 
 def parts(start: int, end: int, covered: Mapping[int, int]) -> list[Part]:
@@ -60,6 +65,12 @@ def merged(start: int, end: int, rows: Iterable[IntervalRow], histograms: Iterab
     """Merge the rows of `parts`, with only the named histograms."""
     names = frozenset(histograms)
     rows_by_key: dict[tuple[int, bool], list[IntervalRow]] = {}
+    others: list[IntervalRow] = []
     for row in rows:
-        rows_by_key.setdefault((row.endpoint, row.warm_up), []).append(row)
-    return Window(start, end, {key: endpoint_over(key_rows, names) for key, key_rows in rows_by_key.items()})
+        if row.endpoint >= ALL:
+            rows_by_key.setdefault((row.endpoint, row.warm_up), []).append(row)
+        else:
+            others.append(row)
+    endpoints = {key: endpoint_over(key_rows, names) for key, key_rows in rows_by_key.items()}
+    iterations, checks = merged_scenarios(others)
+    return Window(start, end, endpoints, iterations, checks)

@@ -23,6 +23,7 @@ from atm.storage.series import queries
 from atm.storage.series.queries import Selection, new_data
 from atm.storage.series.rollup import Rollup, needed_to_resume
 from atm.storage.series.rows import ALL, GENERATOR, RESOLUTIONS, WHOLE, GeneratorPoint, IntervalPoint, IntervalRow
+from atm.storage.series.scenario_rows import ScenarioPoints, keys_of
 from atm.storage.series.windows import Window
 from atm.storage.sql.database import Database
 from atm.storage.sql.tables import run_events, run_intervals, run_samples, runs
@@ -160,6 +161,12 @@ class SqlSeries:
         rows = await self._selected(run_id, Selection(resolution, start, end, (GENERATOR,)))
         return await _decoded(run_id, queries.generator_points, rows)
 
+    async def scenarios(
+        self, run_id: str, resolution: int, scenarios: int, start: int = 0, end: int | None = None
+    ) -> ScenarioPoints:
+        rows = await self._selected(run_id, Selection(resolution, start, end, keys_of(scenarios)))
+        return await _decoded(run_id, queries.scenario_points, rows)
+
     async def _selected(self, run_id: str, selection: Selection) -> list[IntervalRow]:
         """Return the stored rows, and rows of the open span aggregated from finer ones."""
         async with self._database.read() as connection:
@@ -182,8 +189,11 @@ class SqlSeries:
         end: int | None = None,
         endpoints: Sequence[int] | None = None,
         histograms: Sequence[str] = HISTOGRAMS,
+        scenarios: int = 0,
     ) -> Window:
         selected = (ALL,) if endpoints is None else tuple(endpoints)
+        if scenarios:
+            selected += keys_of(scenarios)
         async with self._database.read() as connection:
             covered = await self._covered(connection, run_id)
             cut = queries.cut(start, end, covered)

@@ -25,7 +25,7 @@ class CaseUser:
     def __init__(self) -> None:
         self.slots: list[Value] = [_SCOPE["slots"].get(str(slot), UNSET) for slot in range(_SLOTS)]
 
-    def cell(self, table: int, column: int) -> Value:
+    def cell(self, table: int, column: int, place: int) -> Value:  # noqa: ARG002  (no table of theirs is per use)
         return _SCOPE["rows"][table][column]
 
 

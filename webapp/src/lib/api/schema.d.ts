@@ -1045,6 +1045,40 @@ export type components = {
          */
         AuditOutcome: "done" | "refused" | "failed";
         /**
+         * CheckFigures
+         * @description Evaluations of one check at one endpoint in the measured load.
+         */
+        CheckFigures: {
+            /** Name */
+            name: string;
+            /** Endpoint */
+            endpoint: string;
+            /** Passed */
+            passed: number;
+            /** Failed */
+            failed: number;
+            /** Passed Share */
+            passed_share: number | null;
+        };
+        /**
+         * CheckPointView
+         * @description The evaluations of one check in one period, separate for warm-up and measured load.
+         */
+        CheckPointView: {
+            /** Start */
+            start: number;
+            /** Check */
+            check: string;
+            /** Endpoint */
+            endpoint: string;
+            /** Warm Up */
+            warm_up: boolean;
+            /** Passed */
+            passed: number;
+            /** Failed */
+            failed: number;
+        };
+        /**
          * CompareAnswer
          * @description GET /compare.
          */
@@ -1055,10 +1089,32 @@ export type components = {
             differences: components["schemas"]["Difference"][];
             /** Endpoints */
             endpoints: components["schemas"]["ComparedEndpoint"][];
+            /**
+             * Scenarios
+             * @default []
+             */
+            scenarios: components["schemas"]["ComparedScenario"][];
+            /**
+             * Checks
+             * @default []
+             */
+            checks: components["schemas"]["ComparedCheck"][];
             /** Curve */
             curve: components["schemas"]["CurvePoint"][];
             /** Notes */
             notes: string[];
+        };
+        /**
+         * ComparedCheck
+         * @description A check at one endpoint, of both runs or of one.
+         */
+        ComparedCheck: {
+            /** Name */
+            name: string;
+            /** Endpoint */
+            endpoint: string;
+            a: components["schemas"]["CheckFigures"] | null;
+            b: components["schemas"]["CheckFigures"] | null;
         };
         /**
          * ComparedEndpoint
@@ -1069,6 +1125,18 @@ export type components = {
             name: string;
             a: components["schemas"]["EndpointMetrics"] | null;
             b: components["schemas"]["EndpointMetrics"] | null;
+            /** Differences */
+            differences: components["schemas"]["Difference"][];
+        };
+        /**
+         * ComparedScenario
+         * @description A scenario of both runs, or of one.
+         */
+        ComparedScenario: {
+            /** Name */
+            name: string;
+            a: components["schemas"]["ScenarioMetrics"] | null;
+            b: components["schemas"]["ScenarioMetrics"] | null;
             /** Differences */
             differences: components["schemas"]["Difference"][];
         };
@@ -1924,12 +1992,44 @@ export type components = {
             points: components["schemas"]["PointView"][];
             /** Generator */
             generator: components["schemas"]["GeneratorView"][];
+            /**
+             * Iterations
+             * @default []
+             */
+            iterations: components["schemas"]["IterationPointView"][];
+            /**
+             * Checks
+             * @default []
+             */
+            checks: components["schemas"]["CheckPointView"][];
             window: components["schemas"]["WindowView"] | null;
             /**
              * Last Event
              * @default 0
              */
             last_event: number;
+        };
+        /**
+         * IterationPointView
+         * @description The iterations of one scenario in one period, separate for warm-up and measured load.
+         */
+        IterationPointView: {
+            /** Start */
+            start: number;
+            /** Scenario */
+            scenario: string;
+            /** Warm Up */
+            warm_up: boolean;
+            /** Started */
+            started: number;
+            /** Completed */
+            completed: number;
+            /** Failed */
+            failed: number;
+            /** Unfinished */
+            unfinished: number;
+            iteration_time: components["schemas"]["Spread"];
+            active_time: components["schemas"]["Spread"];
         };
         /**
          * KeyCreated
@@ -2026,6 +2126,25 @@ export type components = {
             networks?: string[];
             /** Runs Per Hour */
             runs_per_hour?: number | null;
+        };
+        /**
+         * LaneView
+         * @description One of the loads of a plan.
+         */
+        LaneView: {
+            /** Name */
+            name: string;
+            /**
+             * Model
+             * @enum {string}
+             */
+            model: "closed" | "open";
+            /** Start Seconds */
+            start_seconds: number;
+            /** Peak */
+            peak: number;
+            /** Total Requests */
+            total_requests: number | null;
         };
         /**
          * LevelPoint
@@ -2622,6 +2741,8 @@ export type components = {
             most_seconds: number | null;
             /** Most Requests */
             most_requests: number | null;
+            /** Lanes */
+            lanes?: components["schemas"]["LaneView"][];
         };
         /**
          * PointView
@@ -2917,6 +3038,10 @@ export type components = {
             metrics: components["schemas"]["Metrics"];
             /** Endpoint Metrics */
             endpoint_metrics: components["schemas"]["NamedEndpointMetrics"][];
+            /** Scenarios */
+            scenarios?: components["schemas"]["ScenarioMetrics"][];
+            /** Checks */
+            checks?: components["schemas"]["CheckFigures"][];
             /** Failures */
             failures: components["schemas"]["FailureSummary"][];
             generator: components["schemas"]["GeneratorSummary"];
@@ -3191,6 +3316,34 @@ export type components = {
             response_body_bytes: number;
         };
         /**
+         * ScenarioMetrics
+         * @description One scenario over the whole measured load.
+         */
+        ScenarioMetrics: {
+            /** Name */
+            name: string;
+            /** Due */
+            due: number;
+            /** Started */
+            started: number;
+            /** Missed */
+            missed: number;
+            /** Completed */
+            completed: number;
+            /** Failed */
+            failed: number;
+            /** Iteration Error Rate */
+            iteration_error_rate: number;
+            iteration_time: components["schemas"]["Spread"];
+            active_time: components["schemas"]["Spread"];
+            /** Steps */
+            steps: components["schemas"]["StepReach"][];
+            /** Unfinished */
+            unfinished: number;
+            /** Iterations Per Second */
+            iterations_per_second: number;
+        };
+        /**
          * ScheduleList
          * @description GET /schedules, by name.
          */
@@ -3418,6 +3571,22 @@ export type components = {
          */
         Statistic: "min" | "max" | "mean";
         /**
+         * StepReach
+         * @description How many ended iterations of a scenario sent a request of this step; the steps in order read as a funnel.
+         */
+        StepReach: {
+            /** Name */
+            name: string;
+            /** Endpoint */
+            endpoint: string;
+            /** Reached */
+            reached: number;
+            /** Not Reached */
+            not_reached: number;
+            /** Reached Share */
+            reached_share: number | null;
+        };
+        /**
          * StopReason
          * @description Why no further request was started.
          * @enum {string}
@@ -3574,6 +3743,10 @@ export type components = {
             expression: string;
             /** Endpoint */
             endpoint: string | null;
+            /** Scenario */
+            scenario?: string | null;
+            /** Check */
+            check?: string | null;
             metric: string;
             statistic: components["schemas"]["Statistic"] | null;
             /** Percentile */
@@ -3728,6 +3901,16 @@ export type components = {
             end: number;
             /** Endpoints */
             endpoints: components["schemas"]["MergedPointView"][];
+            /**
+             * Scenarios
+             * @default []
+             */
+            scenarios: components["schemas"]["ScenarioMetrics"][];
+            /**
+             * Checks
+             * @default []
+             */
+            checks: components["schemas"]["CheckFigures"][];
         };
         /**
          * ErrorDocument
@@ -3823,7 +4006,7 @@ export type components = {
              * Endpoints
              * @description Several endpoints instead of one `url`.
              */
-            endpoints?: {
+            endpoints?: ({
                 /**
                  * Name
                  * @description Unique name, shown in reports.
@@ -3831,11 +4014,59 @@ export type components = {
                  */
                 name: string | number | boolean;
                 /**
+                 * Weight
+                 * @description Relative share with `distribution_strategy: weighted`.
+                 * @default 1
+                 */
+                weight: number;
+                /**
                  * Url
-                 * @description Request URL.
+                 * @description Request URL; one that starts with / continues `base_url`. `GET: URL` is short for method and url.
                  * @example https://api.example.com/users
                  */
-                url: string | number | boolean;
+                url?: string | number | boolean;
+                /**
+                 * GET
+                 * @description Short for method GET and url.
+                 * @example https://api.example.com/users
+                 */
+                GET?: string | number | boolean;
+                /**
+                 * POST
+                 * @description Short for method POST and url.
+                 * @example https://api.example.com/users
+                 */
+                POST?: string | number | boolean;
+                /**
+                 * PUT
+                 * @description Short for method PUT and url.
+                 * @example https://api.example.com/users
+                 */
+                PUT?: string | number | boolean;
+                /**
+                 * PATCH
+                 * @description Short for method PATCH and url.
+                 * @example https://api.example.com/users
+                 */
+                PATCH?: string | number | boolean;
+                /**
+                 * DELETE
+                 * @description Short for method DELETE and url.
+                 * @example https://api.example.com/users
+                 */
+                DELETE?: string | number | boolean;
+                /**
+                 * HEAD
+                 * @description Short for method HEAD and url.
+                 * @example https://api.example.com/users
+                 */
+                HEAD?: string | number | boolean;
+                /**
+                 * OPTIONS
+                 * @description Short for method OPTIONS and url.
+                 * @example https://api.example.com/users
+                 */
+                OPTIONS?: string | number | boolean;
                 /**
                  * Method
                  * @description HTTP method.
@@ -3860,14 +4091,79 @@ export type components = {
                  */
                 body?: string | Record<string, never> | unknown[] | number | boolean;
                 /**
-                 * Weight
-                 * @description Relative share with `distribution_strategy: weighted`.
-                 * @default 1
+                 * Json
+                 * @description Request body: any value, sent as JSON.
+                 * @example {
+                 *       "id": "{{uuid}}"
+                 *     }
                  */
-                weight: number;
+                json?: unknown;
+                /**
+                 * Form
+                 * @description Request body: the fields of a form, sent as application/x-www-form-urlencoded.
+                 */
+                form?: {
+                    [key: string]: (string | number | boolean)[] | (string | number | boolean);
+                };
+                /**
+                 * Multipart
+                 * @description Request body: texts and files, sent as multipart/form-data.
+                 * @example {
+                 *       "title": "{{uuid}}",
+                 *       "photo": {
+                 *         "file": "photo.svg"
+                 *       }
+                 *     }
+                 */
+                multipart?: {
+                    [key: string]: (string | number | boolean) | {
+                        /**
+                         * File
+                         * @description The file, in UTF-8; paths are relative to the working directory.
+                         */
+                        file: string | number | boolean;
+                        /**
+                         * Filename
+                         * @description The name that is sent; default: the file's.
+                         */
+                        filename?: string | number | boolean;
+                        /**
+                         * Content type
+                         * @description Default: by the ending of the name.
+                         */
+                        content_type?: string | number | boolean;
+                    };
+                };
+                /**
+                 * Graphql
+                 * @description Request body: a GraphQL request; a text alone means `query`.
+                 */
+                graphql?: string | {
+                    /**
+                     * Query
+                     * @description The document.
+                     * @example query item($id: ID!) { item(id: $id) { name } }
+                     */
+                    query: string | number | boolean;
+                    /**
+                     * Variables
+                     * @description The variables.
+                     */
+                    variables?: Record<string, never>;
+                    /**
+                     * Operation name
+                     * @description The operation, if the document has several.
+                     */
+                    operation_name?: string | number | boolean;
+                };
+                /**
+                 * File
+                 * @description Request body: the content of a file, in UTF-8.
+                 */
+                file?: string | number | boolean;
                 /**
                  * Expected status codes
-                 * @description Status codes that count as ok; default: the spec's.
+                 * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
                  * @example [
                  *       201
                  *     ]
@@ -3892,6 +4188,74 @@ export type components = {
                      * @description The body must match this regular expression anywhere.
                      */
                     regex?: string | number | boolean;
+                };
+                /**
+                 * Checks
+                 * @description Named conditions on the response.
+                 * @example [
+                 *       "status == 200",
+                 *       "time < 500ms"
+                 *     ]
+                 */
+                checks?: ((string | number | boolean) | {
+                    /**
+                     * Check
+                     * @description The condition, see docs/reference/scenarios.md.
+                     * @example status == 200
+                     * @example $.items | count > 0
+                     */
+                    check: string | number | boolean;
+                    /**
+                     * Name
+                     * @description Name in reports and thresholds; default: the condition.
+                     */
+                    name?: string | number | boolean;
+                    /**
+                     * Counts only
+                     * @description Only count: a failure leaves the request ok.
+                     * @default false
+                     */
+                    counts_only: boolean;
+                })[] | ((string | number | boolean) | {
+                    /**
+                     * Check
+                     * @description The condition, see docs/reference/scenarios.md.
+                     * @example status == 200
+                     * @example $.items | count > 0
+                     */
+                    check: string | number | boolean;
+                    /**
+                     * Name
+                     * @description Name in reports and thresholds; default: the condition.
+                     */
+                    name?: string | number | boolean;
+                    /**
+                     * Counts only
+                     * @description Only count: a failure leaves the request ok.
+                     * @default false
+                     */
+                    counts_only: boolean;
+                }) | {
+                    [key: string]: (string | number | boolean) | {
+                        /**
+                         * Check
+                         * @description The condition, see docs/reference/scenarios.md.
+                         * @example status == 200
+                         * @example $.items | count > 0
+                         */
+                        check: string | number | boolean;
+                        /**
+                         * Name
+                         * @description Name in reports and thresholds; default: the condition.
+                         */
+                        name?: string | number | boolean;
+                        /**
+                         * Counts only
+                         * @description Only count: a failure leaves the request ok.
+                         * @default false
+                         */
+                        counts_only: boolean;
+                    };
                 };
                 /**
                  * Timeout
@@ -4068,7 +4432,7 @@ export type components = {
                 };
                 /**
                  * Thresholds
-                 * @description Thresholds for this endpoint only.
+                 * @description Thresholds for this request only.
                  */
                 thresholds?: (string | (string | {
                     /**
@@ -4082,6 +4446,11 @@ export type components = {
                      * @example first_byte p90 < 80ms
                      * @example service p95 < 200ms
                      * @example throughput > 100
+                     * @example iteration p95 < 6s
+                     * @example active p95 < 2s
+                     * @example iteration_error_rate < 1%
+                     * @example iterations > 10
+                     * @example check accepted > 99.5%
                      */
                     expression: string | number | boolean;
                     /**
@@ -4154,6 +4523,11 @@ export type components = {
                          * @example first_byte p90 < 80ms
                          * @example service p95 < 200ms
                          * @example throughput > 100
+                         * @example iteration p95 < 6s
+                         * @example active p95 < 2s
+                         * @example iteration_error_rate < 1%
+                         * @example iterations > 10
+                         * @example check accepted > 99.5%
                          */
                         expression: string | number | boolean;
                         /**
@@ -4192,6 +4566,11 @@ export type components = {
                          * @example first_byte p90 < 80ms
                          * @example service p95 < 200ms
                          * @example throughput > 100
+                         * @example iteration p95 < 6s
+                         * @example active p95 < 2s
+                         * @example iteration_error_rate < 1%
+                         * @example iterations > 10
+                         * @example check accepted > 99.5%
                          */
                         expression: string | number | boolean;
                         /**
@@ -4220,7 +4599,2022 @@ export type components = {
                         min_samples: number;
                     });
                 };
-            }[];
+            } | unknown | unknown | unknown | unknown | unknown | unknown | unknown | unknown)[];
+            /**
+             * Scenarios
+             * @description Journeys of several steps, by name, instead of `url` or `endpoints`.
+             */
+            scenarios?: {
+                [key: string]: {
+                    /**
+                     * Steps
+                     * @description What an iteration does, in order.
+                     */
+                    steps: (({
+                        /**
+                         * Name
+                         * @description Name, shown in reports as `scenario/name`; default: method and URL as written.
+                         * @example list
+                         */
+                        name?: string | number | boolean;
+                        /**
+                         * Extract
+                         * @description Variables from the response: name and source.
+                         * @example {
+                         *       "product": "$.items[*].id | random",
+                         *       "location": "header Location"
+                         *     }
+                         */
+                        extract?: {
+                            [key: string]: string | {
+                                /**
+                                 * Json
+                                 * @description A JSONPath (RFC 9535).
+                                 * @example $.token
+                                 */
+                                json?: string | number | boolean;
+                                /**
+                                 * Header
+                                 * @description The name of a header.
+                                 */
+                                header?: string | number | boolean;
+                                /**
+                                 * Cookie
+                                 * @description The name of a cookie that the response sets.
+                                 */
+                                cookie?: string | number | boolean;
+                                /**
+                                 * Regex
+                                 * @description A regular expression: its group 1, else the match.
+                                 */
+                                regex?: string | number | boolean;
+                                /**
+                                 * Status
+                                 * @description The status code.
+                                 */
+                                status?: boolean;
+                                /**
+                                 * Body
+                                 * @description The whole body, as text.
+                                 */
+                                body?: boolean;
+                                /**
+                                 * Pick
+                                 * @description Which of several matches.
+                                 * @default first
+                                 * @enum {unknown}
+                                 */
+                                pick: "first" | "last" | "random" | "all" | "count";
+                                /**
+                                 * Default
+                                 * @description The value if the response has none; without it, the request fails.
+                                 */
+                                default?: unknown;
+                                /**
+                                 * Secret
+                                 * @description A credential: shown as *** in samples.
+                                 * @default false
+                                 */
+                                secret: boolean;
+                            };
+                        };
+                        /**
+                         * On fail
+                         * @description What follows a failure; default: `end_iteration` after a request without a response or without a value to extract, `continue` after a failed check.
+                         * @enum {unknown}
+                         */
+                        on_fail?: "continue" | "end_iteration" | "stop_user" | "stop_run";
+                        /**
+                         * Url
+                         * @description Request URL; one that starts with / continues `base_url`. `GET: URL` is short for method and url.
+                         * @example https://api.example.com/users
+                         */
+                        url?: string | number | boolean;
+                        /**
+                         * GET
+                         * @description Short for method GET and url.
+                         * @example https://api.example.com/users
+                         */
+                        GET?: string | number | boolean;
+                        /**
+                         * POST
+                         * @description Short for method POST and url.
+                         * @example https://api.example.com/users
+                         */
+                        POST?: string | number | boolean;
+                        /**
+                         * PUT
+                         * @description Short for method PUT and url.
+                         * @example https://api.example.com/users
+                         */
+                        PUT?: string | number | boolean;
+                        /**
+                         * PATCH
+                         * @description Short for method PATCH and url.
+                         * @example https://api.example.com/users
+                         */
+                        PATCH?: string | number | boolean;
+                        /**
+                         * DELETE
+                         * @description Short for method DELETE and url.
+                         * @example https://api.example.com/users
+                         */
+                        DELETE?: string | number | boolean;
+                        /**
+                         * HEAD
+                         * @description Short for method HEAD and url.
+                         * @example https://api.example.com/users
+                         */
+                        HEAD?: string | number | boolean;
+                        /**
+                         * OPTIONS
+                         * @description Short for method OPTIONS and url.
+                         * @example https://api.example.com/users
+                         */
+                        OPTIONS?: string | number | boolean;
+                        /**
+                         * Method
+                         * @description HTTP method.
+                         * @default GET
+                         * @example GET
+                         * @example POST
+                         * @example PUT
+                         * @example PATCH
+                         * @example DELETE
+                         */
+                        method: string;
+                        /**
+                         * Headers
+                         * @description Headers in addition to the spec's, which they override.
+                         */
+                        headers?: {
+                            [key: string]: string | number | boolean | (string | number | boolean)[] | null;
+                        };
+                        /**
+                         * Body
+                         * @description Request body: text, or an object sent as JSON.
+                         */
+                        body?: string | Record<string, never> | unknown[] | number | boolean;
+                        /**
+                         * Json
+                         * @description Request body: any value, sent as JSON.
+                         * @example {
+                         *       "id": "{{uuid}}"
+                         *     }
+                         */
+                        json?: unknown;
+                        /**
+                         * Form
+                         * @description Request body: the fields of a form, sent as application/x-www-form-urlencoded.
+                         */
+                        form?: {
+                            [key: string]: (string | number | boolean)[] | (string | number | boolean);
+                        };
+                        /**
+                         * Multipart
+                         * @description Request body: texts and files, sent as multipart/form-data.
+                         * @example {
+                         *       "title": "{{uuid}}",
+                         *       "photo": {
+                         *         "file": "photo.svg"
+                         *       }
+                         *     }
+                         */
+                        multipart?: {
+                            [key: string]: (string | number | boolean) | {
+                                /**
+                                 * File
+                                 * @description The file, in UTF-8; paths are relative to the working directory.
+                                 */
+                                file: string | number | boolean;
+                                /**
+                                 * Filename
+                                 * @description The name that is sent; default: the file's.
+                                 */
+                                filename?: string | number | boolean;
+                                /**
+                                 * Content type
+                                 * @description Default: by the ending of the name.
+                                 */
+                                content_type?: string | number | boolean;
+                            };
+                        };
+                        /**
+                         * Graphql
+                         * @description Request body: a GraphQL request; a text alone means `query`.
+                         */
+                        graphql?: string | {
+                            /**
+                             * Query
+                             * @description The document.
+                             * @example query item($id: ID!) { item(id: $id) { name } }
+                             */
+                            query: string | number | boolean;
+                            /**
+                             * Variables
+                             * @description The variables.
+                             */
+                            variables?: Record<string, never>;
+                            /**
+                             * Operation name
+                             * @description The operation, if the document has several.
+                             */
+                            operation_name?: string | number | boolean;
+                        };
+                        /**
+                         * File
+                         * @description Request body: the content of a file, in UTF-8.
+                         */
+                        file?: string | number | boolean;
+                        /**
+                         * Expected status codes
+                         * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
+                         * @example [
+                         *       201
+                         *     ]
+                         * @example [
+                         *       "2xx",
+                         *       404
+                         *     ]
+                         */
+                        expected_status_codes?: (number | string)[] | (number | string);
+                        /**
+                         * Expect body
+                         * @description Condition on the response body.
+                         */
+                        expect_body?: string | {
+                            /**
+                             * Contains
+                             * @description The body must contain this text.
+                             */
+                            contains?: string | number | boolean;
+                            /**
+                             * Regex
+                             * @description The body must match this regular expression anywhere.
+                             */
+                            regex?: string | number | boolean;
+                        };
+                        /**
+                         * Checks
+                         * @description Named conditions on the response.
+                         * @example [
+                         *       "status == 200",
+                         *       "time < 500ms"
+                         *     ]
+                         */
+                        checks?: ((string | number | boolean) | {
+                            /**
+                             * Check
+                             * @description The condition, see docs/reference/scenarios.md.
+                             * @example status == 200
+                             * @example $.items | count > 0
+                             */
+                            check: string | number | boolean;
+                            /**
+                             * Name
+                             * @description Name in reports and thresholds; default: the condition.
+                             */
+                            name?: string | number | boolean;
+                            /**
+                             * Counts only
+                             * @description Only count: a failure leaves the request ok.
+                             * @default false
+                             */
+                            counts_only: boolean;
+                        })[] | ((string | number | boolean) | {
+                            /**
+                             * Check
+                             * @description The condition, see docs/reference/scenarios.md.
+                             * @example status == 200
+                             * @example $.items | count > 0
+                             */
+                            check: string | number | boolean;
+                            /**
+                             * Name
+                             * @description Name in reports and thresholds; default: the condition.
+                             */
+                            name?: string | number | boolean;
+                            /**
+                             * Counts only
+                             * @description Only count: a failure leaves the request ok.
+                             * @default false
+                             */
+                            counts_only: boolean;
+                        }) | {
+                            [key: string]: (string | number | boolean) | {
+                                /**
+                                 * Check
+                                 * @description The condition, see docs/reference/scenarios.md.
+                                 * @example status == 200
+                                 * @example $.items | count > 0
+                                 */
+                                check: string | number | boolean;
+                                /**
+                                 * Name
+                                 * @description Name in reports and thresholds; default: the condition.
+                                 */
+                                name?: string | number | boolean;
+                                /**
+                                 * Counts only
+                                 * @description Only count: a failure leaves the request ok.
+                                 * @default false
+                                 */
+                                counts_only: boolean;
+                            };
+                        };
+                        /**
+                         * Timeout
+                         * @description Request timeout; default: the spec's.
+                         */
+                        timeout?: number | string;
+                        /**
+                         * Timeout
+                         * @description The same as `timeout`.
+                         */
+                        timeout_seconds?: number | string;
+                        /**
+                         * Auth
+                         * @description Credentials; default: the spec's; `{type: none}` for none.
+                         */
+                        auth?: {
+                            /**
+                             * Type
+                             * @default none
+                             * @enum {unknown}
+                             */
+                            type: "none";
+                        } | {
+                            /**
+                             * Type
+                             * @default bearer_token
+                             * @enum {unknown}
+                             */
+                            type: "bearer_token";
+                            /**
+                             * Token
+                             * @example {{env:TOKEN}}
+                             */
+                            token: string | number | boolean;
+                        } | {
+                            /**
+                             * Type
+                             * @default api_key
+                             * @enum {unknown}
+                             */
+                            type: "api_key";
+                            /**
+                             * Key
+                             * @example {{env:API_KEY}}
+                             */
+                            key: string | number | boolean;
+                            /**
+                             * Header name
+                             * @description Header that carries the key.
+                             * @default X-API-Key
+                             */
+                            header_name: string | number | boolean;
+                        } | {
+                            /**
+                             * Type
+                             * @default basic
+                             * @enum {unknown}
+                             */
+                            type: "basic";
+                            /** Username */
+                            username: string | number | boolean;
+                            /**
+                             * Password
+                             * @example {{env:PASSWORD}}
+                             */
+                            password: string | number | boolean;
+                        } | {
+                            /**
+                             * Type
+                             * @default oauth2_client_credentials
+                             * @enum {unknown}
+                             */
+                            type: "oauth2_client_credentials";
+                            /**
+                             * Token url
+                             * @example https://login.example.com/oauth/token
+                             */
+                            token_url: string | number | boolean;
+                            /** Client id */
+                            client_id: string | number | boolean;
+                            /**
+                             * Client secret
+                             * @example {{env:CLIENT_SECRET}}
+                             */
+                            client_secret: string | number | boolean;
+                            /**
+                             * Scope
+                             * @description Scopes, separated by spaces.
+                             */
+                            scope?: string | number | boolean;
+                        } | {
+                            /**
+                             * Type
+                             * @default oauth2_password_grant
+                             * @enum {unknown}
+                             */
+                            type: "oauth2_password_grant";
+                            /**
+                             * Token url
+                             * @example https://login.example.com/oauth/token
+                             */
+                            token_url: string | number | boolean;
+                            /** Client id */
+                            client_id: string | number | boolean;
+                            /**
+                             * Client secret
+                             * @description Client secret, if the client has one.
+                             */
+                            client_secret?: string | number | boolean;
+                            /** Username */
+                            username: string | number | boolean;
+                            /**
+                             * Password
+                             * @example {{env:PASSWORD}}
+                             */
+                            password: string | number | boolean;
+                            /**
+                             * Scope
+                             * @description Scopes, separated by spaces.
+                             */
+                            scope?: string | number | boolean;
+                        } | {
+                            /**
+                             * Type
+                             * @default jwt
+                             * @enum {unknown}
+                             */
+                            type: "jwt";
+                            /**
+                             * Secret
+                             * @description Shared secret (HS…), or private key as PEM text.
+                             * @example {{env:KEY}}
+                             */
+                            secret: string | number | boolean;
+                            /**
+                             * Algorithm
+                             * @description Signature algorithm.
+                             * @default HS256
+                             * @enum {unknown}
+                             */
+                            algorithm: "HS256" | "HS384" | "HS512" | "RS256" | "RS384" | "RS512" | "ES256" | "ES384" | "PS256" | "PS384" | "PS512";
+                            /**
+                             * Issuer
+                             * @description Claim `iss`.
+                             */
+                            issuer?: string | number | boolean;
+                            /**
+                             * Subject
+                             * @description Claim `sub`.
+                             */
+                            subject?: string | number | boolean;
+                            /**
+                             * Audience
+                             * @description Claim `aud`.
+                             */
+                            audience?: string | number | boolean;
+                            /**
+                             * Claims
+                             * @description Additional claims.
+                             */
+                            claims?: Record<string, never>;
+                            /**
+                             * Expires in
+                             * @description Lifetime of the token; it is renewed before it expires.
+                             * @default 3600
+                             */
+                            expires_in: number | string;
+                            /**
+                             * Expires in
+                             * @description The same as `expires_in`.
+                             * @default 3600
+                             */
+                            expires_in_seconds: number | string;
+                        };
+                        /**
+                         * Thresholds
+                         * @description Thresholds for this request only.
+                         */
+                        thresholds?: (string | (string | {
+                            /**
+                             * Expression
+                             * @description See docs/reference/thresholds.md.
+                             * @example p99 < 300ms
+                             * @example error_rate < 1%
+                             * @example rps > 100
+                             * @example ok p95 < 250ms
+                             * @example adjusted p99 < 1s
+                             * @example first_byte p90 < 80ms
+                             * @example service p95 < 200ms
+                             * @example throughput > 100
+                             * @example iteration p95 < 6s
+                             * @example active p95 < 2s
+                             * @example iteration_error_rate < 1%
+                             * @example iterations > 10
+                             * @example check accepted > 99.5%
+                             */
+                            expression: string | number | boolean;
+                            /**
+                             * Abort
+                             * @description Abort the run as soon as this threshold fails.
+                             * @default false
+                             */
+                            abort: boolean;
+                            /**
+                             * Abort after
+                             * @description Earliest abort, counted from the start of the measured load.
+                             * @default 10
+                             */
+                            abort_after: number | string;
+                            /**
+                             * Abort after
+                             * @description The same as `abort_after`.
+                             * @default 10
+                             */
+                            abort_after_seconds: number | string;
+                            /**
+                             * Min samples
+                             * @description Minimum number of requests for a window or an abort to be judged.
+                             * @default 20
+                             */
+                            min_samples: number;
+                        })[]) | {
+                            /**
+                             * Max latency p50 ms
+                             * @description Response time, in milliseconds.
+                             */
+                            max_latency_p50_ms?: number;
+                            /**
+                             * Max latency p95 ms
+                             * @description Response time, in milliseconds.
+                             */
+                            max_latency_p95_ms?: number;
+                            /**
+                             * Max latency p99 ms
+                             * @description Response time, in milliseconds.
+                             */
+                            max_latency_p99_ms?: number;
+                            /**
+                             * Max error rate
+                             * @description Failed / completed requests, 0 to 1.
+                             */
+                            max_error_rate?: number;
+                            /**
+                             * Min throughput rps
+                             * @description Ok responses per second.
+                             */
+                            min_throughput_rps?: number;
+                            /**
+                             * Expressions
+                             * @description Further thresholds.
+                             * @example [
+                             *       "p99 < 300ms",
+                             *       "error_rate < 1%"
+                             *     ]
+                             */
+                            expressions?: (string | {
+                                /**
+                                 * Expression
+                                 * @description See docs/reference/thresholds.md.
+                                 * @example p99 < 300ms
+                                 * @example error_rate < 1%
+                                 * @example rps > 100
+                                 * @example ok p95 < 250ms
+                                 * @example adjusted p99 < 1s
+                                 * @example first_byte p90 < 80ms
+                                 * @example service p95 < 200ms
+                                 * @example throughput > 100
+                                 * @example iteration p95 < 6s
+                                 * @example active p95 < 2s
+                                 * @example iteration_error_rate < 1%
+                                 * @example iterations > 10
+                                 * @example check accepted > 99.5%
+                                 */
+                                expression: string | number | boolean;
+                                /**
+                                 * Abort
+                                 * @description Abort the run as soon as this threshold fails.
+                                 * @default false
+                                 */
+                                abort: boolean;
+                                /**
+                                 * Abort after
+                                 * @description Earliest abort, counted from the start of the measured load.
+                                 * @default 10
+                                 */
+                                abort_after: number | string;
+                                /**
+                                 * Abort after
+                                 * @description The same as `abort_after`.
+                                 * @default 10
+                                 */
+                                abort_after_seconds: number | string;
+                                /**
+                                 * Min samples
+                                 * @description Minimum number of requests for a window or an abort to be judged.
+                                 * @default 20
+                                 */
+                                min_samples: number;
+                            })[] | (string | {
+                                /**
+                                 * Expression
+                                 * @description See docs/reference/thresholds.md.
+                                 * @example p99 < 300ms
+                                 * @example error_rate < 1%
+                                 * @example rps > 100
+                                 * @example ok p95 < 250ms
+                                 * @example adjusted p99 < 1s
+                                 * @example first_byte p90 < 80ms
+                                 * @example service p95 < 200ms
+                                 * @example throughput > 100
+                                 * @example iteration p95 < 6s
+                                 * @example active p95 < 2s
+                                 * @example iteration_error_rate < 1%
+                                 * @example iterations > 10
+                                 * @example check accepted > 99.5%
+                                 */
+                                expression: string | number | boolean;
+                                /**
+                                 * Abort
+                                 * @description Abort the run as soon as this threshold fails.
+                                 * @default false
+                                 */
+                                abort: boolean;
+                                /**
+                                 * Abort after
+                                 * @description Earliest abort, counted from the start of the measured load.
+                                 * @default 10
+                                 */
+                                abort_after: number | string;
+                                /**
+                                 * Abort after
+                                 * @description The same as `abort_after`.
+                                 * @default 10
+                                 */
+                                abort_after_seconds: number | string;
+                                /**
+                                 * Min samples
+                                 * @description Minimum number of requests for a window or an abort to be judged.
+                                 * @default 20
+                                 */
+                                min_samples: number;
+                            });
+                        };
+                    } | unknown | unknown | unknown | unknown | unknown | unknown | unknown | unknown) | {
+                        /**
+                         * Think
+                         * @description How long: fixed, evenly distributed, exponential (mean), or normal (mean, standard deviation); at most 1 h.
+                         * @example 2s
+                         * @example 1s..4s
+                         * @example exp(3s)
+                         * @example normal(3s, 1s)
+                         */
+                        think: string | number | boolean;
+                    } | {
+                        /**
+                         * Repeat
+                         * @description Number of rounds.
+                         * @example 3
+                         */
+                        repeat: number;
+                        /**
+                         * Steps
+                         * @description The steps of a round.
+                         */
+                        steps: Record<string, never>[];
+                    } | {
+                        /**
+                         * Condition
+                         * @description Judged before each round; it may use variables, data and functions.
+                         * @example cursor exists
+                         */
+                        while: string | number | boolean;
+                        /**
+                         * At most
+                         * @description Number of rounds after which it ends in any case.
+                         * @example 20
+                         */
+                        at_most: number;
+                        /**
+                         * Steps
+                         * @description The steps of a round.
+                         */
+                        steps: Record<string, never>[];
+                    } | {
+                        /**
+                         * Condition
+                         * @description It may use variables, data and functions.
+                         * @example stock > 0
+                         */
+                        when: string | number | boolean;
+                        /**
+                         * Steps
+                         * @description The steps if it is true.
+                         */
+                        steps: Record<string, never>[];
+                        /**
+                         * Otherwise
+                         * @description The steps if it is not.
+                         */
+                        otherwise?: Record<string, never>[];
+                    } | {
+                        /**
+                         * Choose
+                         * @description The branches.
+                         */
+                        choose: {
+                            /**
+                             * Weight
+                             * @description Relative share.
+                             * @default 1
+                             */
+                            weight: number;
+                            /**
+                             * Steps
+                             * @description The steps of the branch; it may have none.
+                             */
+                            steps: Record<string, never>[];
+                        }[];
+                    } | {
+                        /**
+                         * Use
+                         * @description The name of a block under `blocks`.
+                         * @example login
+                         */
+                        use: string | number | boolean;
+                    })[];
+                    /**
+                     * Load
+                     * @description Load of this scenario alone; without it, a share of the spec's.
+                     */
+                    load?: {
+                        /**
+                         * Model
+                         * @description closed: fixed users, the rate results. open: fixed arrival rate. Default: derived from `users` or `rate`.
+                         * @enum {unknown}
+                         */
+                        model?: "closed" | "open";
+                        /**
+                         * Users
+                         * @description Closed: number of virtual users; default 10.
+                         */
+                        users?: number;
+                        /**
+                         * Rate
+                         * @description Open: arrival rate, per second.
+                         * @example 100
+                         */
+                        rate?: number;
+                        /**
+                         * Start
+                         * @description Level at the start of the first stage; default 0.
+                         */
+                        start?: number;
+                        /**
+                         * Stages
+                         * @description Consecutive linear ramps instead of a constant level.
+                         */
+                        stages?: {
+                            /**
+                             * Duration
+                             * @description Duration of the ramp.
+                             * @example 30s
+                             */
+                            duration: number | string;
+                            /**
+                             * Target
+                             * @description Users (closed) or arrivals per second (open) at the end of the ramp.
+                             * @example 100
+                             */
+                            target: number;
+                        }[];
+                        /**
+                         * Arrival
+                         * @description Open: evenly spaced or random (Poisson) arrivals.
+                         * @default even
+                         * @enum {unknown}
+                         */
+                        arrival: "even" | "poisson";
+                        /**
+                         * Warm up
+                         * @description Warm up for this long first; excluded from all results.
+                         * @default 0
+                         */
+                        warm_up: number | string;
+                        /**
+                         * Warm up
+                         * @description The same as `warm_up`.
+                         * @default 0
+                         */
+                        warm_up_seconds: number | string;
+                        /**
+                         * Warm up level
+                         * @description Users or arrivals per second during warm-up; default: the initial level of the measured load.
+                         */
+                        warm_up_level?: number;
+                        /**
+                         * On saturation
+                         * @description Open: whether an arrival without a free user waits, or is dropped and counts as missed.
+                         * @default queue
+                         * @enum {unknown}
+                         */
+                        on_saturation: "queue" | "drop";
+                        /**
+                         * Catch up
+                         * @description Open: after a stall of the load generator, start overdue arrivals late, or skip them.
+                         * @default full
+                         * @enum {unknown}
+                         */
+                        catch_up: "full" | "none";
+                        /**
+                         * Catch up max
+                         * @description Open: arrivals later than this are skipped even with `catch_up: full`.
+                         * @default 5
+                         */
+                        catch_up_max: number | string;
+                        /**
+                         * Catch up max
+                         * @description The same as `catch_up_max`.
+                         * @default 5
+                         */
+                        catch_up_max_seconds: number | string;
+                        /**
+                         * Max in flight
+                         * @description Open: maximum of requests in flight; default: the engine's maximum.
+                         */
+                        max_in_flight?: number;
+                        /**
+                         * Max rate
+                         * @description Closed: maximum rate of all users together, in requests per second.
+                         */
+                        max_rate?: number;
+                    };
+                    /**
+                     * Weight
+                     * @description Relative share of the spec's load: of its arrivals or users, and of its total.
+                     * @default 1
+                     */
+                    weight: number;
+                    /**
+                     * Duration
+                     * @description Duration of its own measured load; default: up to the end of the spec's `duration`.
+                     */
+                    duration?: number | string;
+                    /**
+                     * Duration
+                     * @description The same as `duration`.
+                     */
+                    duration_seconds?: number | string;
+                    /**
+                     * Start after
+                     * @description When its own load begins: a time after the start of the run, or the name of a scenario, after whose planned end it begins.
+                     * @example 30s
+                     * @example browse
+                     */
+                    start_after?: string | number | boolean;
+                    /**
+                     * Headers
+                     * @description Headers of every request of the scenario, which override the spec's.
+                     */
+                    headers?: {
+                        [key: string]: string | number | boolean | (string | number | boolean)[] | null;
+                    };
+                    /**
+                     * Auth
+                     * @description Credentials; default: the spec's; `{type: none}` for none.
+                     */
+                    auth?: {
+                        /**
+                         * Type
+                         * @default none
+                         * @enum {unknown}
+                         */
+                        type: "none";
+                    } | {
+                        /**
+                         * Type
+                         * @default bearer_token
+                         * @enum {unknown}
+                         */
+                        type: "bearer_token";
+                        /**
+                         * Token
+                         * @example {{env:TOKEN}}
+                         */
+                        token: string | number | boolean;
+                    } | {
+                        /**
+                         * Type
+                         * @default api_key
+                         * @enum {unknown}
+                         */
+                        type: "api_key";
+                        /**
+                         * Key
+                         * @example {{env:API_KEY}}
+                         */
+                        key: string | number | boolean;
+                        /**
+                         * Header name
+                         * @description Header that carries the key.
+                         * @default X-API-Key
+                         */
+                        header_name: string | number | boolean;
+                    } | {
+                        /**
+                         * Type
+                         * @default basic
+                         * @enum {unknown}
+                         */
+                        type: "basic";
+                        /** Username */
+                        username: string | number | boolean;
+                        /**
+                         * Password
+                         * @example {{env:PASSWORD}}
+                         */
+                        password: string | number | boolean;
+                    } | {
+                        /**
+                         * Type
+                         * @default oauth2_client_credentials
+                         * @enum {unknown}
+                         */
+                        type: "oauth2_client_credentials";
+                        /**
+                         * Token url
+                         * @example https://login.example.com/oauth/token
+                         */
+                        token_url: string | number | boolean;
+                        /** Client id */
+                        client_id: string | number | boolean;
+                        /**
+                         * Client secret
+                         * @example {{env:CLIENT_SECRET}}
+                         */
+                        client_secret: string | number | boolean;
+                        /**
+                         * Scope
+                         * @description Scopes, separated by spaces.
+                         */
+                        scope?: string | number | boolean;
+                    } | {
+                        /**
+                         * Type
+                         * @default oauth2_password_grant
+                         * @enum {unknown}
+                         */
+                        type: "oauth2_password_grant";
+                        /**
+                         * Token url
+                         * @example https://login.example.com/oauth/token
+                         */
+                        token_url: string | number | boolean;
+                        /** Client id */
+                        client_id: string | number | boolean;
+                        /**
+                         * Client secret
+                         * @description Client secret, if the client has one.
+                         */
+                        client_secret?: string | number | boolean;
+                        /** Username */
+                        username: string | number | boolean;
+                        /**
+                         * Password
+                         * @example {{env:PASSWORD}}
+                         */
+                        password: string | number | boolean;
+                        /**
+                         * Scope
+                         * @description Scopes, separated by spaces.
+                         */
+                        scope?: string | number | boolean;
+                    } | {
+                        /**
+                         * Type
+                         * @default jwt
+                         * @enum {unknown}
+                         */
+                        type: "jwt";
+                        /**
+                         * Secret
+                         * @description Shared secret (HS…), or private key as PEM text.
+                         * @example {{env:KEY}}
+                         */
+                        secret: string | number | boolean;
+                        /**
+                         * Algorithm
+                         * @description Signature algorithm.
+                         * @default HS256
+                         * @enum {unknown}
+                         */
+                        algorithm: "HS256" | "HS384" | "HS512" | "RS256" | "RS384" | "RS512" | "ES256" | "ES384" | "PS256" | "PS384" | "PS512";
+                        /**
+                         * Issuer
+                         * @description Claim `iss`.
+                         */
+                        issuer?: string | number | boolean;
+                        /**
+                         * Subject
+                         * @description Claim `sub`.
+                         */
+                        subject?: string | number | boolean;
+                        /**
+                         * Audience
+                         * @description Claim `aud`.
+                         */
+                        audience?: string | number | boolean;
+                        /**
+                         * Claims
+                         * @description Additional claims.
+                         */
+                        claims?: Record<string, never>;
+                        /**
+                         * Expires in
+                         * @description Lifetime of the token; it is renewed before it expires.
+                         * @default 3600
+                         */
+                        expires_in: number | string;
+                        /**
+                         * Expires in
+                         * @description The same as `expires_in`.
+                         * @default 3600
+                         */
+                        expires_in_seconds: number | string;
+                    };
+                    /**
+                     * Timeout
+                     * @description Request timeout; default: the spec's.
+                     */
+                    timeout?: number | string;
+                    /**
+                     * Timeout
+                     * @description The same as `timeout`.
+                     */
+                    timeout_seconds?: number | string;
+                    /**
+                     * Expected status codes
+                     * @description Status codes that count as ok; default: the spec's.
+                     */
+                    expected_status_codes?: (number | string)[] | (number | string);
+                    /**
+                     * Thresholds
+                     * @description Thresholds for this scenario only.
+                     * @example [
+                     *       "iteration p95 < 6s",
+                     *       "error_rate < 1%"
+                     *     ]
+                     */
+                    thresholds?: (string | (string | {
+                        /**
+                         * Expression
+                         * @description See docs/reference/thresholds.md.
+                         * @example p99 < 300ms
+                         * @example error_rate < 1%
+                         * @example rps > 100
+                         * @example ok p95 < 250ms
+                         * @example adjusted p99 < 1s
+                         * @example first_byte p90 < 80ms
+                         * @example service p95 < 200ms
+                         * @example throughput > 100
+                         * @example iteration p95 < 6s
+                         * @example active p95 < 2s
+                         * @example iteration_error_rate < 1%
+                         * @example iterations > 10
+                         * @example check accepted > 99.5%
+                         */
+                        expression: string | number | boolean;
+                        /**
+                         * Abort
+                         * @description Abort the run as soon as this threshold fails.
+                         * @default false
+                         */
+                        abort: boolean;
+                        /**
+                         * Abort after
+                         * @description Earliest abort, counted from the start of the measured load.
+                         * @default 10
+                         */
+                        abort_after: number | string;
+                        /**
+                         * Abort after
+                         * @description The same as `abort_after`.
+                         * @default 10
+                         */
+                        abort_after_seconds: number | string;
+                        /**
+                         * Min samples
+                         * @description Minimum number of requests for a window or an abort to be judged.
+                         * @default 20
+                         */
+                        min_samples: number;
+                    })[]) | {
+                        /**
+                         * Max latency p50 ms
+                         * @description Response time, in milliseconds.
+                         */
+                        max_latency_p50_ms?: number;
+                        /**
+                         * Max latency p95 ms
+                         * @description Response time, in milliseconds.
+                         */
+                        max_latency_p95_ms?: number;
+                        /**
+                         * Max latency p99 ms
+                         * @description Response time, in milliseconds.
+                         */
+                        max_latency_p99_ms?: number;
+                        /**
+                         * Max error rate
+                         * @description Failed / completed requests, 0 to 1.
+                         */
+                        max_error_rate?: number;
+                        /**
+                         * Min throughput rps
+                         * @description Ok responses per second.
+                         */
+                        min_throughput_rps?: number;
+                        /**
+                         * Expressions
+                         * @description Further thresholds.
+                         * @example [
+                         *       "p99 < 300ms",
+                         *       "error_rate < 1%"
+                         *     ]
+                         */
+                        expressions?: (string | {
+                            /**
+                             * Expression
+                             * @description See docs/reference/thresholds.md.
+                             * @example p99 < 300ms
+                             * @example error_rate < 1%
+                             * @example rps > 100
+                             * @example ok p95 < 250ms
+                             * @example adjusted p99 < 1s
+                             * @example first_byte p90 < 80ms
+                             * @example service p95 < 200ms
+                             * @example throughput > 100
+                             * @example iteration p95 < 6s
+                             * @example active p95 < 2s
+                             * @example iteration_error_rate < 1%
+                             * @example iterations > 10
+                             * @example check accepted > 99.5%
+                             */
+                            expression: string | number | boolean;
+                            /**
+                             * Abort
+                             * @description Abort the run as soon as this threshold fails.
+                             * @default false
+                             */
+                            abort: boolean;
+                            /**
+                             * Abort after
+                             * @description Earliest abort, counted from the start of the measured load.
+                             * @default 10
+                             */
+                            abort_after: number | string;
+                            /**
+                             * Abort after
+                             * @description The same as `abort_after`.
+                             * @default 10
+                             */
+                            abort_after_seconds: number | string;
+                            /**
+                             * Min samples
+                             * @description Minimum number of requests for a window or an abort to be judged.
+                             * @default 20
+                             */
+                            min_samples: number;
+                        })[] | (string | {
+                            /**
+                             * Expression
+                             * @description See docs/reference/thresholds.md.
+                             * @example p99 < 300ms
+                             * @example error_rate < 1%
+                             * @example rps > 100
+                             * @example ok p95 < 250ms
+                             * @example adjusted p99 < 1s
+                             * @example first_byte p90 < 80ms
+                             * @example service p95 < 200ms
+                             * @example throughput > 100
+                             * @example iteration p95 < 6s
+                             * @example active p95 < 2s
+                             * @example iteration_error_rate < 1%
+                             * @example iterations > 10
+                             * @example check accepted > 99.5%
+                             */
+                            expression: string | number | boolean;
+                            /**
+                             * Abort
+                             * @description Abort the run as soon as this threshold fails.
+                             * @default false
+                             */
+                            abort: boolean;
+                            /**
+                             * Abort after
+                             * @description Earliest abort, counted from the start of the measured load.
+                             * @default 10
+                             */
+                            abort_after: number | string;
+                            /**
+                             * Abort after
+                             * @description The same as `abort_after`.
+                             * @default 10
+                             */
+                            abort_after_seconds: number | string;
+                            /**
+                             * Min samples
+                             * @description Minimum number of requests for a window or an abort to be judged.
+                             * @default 20
+                             */
+                            min_samples: number;
+                        });
+                    };
+                    /**
+                     * On fail
+                     * @description Of every step. What follows a failure; default: `end_iteration` after a request without a response or without a value to extract, `continue` after a failed check.
+                     * @enum {unknown}
+                     */
+                    on_fail?: "continue" | "end_iteration" | "stop_user" | "stop_run";
+                    /**
+                     * Pace
+                     * @description Closed load: a user starts an iteration at most this often.
+                     * @example 30s
+                     */
+                    pace?: number | string;
+                    /**
+                     * Pace
+                     * @description The same as `pace`.
+                     * @example 30s
+                     */
+                    pace_seconds?: number | string;
+                    /**
+                     * Session
+                     * @description Whether variables and cookies stay with the user after an iteration; default: `keep` in a closed load, `new` in an open one.
+                     * @enum {unknown}
+                     */
+                    session?: "keep" | "new";
+                    /**
+                     * Cookies
+                     * @description Users store cookies and send them back.
+                     * @default true
+                     */
+                    cookies: boolean;
+                };
+            };
+            /**
+             * Blocks
+             * @description Steps that several scenarios run with `use: NAME`, by name.
+             */
+            blocks?: {
+                [key: string]: (({
+                    /**
+                     * Name
+                     * @description Name, shown in reports as `scenario/name`; default: method and URL as written.
+                     * @example list
+                     */
+                    name?: string | number | boolean;
+                    /**
+                     * Extract
+                     * @description Variables from the response: name and source.
+                     * @example {
+                     *       "product": "$.items[*].id | random",
+                     *       "location": "header Location"
+                     *     }
+                     */
+                    extract?: {
+                        [key: string]: string | {
+                            /**
+                             * Json
+                             * @description A JSONPath (RFC 9535).
+                             * @example $.token
+                             */
+                            json?: string | number | boolean;
+                            /**
+                             * Header
+                             * @description The name of a header.
+                             */
+                            header?: string | number | boolean;
+                            /**
+                             * Cookie
+                             * @description The name of a cookie that the response sets.
+                             */
+                            cookie?: string | number | boolean;
+                            /**
+                             * Regex
+                             * @description A regular expression: its group 1, else the match.
+                             */
+                            regex?: string | number | boolean;
+                            /**
+                             * Status
+                             * @description The status code.
+                             */
+                            status?: boolean;
+                            /**
+                             * Body
+                             * @description The whole body, as text.
+                             */
+                            body?: boolean;
+                            /**
+                             * Pick
+                             * @description Which of several matches.
+                             * @default first
+                             * @enum {unknown}
+                             */
+                            pick: "first" | "last" | "random" | "all" | "count";
+                            /**
+                             * Default
+                             * @description The value if the response has none; without it, the request fails.
+                             */
+                            default?: unknown;
+                            /**
+                             * Secret
+                             * @description A credential: shown as *** in samples.
+                             * @default false
+                             */
+                            secret: boolean;
+                        };
+                    };
+                    /**
+                     * On fail
+                     * @description What follows a failure; default: `end_iteration` after a request without a response or without a value to extract, `continue` after a failed check.
+                     * @enum {unknown}
+                     */
+                    on_fail?: "continue" | "end_iteration" | "stop_user" | "stop_run";
+                    /**
+                     * Url
+                     * @description Request URL; one that starts with / continues `base_url`. `GET: URL` is short for method and url.
+                     * @example https://api.example.com/users
+                     */
+                    url?: string | number | boolean;
+                    /**
+                     * GET
+                     * @description Short for method GET and url.
+                     * @example https://api.example.com/users
+                     */
+                    GET?: string | number | boolean;
+                    /**
+                     * POST
+                     * @description Short for method POST and url.
+                     * @example https://api.example.com/users
+                     */
+                    POST?: string | number | boolean;
+                    /**
+                     * PUT
+                     * @description Short for method PUT and url.
+                     * @example https://api.example.com/users
+                     */
+                    PUT?: string | number | boolean;
+                    /**
+                     * PATCH
+                     * @description Short for method PATCH and url.
+                     * @example https://api.example.com/users
+                     */
+                    PATCH?: string | number | boolean;
+                    /**
+                     * DELETE
+                     * @description Short for method DELETE and url.
+                     * @example https://api.example.com/users
+                     */
+                    DELETE?: string | number | boolean;
+                    /**
+                     * HEAD
+                     * @description Short for method HEAD and url.
+                     * @example https://api.example.com/users
+                     */
+                    HEAD?: string | number | boolean;
+                    /**
+                     * OPTIONS
+                     * @description Short for method OPTIONS and url.
+                     * @example https://api.example.com/users
+                     */
+                    OPTIONS?: string | number | boolean;
+                    /**
+                     * Method
+                     * @description HTTP method.
+                     * @default GET
+                     * @example GET
+                     * @example POST
+                     * @example PUT
+                     * @example PATCH
+                     * @example DELETE
+                     */
+                    method: string;
+                    /**
+                     * Headers
+                     * @description Headers in addition to the spec's, which they override.
+                     */
+                    headers?: {
+                        [key: string]: string | number | boolean | (string | number | boolean)[] | null;
+                    };
+                    /**
+                     * Body
+                     * @description Request body: text, or an object sent as JSON.
+                     */
+                    body?: string | Record<string, never> | unknown[] | number | boolean;
+                    /**
+                     * Json
+                     * @description Request body: any value, sent as JSON.
+                     * @example {
+                     *       "id": "{{uuid}}"
+                     *     }
+                     */
+                    json?: unknown;
+                    /**
+                     * Form
+                     * @description Request body: the fields of a form, sent as application/x-www-form-urlencoded.
+                     */
+                    form?: {
+                        [key: string]: (string | number | boolean)[] | (string | number | boolean);
+                    };
+                    /**
+                     * Multipart
+                     * @description Request body: texts and files, sent as multipart/form-data.
+                     * @example {
+                     *       "title": "{{uuid}}",
+                     *       "photo": {
+                     *         "file": "photo.svg"
+                     *       }
+                     *     }
+                     */
+                    multipart?: {
+                        [key: string]: (string | number | boolean) | {
+                            /**
+                             * File
+                             * @description The file, in UTF-8; paths are relative to the working directory.
+                             */
+                            file: string | number | boolean;
+                            /**
+                             * Filename
+                             * @description The name that is sent; default: the file's.
+                             */
+                            filename?: string | number | boolean;
+                            /**
+                             * Content type
+                             * @description Default: by the ending of the name.
+                             */
+                            content_type?: string | number | boolean;
+                        };
+                    };
+                    /**
+                     * Graphql
+                     * @description Request body: a GraphQL request; a text alone means `query`.
+                     */
+                    graphql?: string | {
+                        /**
+                         * Query
+                         * @description The document.
+                         * @example query item($id: ID!) { item(id: $id) { name } }
+                         */
+                        query: string | number | boolean;
+                        /**
+                         * Variables
+                         * @description The variables.
+                         */
+                        variables?: Record<string, never>;
+                        /**
+                         * Operation name
+                         * @description The operation, if the document has several.
+                         */
+                        operation_name?: string | number | boolean;
+                    };
+                    /**
+                     * File
+                     * @description Request body: the content of a file, in UTF-8.
+                     */
+                    file?: string | number | boolean;
+                    /**
+                     * Expected status codes
+                     * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
+                     * @example [
+                     *       201
+                     *     ]
+                     * @example [
+                     *       "2xx",
+                     *       404
+                     *     ]
+                     */
+                    expected_status_codes?: (number | string)[] | (number | string);
+                    /**
+                     * Expect body
+                     * @description Condition on the response body.
+                     */
+                    expect_body?: string | {
+                        /**
+                         * Contains
+                         * @description The body must contain this text.
+                         */
+                        contains?: string | number | boolean;
+                        /**
+                         * Regex
+                         * @description The body must match this regular expression anywhere.
+                         */
+                        regex?: string | number | boolean;
+                    };
+                    /**
+                     * Checks
+                     * @description Named conditions on the response.
+                     * @example [
+                     *       "status == 200",
+                     *       "time < 500ms"
+                     *     ]
+                     */
+                    checks?: ((string | number | boolean) | {
+                        /**
+                         * Check
+                         * @description The condition, see docs/reference/scenarios.md.
+                         * @example status == 200
+                         * @example $.items | count > 0
+                         */
+                        check: string | number | boolean;
+                        /**
+                         * Name
+                         * @description Name in reports and thresholds; default: the condition.
+                         */
+                        name?: string | number | boolean;
+                        /**
+                         * Counts only
+                         * @description Only count: a failure leaves the request ok.
+                         * @default false
+                         */
+                        counts_only: boolean;
+                    })[] | ((string | number | boolean) | {
+                        /**
+                         * Check
+                         * @description The condition, see docs/reference/scenarios.md.
+                         * @example status == 200
+                         * @example $.items | count > 0
+                         */
+                        check: string | number | boolean;
+                        /**
+                         * Name
+                         * @description Name in reports and thresholds; default: the condition.
+                         */
+                        name?: string | number | boolean;
+                        /**
+                         * Counts only
+                         * @description Only count: a failure leaves the request ok.
+                         * @default false
+                         */
+                        counts_only: boolean;
+                    }) | {
+                        [key: string]: (string | number | boolean) | {
+                            /**
+                             * Check
+                             * @description The condition, see docs/reference/scenarios.md.
+                             * @example status == 200
+                             * @example $.items | count > 0
+                             */
+                            check: string | number | boolean;
+                            /**
+                             * Name
+                             * @description Name in reports and thresholds; default: the condition.
+                             */
+                            name?: string | number | boolean;
+                            /**
+                             * Counts only
+                             * @description Only count: a failure leaves the request ok.
+                             * @default false
+                             */
+                            counts_only: boolean;
+                        };
+                    };
+                    /**
+                     * Timeout
+                     * @description Request timeout; default: the spec's.
+                     */
+                    timeout?: number | string;
+                    /**
+                     * Timeout
+                     * @description The same as `timeout`.
+                     */
+                    timeout_seconds?: number | string;
+                    /**
+                     * Auth
+                     * @description Credentials; default: the spec's; `{type: none}` for none.
+                     */
+                    auth?: {
+                        /**
+                         * Type
+                         * @default none
+                         * @enum {unknown}
+                         */
+                        type: "none";
+                    } | {
+                        /**
+                         * Type
+                         * @default bearer_token
+                         * @enum {unknown}
+                         */
+                        type: "bearer_token";
+                        /**
+                         * Token
+                         * @example {{env:TOKEN}}
+                         */
+                        token: string | number | boolean;
+                    } | {
+                        /**
+                         * Type
+                         * @default api_key
+                         * @enum {unknown}
+                         */
+                        type: "api_key";
+                        /**
+                         * Key
+                         * @example {{env:API_KEY}}
+                         */
+                        key: string | number | boolean;
+                        /**
+                         * Header name
+                         * @description Header that carries the key.
+                         * @default X-API-Key
+                         */
+                        header_name: string | number | boolean;
+                    } | {
+                        /**
+                         * Type
+                         * @default basic
+                         * @enum {unknown}
+                         */
+                        type: "basic";
+                        /** Username */
+                        username: string | number | boolean;
+                        /**
+                         * Password
+                         * @example {{env:PASSWORD}}
+                         */
+                        password: string | number | boolean;
+                    } | {
+                        /**
+                         * Type
+                         * @default oauth2_client_credentials
+                         * @enum {unknown}
+                         */
+                        type: "oauth2_client_credentials";
+                        /**
+                         * Token url
+                         * @example https://login.example.com/oauth/token
+                         */
+                        token_url: string | number | boolean;
+                        /** Client id */
+                        client_id: string | number | boolean;
+                        /**
+                         * Client secret
+                         * @example {{env:CLIENT_SECRET}}
+                         */
+                        client_secret: string | number | boolean;
+                        /**
+                         * Scope
+                         * @description Scopes, separated by spaces.
+                         */
+                        scope?: string | number | boolean;
+                    } | {
+                        /**
+                         * Type
+                         * @default oauth2_password_grant
+                         * @enum {unknown}
+                         */
+                        type: "oauth2_password_grant";
+                        /**
+                         * Token url
+                         * @example https://login.example.com/oauth/token
+                         */
+                        token_url: string | number | boolean;
+                        /** Client id */
+                        client_id: string | number | boolean;
+                        /**
+                         * Client secret
+                         * @description Client secret, if the client has one.
+                         */
+                        client_secret?: string | number | boolean;
+                        /** Username */
+                        username: string | number | boolean;
+                        /**
+                         * Password
+                         * @example {{env:PASSWORD}}
+                         */
+                        password: string | number | boolean;
+                        /**
+                         * Scope
+                         * @description Scopes, separated by spaces.
+                         */
+                        scope?: string | number | boolean;
+                    } | {
+                        /**
+                         * Type
+                         * @default jwt
+                         * @enum {unknown}
+                         */
+                        type: "jwt";
+                        /**
+                         * Secret
+                         * @description Shared secret (HS…), or private key as PEM text.
+                         * @example {{env:KEY}}
+                         */
+                        secret: string | number | boolean;
+                        /**
+                         * Algorithm
+                         * @description Signature algorithm.
+                         * @default HS256
+                         * @enum {unknown}
+                         */
+                        algorithm: "HS256" | "HS384" | "HS512" | "RS256" | "RS384" | "RS512" | "ES256" | "ES384" | "PS256" | "PS384" | "PS512";
+                        /**
+                         * Issuer
+                         * @description Claim `iss`.
+                         */
+                        issuer?: string | number | boolean;
+                        /**
+                         * Subject
+                         * @description Claim `sub`.
+                         */
+                        subject?: string | number | boolean;
+                        /**
+                         * Audience
+                         * @description Claim `aud`.
+                         */
+                        audience?: string | number | boolean;
+                        /**
+                         * Claims
+                         * @description Additional claims.
+                         */
+                        claims?: Record<string, never>;
+                        /**
+                         * Expires in
+                         * @description Lifetime of the token; it is renewed before it expires.
+                         * @default 3600
+                         */
+                        expires_in: number | string;
+                        /**
+                         * Expires in
+                         * @description The same as `expires_in`.
+                         * @default 3600
+                         */
+                        expires_in_seconds: number | string;
+                    };
+                    /**
+                     * Thresholds
+                     * @description Thresholds for this request only.
+                     */
+                    thresholds?: (string | (string | {
+                        /**
+                         * Expression
+                         * @description See docs/reference/thresholds.md.
+                         * @example p99 < 300ms
+                         * @example error_rate < 1%
+                         * @example rps > 100
+                         * @example ok p95 < 250ms
+                         * @example adjusted p99 < 1s
+                         * @example first_byte p90 < 80ms
+                         * @example service p95 < 200ms
+                         * @example throughput > 100
+                         * @example iteration p95 < 6s
+                         * @example active p95 < 2s
+                         * @example iteration_error_rate < 1%
+                         * @example iterations > 10
+                         * @example check accepted > 99.5%
+                         */
+                        expression: string | number | boolean;
+                        /**
+                         * Abort
+                         * @description Abort the run as soon as this threshold fails.
+                         * @default false
+                         */
+                        abort: boolean;
+                        /**
+                         * Abort after
+                         * @description Earliest abort, counted from the start of the measured load.
+                         * @default 10
+                         */
+                        abort_after: number | string;
+                        /**
+                         * Abort after
+                         * @description The same as `abort_after`.
+                         * @default 10
+                         */
+                        abort_after_seconds: number | string;
+                        /**
+                         * Min samples
+                         * @description Minimum number of requests for a window or an abort to be judged.
+                         * @default 20
+                         */
+                        min_samples: number;
+                    })[]) | {
+                        /**
+                         * Max latency p50 ms
+                         * @description Response time, in milliseconds.
+                         */
+                        max_latency_p50_ms?: number;
+                        /**
+                         * Max latency p95 ms
+                         * @description Response time, in milliseconds.
+                         */
+                        max_latency_p95_ms?: number;
+                        /**
+                         * Max latency p99 ms
+                         * @description Response time, in milliseconds.
+                         */
+                        max_latency_p99_ms?: number;
+                        /**
+                         * Max error rate
+                         * @description Failed / completed requests, 0 to 1.
+                         */
+                        max_error_rate?: number;
+                        /**
+                         * Min throughput rps
+                         * @description Ok responses per second.
+                         */
+                        min_throughput_rps?: number;
+                        /**
+                         * Expressions
+                         * @description Further thresholds.
+                         * @example [
+                         *       "p99 < 300ms",
+                         *       "error_rate < 1%"
+                         *     ]
+                         */
+                        expressions?: (string | {
+                            /**
+                             * Expression
+                             * @description See docs/reference/thresholds.md.
+                             * @example p99 < 300ms
+                             * @example error_rate < 1%
+                             * @example rps > 100
+                             * @example ok p95 < 250ms
+                             * @example adjusted p99 < 1s
+                             * @example first_byte p90 < 80ms
+                             * @example service p95 < 200ms
+                             * @example throughput > 100
+                             * @example iteration p95 < 6s
+                             * @example active p95 < 2s
+                             * @example iteration_error_rate < 1%
+                             * @example iterations > 10
+                             * @example check accepted > 99.5%
+                             */
+                            expression: string | number | boolean;
+                            /**
+                             * Abort
+                             * @description Abort the run as soon as this threshold fails.
+                             * @default false
+                             */
+                            abort: boolean;
+                            /**
+                             * Abort after
+                             * @description Earliest abort, counted from the start of the measured load.
+                             * @default 10
+                             */
+                            abort_after: number | string;
+                            /**
+                             * Abort after
+                             * @description The same as `abort_after`.
+                             * @default 10
+                             */
+                            abort_after_seconds: number | string;
+                            /**
+                             * Min samples
+                             * @description Minimum number of requests for a window or an abort to be judged.
+                             * @default 20
+                             */
+                            min_samples: number;
+                        })[] | (string | {
+                            /**
+                             * Expression
+                             * @description See docs/reference/thresholds.md.
+                             * @example p99 < 300ms
+                             * @example error_rate < 1%
+                             * @example rps > 100
+                             * @example ok p95 < 250ms
+                             * @example adjusted p99 < 1s
+                             * @example first_byte p90 < 80ms
+                             * @example service p95 < 200ms
+                             * @example throughput > 100
+                             * @example iteration p95 < 6s
+                             * @example active p95 < 2s
+                             * @example iteration_error_rate < 1%
+                             * @example iterations > 10
+                             * @example check accepted > 99.5%
+                             */
+                            expression: string | number | boolean;
+                            /**
+                             * Abort
+                             * @description Abort the run as soon as this threshold fails.
+                             * @default false
+                             */
+                            abort: boolean;
+                            /**
+                             * Abort after
+                             * @description Earliest abort, counted from the start of the measured load.
+                             * @default 10
+                             */
+                            abort_after: number | string;
+                            /**
+                             * Abort after
+                             * @description The same as `abort_after`.
+                             * @default 10
+                             */
+                            abort_after_seconds: number | string;
+                            /**
+                             * Min samples
+                             * @description Minimum number of requests for a window or an abort to be judged.
+                             * @default 20
+                             */
+                            min_samples: number;
+                        });
+                    };
+                } | unknown | unknown | unknown | unknown | unknown | unknown | unknown | unknown) | {
+                    /**
+                     * Think
+                     * @description How long: fixed, evenly distributed, exponential (mean), or normal (mean, standard deviation); at most 1 h.
+                     * @example 2s
+                     * @example 1s..4s
+                     * @example exp(3s)
+                     * @example normal(3s, 1s)
+                     */
+                    think: string | number | boolean;
+                } | {
+                    /**
+                     * Repeat
+                     * @description Number of rounds.
+                     * @example 3
+                     */
+                    repeat: number;
+                    /**
+                     * Steps
+                     * @description The steps of a round.
+                     */
+                    steps: Record<string, never>[];
+                } | {
+                    /**
+                     * Condition
+                     * @description Judged before each round; it may use variables, data and functions.
+                     * @example cursor exists
+                     */
+                    while: string | number | boolean;
+                    /**
+                     * At most
+                     * @description Number of rounds after which it ends in any case.
+                     * @example 20
+                     */
+                    at_most: number;
+                    /**
+                     * Steps
+                     * @description The steps of a round.
+                     */
+                    steps: Record<string, never>[];
+                } | {
+                    /**
+                     * Condition
+                     * @description It may use variables, data and functions.
+                     * @example stock > 0
+                     */
+                    when: string | number | boolean;
+                    /**
+                     * Steps
+                     * @description The steps if it is true.
+                     */
+                    steps: Record<string, never>[];
+                    /**
+                     * Otherwise
+                     * @description The steps if it is not.
+                     */
+                    otherwise?: Record<string, never>[];
+                } | {
+                    /**
+                     * Choose
+                     * @description The branches.
+                     */
+                    choose: {
+                        /**
+                         * Weight
+                         * @description Relative share.
+                         * @default 1
+                         */
+                        weight: number;
+                        /**
+                         * Steps
+                         * @description The steps of the branch; it may have none.
+                         */
+                        steps: Record<string, never>[];
+                    }[];
+                } | {
+                    /**
+                     * Use
+                     * @description The name of a block under `blocks`.
+                     * @example login
+                     */
+                    use: string | number | boolean;
+                })[];
+            };
+            /**
+             * Base url
+             * @description Continued by every URL that starts with /.
+             * @example https://api.example.com/v1
+             */
+            base_url?: string | number | boolean;
             /**
              * Distribution strategy
              * @description How requests are distributed among the endpoints.
@@ -4402,6 +6796,11 @@ export type components = {
                  * @example first_byte p90 < 80ms
                  * @example service p95 < 200ms
                  * @example throughput > 100
+                 * @example iteration p95 < 6s
+                 * @example active p95 < 2s
+                 * @example iteration_error_rate < 1%
+                 * @example iterations > 10
+                 * @example check accepted > 99.5%
                  */
                 expression: string | number | boolean;
                 /**
@@ -4474,6 +6873,11 @@ export type components = {
                      * @example first_byte p90 < 80ms
                      * @example service p95 < 200ms
                      * @example throughput > 100
+                     * @example iteration p95 < 6s
+                     * @example active p95 < 2s
+                     * @example iteration_error_rate < 1%
+                     * @example iterations > 10
+                     * @example check accepted > 99.5%
                      */
                     expression: string | number | boolean;
                     /**
@@ -4512,6 +6916,11 @@ export type components = {
                      * @example first_byte p90 < 80ms
                      * @example service p95 < 200ms
                      * @example throughput > 100
+                     * @example iteration p95 < 6s
+                     * @example active p95 < 2s
+                     * @example iteration_error_rate < 1%
+                     * @example iterations > 10
+                     * @example check accepted > 99.5%
                      */
                     expression: string | number | boolean;
                     /**
@@ -4845,6 +7254,16 @@ export type components = {
             [key: string]: unknown;
         };
         /**
+         * CheckName
+         * @description A check of the plan. Thresholds address all checks of one name together.
+         */
+        CheckName: {
+            /** Name */
+            name: string;
+            /** Endpoint */
+            endpoint: number;
+        };
+        /**
          * EndpointSoFar
          * @description One endpoint since the start of the measured load.
          */
@@ -5028,6 +7447,42 @@ export type components = {
             at_seconds: number;
         };
         /**
+         * ScenarioSoFar
+         * @description One scenario since the start of the measured load.
+         */
+        ScenarioSoFar: {
+            /** Name */
+            name: string;
+            /** Due */
+            due: number;
+            /** Started */
+            started: number;
+            /** Missed */
+            missed: number;
+            /** Completed */
+            completed: number;
+            /** Failed */
+            failed: number;
+            /** Iteration Error Rate */
+            iteration_error_rate: number;
+            iteration_time: components["schemas"]["Spread"];
+            active_time: components["schemas"]["Spread"];
+            /** Steps */
+            steps: components["schemas"]["StepReach"][];
+            /** Iterations Per Second */
+            iterations_per_second: number;
+        };
+        /**
+         * ScenarioSteps
+         * @description A scenario of the plan. Each of its steps is an endpoint with figures of its own.
+         */
+        ScenarioSteps: {
+            /** Name */
+            name: string;
+            /** Endpoints */
+            endpoints: number[];
+        };
+        /**
          * SoFar
          * @description The measured load up to the end of this second; during warm-up, the warm-up. At most ten errors.
          */
@@ -5066,6 +7521,10 @@ export type components = {
             endpoints: components["schemas"]["EndpointSoFar"][];
             /** Errors */
             errors: components["schemas"]["ErrorSoFar"][];
+            /** Scenarios */
+            scenarios?: components["schemas"]["ScenarioSoFar"][];
+            /** Checks */
+            checks?: components["schemas"]["CheckFigures"][];
             /**
              * Thresholds
              * @default []
@@ -5104,6 +7563,10 @@ export type components = {
             seed: number;
             /** Endpoints */
             endpoints: string[];
+            /** Scenarios */
+            scenarios?: components["schemas"]["ScenarioSteps"][];
+            /** Checks */
+            checks?: components["schemas"]["CheckName"][];
             /** Warm Up Seconds */
             warm_up_seconds: number;
             /** Planned Seconds */
@@ -5146,8 +7609,12 @@ export type AppriseTarget = components['schemas']['AppriseTarget'];
 export type AuditEntryView = components['schemas']['AuditEntryView'];
 export type AuditList = components['schemas']['AuditList'];
 export type AuditOutcome = components['schemas']['AuditOutcome'];
+export type CheckFigures = components['schemas']['CheckFigures'];
+export type CheckPointView = components['schemas']['CheckPointView'];
 export type CompareAnswer = components['schemas']['CompareAnswer'];
+export type ComparedCheck = components['schemas']['ComparedCheck'];
 export type ComparedEndpoint = components['schemas']['ComparedEndpoint'];
+export type ComparedScenario = components['schemas']['ComparedScenario'];
 export type Comparison = components['schemas']['Comparison'];
 export type CronTrigger = components['schemas']['CronTrigger'];
 export type CurlAnswer = components['schemas']['CurlAnswer'];
@@ -5180,10 +7647,12 @@ export type HeatView = components['schemas']['HeatView'];
 export type HistoryView = components['schemas']['HistoryView'];
 export type IntervalTrigger = components['schemas']['IntervalTrigger'];
 export type IntervalsView = components['schemas']['IntervalsView'];
+export type IterationPointView = components['schemas']['IterationPointView'];
 export type KeyCreated = components['schemas']['KeyCreated'];
 export type KeyList = components['schemas']['KeyList'];
 export type KeyRequest = components['schemas']['KeyRequest'];
 export type KeyView = components['schemas']['KeyView'];
+export type LaneView = components['schemas']['LaneView'];
 export type LevelPoint = components['schemas']['LevelPoint'];
 export type LimitsView = components['schemas']['LimitsView'];
 export type LoadView = components['schemas']['LoadView'];
@@ -5223,6 +7692,7 @@ export type RunView = components['schemas']['RunView'];
 export type RungView = components['schemas']['RungView'];
 export type SampledExchange = components['schemas']['SampledExchange'];
 export type SampledRequest = components['schemas']['SampledRequest'];
+export type ScenarioMetrics = components['schemas']['ScenarioMetrics'];
 export type ScheduleList = components['schemas']['ScheduleList'];
 export type ScheduleRequest = components['schemas']['ScheduleRequest'];
 export type ScheduleView = components['schemas']['ScheduleView'];
@@ -5233,6 +7703,7 @@ export type SessionView = components['schemas']['SessionView'];
 export type Spread = components['schemas']['Spread'];
 export type StartedRuns = components['schemas']['StartedRuns'];
 export type Statistic = components['schemas']['Statistic'];
+export type StepReach = components['schemas']['StepReach'];
 export type StopReason = components['schemas']['StopReason'];
 export type StorageOverview = components['schemas']['StorageOverview'];
 export type StorageStatusView = components['schemas']['StorageStatusView'];
@@ -5253,12 +7724,15 @@ export type Webhook = components['schemas']['Webhook'];
 export type WindowView = components['schemas']['WindowView'];
 export type ErrorDocument = components['schemas']['ErrorDocument'];
 export type TestSpec = components['schemas']['TestSpec'];
+export type CheckName = components['schemas']['CheckName'];
 export type EndpointSoFar = components['schemas']['EndpointSoFar'];
 export type ErrorSoFar = components['schemas']['ErrorSoFar'];
 export type FinishedEvent = components['schemas']['FinishedEvent'];
 export type IntervalEvent = components['schemas']['IntervalEvent'];
 export type ProgressEvent = components['schemas']['ProgressEvent'];
 export type SampleEvent = components['schemas']['SampleEvent'];
+export type ScenarioSoFar = components['schemas']['ScenarioSoFar'];
+export type ScenarioSteps = components['schemas']['ScenarioSteps'];
 export type SoFar = components['schemas']['SoFar'];
 export type StartedEvent = components['schemas']['StartedEvent'];
 export type RunEventMessage = components['schemas']['RunEventMessage'];

@@ -1,6 +1,7 @@
 // A run as its page knows it: what is stored, what comes live, and the window and endpoint that everything follows.
 import { address, api, ApiProblem } from "$lib/api/client";
 import type {
+    CheckFigures,
     DistributionView,
     FinishedEvent,
     IntervalEvent,
@@ -9,6 +10,7 @@ import type {
     RunResult,
     RunView,
     StartedEvent,
+    WindowView,
 } from "$lib/api/schema";
 import { openStream } from "$lib/api/stream";
 import { clock } from "$lib/format";
@@ -24,6 +26,7 @@ import {
 } from "$lib/state/seconds";
 
 import { type Figures, type Percentiles, ofEvent, ofMetrics, ofPoint } from "./figures";
+import type { Scenario } from "./scenarios";
 
 /** At most this many single seconds are drawn; a longer run is read again in stretches that the server merges. */
 const MOST_SECONDS = 1200;
@@ -64,6 +67,19 @@ export class RunModel {
     /** Figures of the window (or of the whole run) from merged histograms. */
     windowed = $state.raw<Figures | null>(null);
     distribution = $state.raw<DistributionView | null>(null);
+    /** The window (or the whole run) as the server merged it. */
+    #merged = $state.raw<WindowView | null>(null);
+    /** Of the window, of the whole run or of what has run so far; empty for a spec without scenarios. */
+    readonly scenarios = $derived.by((): readonly Scenario[] => {
+        const merged = this.#merged?.scenarios ?? [];
+        if (this.window) return merged;
+        return (this.isFinal ? this.result?.scenarios : this.last?.so_far.scenarios) ?? merged;
+    });
+    readonly checks = $derived.by((): readonly CheckFigures[] => {
+        const merged = this.#merged?.checks ?? [];
+        if (this.window) return merged;
+        return (this.isFinal ? this.result?.checks : this.last?.so_far.checks) ?? merged;
+    });
 
     started = $state.raw<StartedEvent | null>(null);
     last = $state.raw<IntervalEvent | null>(null);
@@ -171,6 +187,7 @@ export class RunModel {
     }
 
     #takeWindow(answer: IntervalsView): void {
+        this.#merged = answer.window;
         const measured = answer.generator.filter((each) => each.phase !== "warm_up" && each.phase !== "drain");
         const seconds = measured.reduce((sum, each) => sum + each.duration_seconds, 0);
         const merged = (answer.window?.endpoints ?? []).filter((point) => !point.warm_up);

@@ -25,7 +25,7 @@ export function timeLimit(threshold: ThresholdResult): number | null {
 /** Whether all thresholds on one figure hold, by its name: `p99` of the response time, `rps`; endpoints are left out. */
 export function passedByName(thresholds: readonly ThresholdResult[]): Record<string, boolean> {
     const passed: Record<string, boolean> = {};
-    for (const each of thresholds.filter(({ endpoint }) => !endpoint)) {
+    for (const each of thresholds.filter(({ endpoint, scenario, check }) => !endpoint && !scenario && !check)) {
         const part = each.percentile === null ? each.statistic : `p${each.percentile}`;
         const name = [each.metric === "latency" ? null : each.metric, part].filter(Boolean).join(" ");
         passed[name] = (passed[name] ?? true) && each.passed;

@@ -16,6 +16,8 @@ MOST_COOKIES = 50
 """In one jar; after the expired ones, the oldest goes."""
 MOST_BYTES = 4096
 """Of name and value together; a larger cookie is ignored."""
+MOST_ATTRIBUTE_BYTES = 1024
+"""An attribute with a longer value is ignored, as in browsers; a path would fill the memory of many users."""
 
 _SPACE = " \t"
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -135,6 +137,8 @@ def _attributes(attributes: list[str]) -> Iterator[tuple[str, str]]:
     for attribute in attributes:
         name, _, value = attribute.partition("=")
         name, value = name.strip(_SPACE).lower(), value.strip(_SPACE)
+        if len(value) > MOST_ATTRIBUTE_BYTES:
+            continue
         if name == "path":
             yield name, value if value.startswith("/") else ""
         elif name == "domain":

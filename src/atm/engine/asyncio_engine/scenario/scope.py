@@ -33,8 +33,8 @@ class Scope(Protocol):
         """The values of the variables; UNSET for those without one."""
         ...
 
-    def cell(self, table: int, column: int) -> Value:
-        """Return a cell of the current row of a data table."""
+    def cell(self, table: int, column: int, place: int) -> Value:
+        """Return a cell of the current row of a data table, or per use of the row drawn at a place."""
         ...
 
 

@@ -37,8 +37,8 @@ def source_of(source: Source, context: Context) -> Read:
         slot = source.slot
         return lambda scope: scope.slots[slot]
     if isinstance(source, DataSource):
-        table, column = source.table, source.column
-        return lambda scope: scope.cell(table, column)
+        table, column, place = source.table, source.column, source.place
+        return lambda scope: scope.cell(table, column, place)
     if isinstance(source, UserSource):
         return lambda scope: str(scope.user)
     if isinstance(source, IterationSource):

@@ -5,16 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from atm.engine.asyncio_engine.scenario.json_text import NotJsonError, read_json
+from atm.errors import DataError, EngineError, Problem
 from atm.plan.program import DataTable
-from atm.plan.randomness import row_of
+from atm.plan.randomness import below, draw_at, row_of
+from atm.tables.table_file import Table
 
 
 class Rows(Protocol):
     """The cells of one data table."""
 
     def cell(self, row: int, column: int) -> Any:
-        """Return a cell, by 0-based indices."""
+        """Return the value of a cell, by 0-based indices."""
         ...
+
+
+class TableRows:
+    """The cells of a table file."""
+
+    def __init__(self, table: DataTable) -> None:
+        """Map the table. Raises EngineError if it is not the table of the plan."""
+        try:
+            self._table = Table(table.path)
+        except (DataError, OSError) as error:
+            what = f'the table of the data "{table.name}" cannot be read: {error}'
+            raise EngineError(Problem(what, "bad_table")) from error
+        if (self._table.rows, self._table.columns) != (table.rows, table.columns):
+            self._table.close()
+            raise EngineError(Problem(f'the table of the data "{table.name}" is another one', "bad_table"))
+
+    def cell(self, row: int, column: int) -> Any:
+        """Return the value of a cell. Raises EngineError if the file is damaged there."""
+        try:
+            cell = self._table.cell(row, column)
+            return read_json(cell.text) if cell.is_json else cell.text
+        except (DataError, NotJsonError) as error:
+            raise EngineError(Problem(f"a cell of test data cannot be read: {error}", "bad_table")) from error
 
 
 class DataRows:
@@ -32,6 +58,14 @@ class DataRows:
         number = user if selected.per == "user" else iteration
         return row_of(selected.pick, self._seed, table, selected.rows, number)
 
+    def is_per_use(self, table: int) -> bool:
+        """Return whether each place draws a row of its own."""
+        return self._tables[table].per == "use"
+
+    def drawn_row(self, table: int, iteration: int, place: int, round_: int) -> int:
+        """Return the row of a table per use at a place of an iteration."""
+        return below(draw_at(self._seed, iteration, place, round_), self._tables[table].rows)
+
     def cell(self, table: int, row: int, column: int) -> Any:
-        """Return a cell."""
+        """Return the value of a cell."""
         return self._rows[table].cell(row, column)

@@ -72,9 +72,12 @@ class Session:
         for index in range(len(self.counters)):
             self.counters[index] = 0
 
-    def cell(self, table: int, column: int) -> Value:
-        """Return a cell of the current row of a data table."""
+    def cell(self, table: int, column: int, place: int) -> Value:
+        """Return a cell of the current row of a data table, or per use of the row drawn at a place."""
         row = self._rows.get(table)
         if row is None:
+            if self._data.is_per_use(table):
+                drawn = self._data.drawn_row(table, self.iteration, place, self.round)
+                return self._data.cell(table, drawn, column)
             row = self._rows[table] = self._data.row(table, user=self.user, iteration=self.iteration)
         return self._data.cell(table, row, column)
