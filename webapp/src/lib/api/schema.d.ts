@@ -2178,14 +2178,14 @@ export type components = {
         };
         /**
          * LoadView
-         * @description The load of a spec, and its forecast.
+         * @description The load of a spec, and its forecast; of scenarios, the sum of their loads.
          */
         LoadView: {
             /**
              * Model
              * @enum {string}
              */
-            model: "closed" | "open";
+            model: "closed" | "open" | "mixed";
             /**
              * Arrival
              * @enum {string}
@@ -5864,6 +5864,76 @@ export type components = {
                      * @default true
                      */
                     cookies: boolean;
+                };
+            };
+            /**
+             * Data
+             * @description Test data for scenarios, by name; `{{NAME.COLUMN}}` is a cell.
+             * @example {
+             *       "accounts": {
+             *         "file": "accounts.csv",
+             *         "per": "user"
+             *       }
+             *     }
+             */
+            data?: {
+                [key: string]: (string | unknown[]) | {
+                    /**
+                     * File
+                     * @description A file in the directory of the spec or below: CSV, JSON (array of objects), JSON Lines, or plain lines.
+                     * @example accounts.csv
+                     */
+                    file?: string | number | boolean;
+                    /**
+                     * Rows
+                     * @description The rows themselves instead of a file: objects, or lists with `columns`.
+                     * @example [
+                     *       {
+                     *         "name": "ada",
+                     *         "password": "secret"
+                     *       }
+                     *     ]
+                     */
+                    rows?: unknown[];
+                    /**
+                     * Columns
+                     * @description Names of the columns, for CSV without a header, plain lines and lists; of JSON, the fields to use.
+                     * @example [
+                     *       "name",
+                     *       "password"
+                     *     ]
+                     */
+                    columns?: (string | number | boolean)[];
+                    /**
+                     * Format
+                     * @description Format of the file; default: by its extension (.csv, .tsv, .json, .jsonl, .ndjson, .txt).
+                     * @enum {unknown}
+                     */
+                    format?: "csv" | "json" | "jsonl" | "lines";
+                    /**
+                     * Separator
+                     * @description Character between the cells of CSV; default: a comma, in .tsv a tab.
+                     */
+                    separator?: string | number | boolean;
+                    /**
+                     * Per
+                     * @description What gets a row: each user, each iteration, or each place where it is used (with `pick: random` only).
+                     * @default iteration
+                     * @enum {unknown}
+                     */
+                    per: "user" | "iteration" | "use";
+                    /**
+                     * Pick
+                     * @description Which row: in the order of the file, shuffled (each row once per pass), random (with repetition), or once (in order, and no row twice); default: `in_order`, and `random` per use.
+                     * @enum {unknown}
+                     */
+                    pick?: "in_order" | "shuffled" | "random" | "once";
+                    /**
+                     * When used up
+                     * @description After the last row: start no further user or iteration, begin again, or reject a spec that needs more rows; default: `stop` for `once`, else `recycle`.
+                     * @enum {unknown}
+                     */
+                    when_used_up?: "stop" | "recycle" | "error";
                 };
             };
             /**

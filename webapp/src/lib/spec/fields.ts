@@ -361,11 +361,15 @@ export function asSingle(spec: Spec): Spec {
         "name",
         "weight",
         "thresholds",
+        "checks",
     );
+    // Only an endpoint can say `json` of its body.
+    const { json, ...own } = first;
+    const request = json === undefined ? own : { ...own, body: json };
     const merged = { ...(isObject(rest.headers) ? rest.headers : {}), ...headers };
     return {
         ...rest,
-        ...first,
+        ...request,
         ...(Object.keys(merged).length ? { headers: merged } : {}),
         ...(auth ? { auth: auth as Auth } : {}),
         ...(timeout !== undefined ? { timeout: timeout as string } : {}),

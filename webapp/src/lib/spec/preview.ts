@@ -9,13 +9,14 @@ import { type Spec, urlsOf } from "./spec";
 export function inWords(spec: Spec, load: LoadView | null): string {
     if (!load) return "";
     const { forecast } = load;
+    const noun = isObject(spec.scenarios) ? "iteration" : "request";
     const users = `${shown(count(Math.round(forecast.peak)))} ${forecast.peak === 1 ? "user" : "users"}`;
     const parts: string[] = [];
     if (forecast.requests !== null) {
         const ends = forecast.seconds === null ? "" : ` in ${planned(Number(forecast.seconds.toPrecision(6)))}`;
         const isMost = load.model === "closed" && forecast.seconds !== null;
         const about = load.model === "open" && load.arrival === "poisson" ? "about " : "";
-        const requests = `${shown(count(forecast.requests))} ${forecast.requests === 1 ? "request" : "requests"}`;
+        const requests = `${shown(count(forecast.requests))} ${forecast.requests === 1 ? noun : `${noun}s`}`;
         parts.push(`${isMost ? "at most " : about}${requests}${ends}`);
     } else {
         parts.push(`${users} for ${planned(forecast.seconds)}`);
