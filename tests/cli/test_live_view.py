@@ -151,7 +151,7 @@ def test_the_frame_of_scenarios_never_changes_height(width: int) -> None:
 
 
 def test_plain_progress_names_iterations_and_failed_checks() -> None:
-    assert "iterations 6 /s (8 failed)  checks failed 1" in progress_line(shop_status().snapshot)
+    assert "iterations 6/16 /s (8 failed)  checks failed 1" in progress_line(shop_status().snapshot)
 
 
 def test_a_frame_fits_120_columns() -> None:

@@ -111,7 +111,10 @@ def books(ran: Ran, *, warm_up: bool = False) -> tuple[int, int, int, int]:
 def times(ran: Ran, *, warm_up: bool = False) -> tuple[Histogram, Histogram]:
     """The times of completed iterations, with and without think time."""
     taken = [
-        iterations for interval in ran.intervals for iterations in interval.iterations if iterations.warm_up == warm_up
+        iterations
+        for interval in ran.intervals
+        for iterations in interval.iterations
+        if iterations.flow == 0 and iterations.warm_up == warm_up
     ]
     return Histogram.merged(*(each.time for each in taken)), Histogram.merged(*(each.active_time for each in taken))
 

@@ -19,7 +19,7 @@ from atm.plan.template_parts import DataSource, Encoding, IterationSource, UserS
 from atm.tables.table_file import Cell
 from atm.tables.table_writer import write_table
 from atm.testing import TargetServer
-from tests.contract.engine_runs import run
+from tests.contract.engine_runs import Ran, run
 from tests.contract.plans import closed, opened, step
 from tests.contract.scenario_plans import SEED, parts, paths, requests, scenario, value
 
@@ -119,6 +119,28 @@ def test_a_cell_of_json_keeps_its_type(engine: Engine, target: TargetServer, tmp
     body = (captured.raw or b"").partition(b"\r\n\r\n")[2].decode()
     compact = ["1", "-1.5", "true", "null", '{"b":[1,"ü"],"a":12345678901234567890}']
     assert body == "|".join(['"text \\"é\\""', *compact, 'text "é"', *compact]) + "|"
+
+
+def used(ran: Ran) -> tuple[int, int]:
+    """Rows used and repeated, of table 0."""
+    counts = [part for interval in ran.intervals for part in interval.data]
+    return sum(part.used for part in counts), sum(part.repeated for part in counts)
+
+
+@pytest.mark.parametrize(("total", "expected"), [(40, (40, 0)), (ROWS, (ROWS, 0)), (250, (ROWS, 250 - ROWS))])
+@pytest.mark.parametrize("pick", ["in_order", "shuffled"])
+def test_rows_used_and_repeated_are_counted(
+    engine: Engine, target: TargetServer, numbers: DataTable, pick: Any, total: int, expected: tuple[int, int]
+) -> None:
+    assert used(run(engine, plan_of(target, replace(numbers, pick=pick), load=closed(5), total=total))) == expected
+
+
+def test_a_row_per_user_is_used_once_by_its_user(engine: Engine, target: TargetServer, numbers: DataTable) -> None:
+    made = plan_of(target, replace(numbers, per="user"), load=closed(5), total=60)
+    assert used(run(engine, made)) == (len({user for _, _, user in sent(target)}), 0)
+    few = replace(made, data=(replace(numbers, per="user", pick="random"),))
+    found, repeated = used(run(engine, few))
+    assert found + repeated <= 5
 
 
 @pytest.mark.parametrize("kind", ["missing", "damaged", "another"])

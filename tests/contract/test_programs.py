@@ -5,21 +5,24 @@ Every construct runs on both engines, and is compared with the target's own reco
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from atm.engine.base import Capability, Control, Engine
 from atm.models.outcome import Outcome, StopReason
-from atm.plan.load_plan import Sampling
+from atm.plan.load_plan import Flow, Sampling
 from atm.plan.program import ChooseOp, JumpOp, LoopOp, OnFail, Op, RequestOp, ThinkOp
 from atm.plan.randomness import draw_at, think_ns, weighted_index
+from atm.plan.template_parts import IterationSource, UserSource
 from atm.testing import TargetServer
 from tests.contract.engine_runs import received, run
-from tests.contract.plans import MILLISECOND, NUMBERED, SECOND, closed, opened, step
-from tests.contract.scenario_plans import SEED, books, paths, requests, scenario, think, times
+from tests.contract.plans import MILLISECOND, NUMBERED, SECOND, closed, opened, step, with_flows
+from tests.contract.scenario_plans import SEED, books, parts, paths, requests, scenario, think, times, value
 
 pytestmark = pytest.mark.needs(Capability.SCENARIOS)
 
@@ -261,3 +264,40 @@ def test_an_arrival_that_finds_no_user_is_missed_at_the_first_step(engine: Engin
     assert first.due == 20
     assert ran.total(1).missed == 0
     assert books(ran) == (first.started, first.started, 0, 0)
+
+
+def test_a_flow_without_a_program_runs_beside_one_with(engine: Engine, target: TargetServer) -> None:
+    made = scenario(target, [RequestOp(0), think(1), RequestOp(1)], A, B, C, load=closed(2), total=21)
+    (flow,) = made.flows
+    plain = Flow("plain", 1, (flow.steps[2],))
+    made = with_flows(made, replace(flow, steps=flow.steps[:2]), plain)
+    ran = run(engine, made)
+    # In turns: iterations 1, 3, … are those of the scenario.
+    assert [ran.total(endpoint).ok for endpoint in range(3)] == [11, 11, 10]
+    assert books(ran) == (11, 11, 0, 0)
+    assert Counter(paths(target)) == {path("a"): 11, path("b"): 11, path("c"): 10}
+
+
+def test_each_lane_numbers_its_users_and_iterations(engine: Engine, target: TargetServer) -> None:
+    numbered = [
+        replace(step(), target=parts(f"/echo/raw?{name}&u=", value(UserSource()), "&i=", value(IterationSource())))
+        for name in "ab"
+    ]
+    made = scenario(target, requests(0), *numbered, load=closed(2), total=10)
+    (flow,) = made.flows
+    first, second = (replace(flow, name=each.method, steps=(each,)) for each in flow.steps)
+    lane = made.lanes[0]
+    lanes = (lane, replace(lane, name="second", flows=(1,), load=closed(3)))
+    run(engine, replace(made, flows=(first, second), lanes=lanes))
+    found = [re.fullmatch(r"/echo/raw\?(.)&u=(\d+)&i=(\d+)", path) for path in paths(target)]
+    assert all(found)
+    for name, users in (("a", 2), ("b", 3)):
+        of_lane = [match for match in found if match and match[1] == name]
+        assert sorted(int(match[3]) for match in of_lane) == list(range(1, 11))
+        assert {int(match[2]) for match in of_lane} <= set(range(1, users + 1))
+
+
+def test_a_long_loop_without_a_request_does_not_hold_the_others_up(engine: Engine, target: TargetServer) -> None:
+    program: list[Op] = [JumpOp(2), think(1), LoopOp(0, 30_000, 0), RequestOp(0)]
+    ran = run(engine, scenario(target, program, A, load=closed(2), total=4))
+    assert books(ran) == (4, 4, 0, 0)

@@ -140,6 +140,22 @@ def test_json_values_keep_their_type(engine: Engine, target: TargetServer) -> No
     json.loads(body)
 
 
+def test_no_value_ends_the_line_that_it_is_in(engine: Engine, target: TargetServer) -> None:
+    hostile = "a\r\nX-Evil: 1\r\n\r\nGET /evil HTTP/1.1 ä\t%"
+    first = replace(
+        returning(json.dumps({"text": hostile}, ensure_ascii=False)), extracts=(extract(0, "json", "$.text"),)
+    )
+    made = replace(
+        get("/echo/raw?a=", value(0), "&b=", value(0, encoding=Encoding.TARGET)),
+        headers=(Header("Host", parts("t")), Header("X-A", parts("<", value(0), ">"))),
+    )
+    ran = run(engine, scenario(target, requests(0, 1), first, made, slots="a", total=2))
+    assert ran.total().ok == 4
+    coded = "a%0D%0AX-Evil:%201%0D%0A%0D%0AGET%20/evil%20HTTP/1.1%20%C3%A4%09%"
+    raw = f"GET /echo/raw?a={coded}&b={coded} HTTP/1.1\r\nHost: t\r\nX-A: <aX-Evil: 1GET /evil HTTP/1.1 ä\t%>\r\n\r\n"
+    assert [(request.raw or b"").decode() for request in target.captured()[1::2]] == [raw] * 2
+
+
 def test_functions_are_drawn_for_iteration_place_and_round(engine: Engine, target: TargetServer) -> None:
     made = get(
         "/echo/raw?u=", value(UuidSource(1)), "&n=", value(RandomIntSource(5, 9, 4)),

@@ -116,6 +116,7 @@ def test_a_full_response_goes_on_and_anything_else_ends_the_iteration(engine: En
         ran = run(engine, journey(target, (first, last), load=closed(2), total=6))
         assert ran.total(0).outcomes == {outcome: 6}
         assert ran.total(1).started == 0
+        assert [ran.total(endpoint).not_reached for endpoint in (0, 1)] == [0, 6]
         assert books(ran) == (6, 0, 6, 0)
 
 

@@ -113,3 +113,26 @@ def test_a_file_and_a_url_are_specs_too(target: TargetServer, tmp_path: Any) -> 
     file.write_text(f"name: shop\nurl: {target.url}/fixed\ntotal_requests: 5\n")
     assert run_sync(file).run.name == "shop"
     assert run_sync(f"{target.url}/fixed").metrics.total_requests == 100
+
+
+def test_rates_are_those_of_the_window_of_each_load(target: TargetServer) -> None:
+    document = {
+        "name": "shop",
+        "base_url": target.url,
+        "duration": "1200ms",
+        "scenarios": {
+            "browse": {
+                "load": {"rate": 50},
+                "steps": [{"GET": "/fixed", "name": "list"}, {"GET": "/fixed", "name": "open"}],
+            },
+            "order": {"load": {"rate": 40}, "start_after": "700ms", "steps": [{"GET": "/fixed", "name": "order"}]},
+        },
+    }
+    result = run_sync(document)
+    browse, order = result.scenarios
+    assert (browse.started, order.started) == (60, 20)
+    rates = [figures.achieved_rate for figures in result.endpoint_metrics]
+    assert rates == pytest.approx([50, 50, 40])
+    # Over the window of the whole run there would be 20 in 1.2 s at most.
+    assert 20 / 1.2 < order.iterations_per_second <= 40.0
+    assert result.metrics.duration_seconds == pytest.approx(1.2)

@@ -40,6 +40,7 @@ def shop_seconds() -> list[Interval]:
             0,
             endpoint(0, [50.0] * 5, warm_up=True),
             phase="warm_up",
+            offered=5.0,
             iterations=[iterations(0, [90.0] * 5, warm_up=True)],
             checks=[check(0, 5, warm_up=True)],
         ),

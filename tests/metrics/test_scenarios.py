@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from atm.metrics.collector import Collector
+from atm.metrics.evidence import Circumstances, evidence_of
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import Interval
 from atm.metrics.summary import RunTimes
@@ -14,7 +16,7 @@ from atm.models.run import RunResult
 from atm.models.run_figures import CheckFigures, ScenarioMetrics
 from atm.storage.result import join, split
 from tests.metrics.seconds import MS, SECOND, check, endpoint, iterations, second
-from tests.metrics.shop import shop_collector, shop_result, shop_seconds
+from tests.metrics.shop import CHECKS, ENDPOINTS, SCENARIOS, shop_collector, shop_result, shop_seconds
 from tests.metrics.test_summary import collected, summary_of
 
 
@@ -125,6 +127,32 @@ def test_figures_so_far_count_the_last_second() -> None:
 def test_an_unknown_scenario_or_check_is_an_error(parts: dict[str, list[object]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         shop_collector().add(second(0, endpoint(0, [1.0]), **parts))  # type: ignore[arg-type]
+
+
+def test_arrivals_of_open_scenarios_are_iterations() -> None:
+    result = shop_result()
+    # 27 + 16 arrivals were offered, 30 + 10 iterations started, 3 were missed.
+    assert (result.metrics.offered_rate, result.metrics.achieved_rate) == (43 / 2, 40 / 2)
+    reason = next(reason for reason in result.verdict.reasons if reason.code == "missed")
+    assert reason.actual == 3 / 43
+
+
+def test_arrivals_that_the_engine_lost_are_noticed() -> None:
+    """An iteration sends several requests, so a comparison with requests would hide them."""
+    collector = shop_collector()
+    for interval in shop_seconds():
+        interval.offered *= 2
+        collector.add(interval)
+    evidence = evidence_of(collector, 2 * SECOND, Circumstances(engine="asyncio", cores=2))
+    assert evidence.unaccounted == 2 * (43 + 5) - (43 + 5) - 1
+
+
+def test_iterations_of_closed_scenarios_are_no_arrivals() -> None:
+    closed = tuple(replace(scenario, is_open=False) for scenario in SCENARIOS)
+    collector = Collector(ENDPOINTS, scenarios=closed, checks=CHECKS, warm_up_ns=SECOND)
+    for interval in shop_seconds():
+        collector.add(interval)
+    assert (collector.arrivals, collector.warm_up_due) == (collector.total.started, collector.warm_up.due)
 
 
 def test_a_plan_of_endpoints_has_no_scenarios() -> None:

@@ -7,7 +7,7 @@
 //! Decided before the first request:
 //!
 //! - [`plan`]: the load plan, read and checked;
-//! - [`table`]: tables of test data, mapped into memory;
+//! - [`data`], [`table`]: test data, from tables mapped into memory;
 //! - [`random`], [`template`]: rendering of requests, with the same bytes in every engine;
 //! - [`outcome`], [`message`]: how a request ends, and why it failed.
 //!
@@ -33,6 +33,7 @@
 
 mod clock;
 mod counters;
+pub mod data;
 pub mod decode;
 #[cfg(test)]
 mod fixtures;

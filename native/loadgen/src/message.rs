@@ -32,6 +32,20 @@ pub enum Message {
         /// Index into its checks.
         check: u32,
     },
+    /// A failed check with a name.
+    NamedCheck {
+        /// The step.
+        step: StepId,
+        /// Index into its named checks.
+        check: u32,
+    },
+    /// A value without a default was not in the response.
+    NothingToExtract {
+        /// The step.
+        step: StepId,
+        /// Index into its extracts.
+        extract: u32,
+    },
     /// The body does not match its Content-Encoding, or ends prematurely.
     Undecodable {
         /// The coding, as Content-Encoding names it.
@@ -80,6 +94,20 @@ impl Message {
                     CheckKind::Contains => format!("body does not contain \"{pattern}\""),
                     CheckKind::Regex => format!("body does not match /{pattern}/"),
                 }
+            }
+            Message::NamedCheck { step, check } => {
+                let check = &plan.step(*step).named_checks[*check as usize];
+                let name = &plan.checks[check.check].name;
+                if *name == check.text {
+                    format!("check failed: {}", check.text)
+                } else {
+                    format!("check \"{name}\" failed: {}", check.text)
+                }
+            }
+            Message::NothingToExtract { step, extract } => {
+                let extract = &plan.step(*step).extracts[*extract as usize];
+                let slot = &plan.flows[step.flow as usize].slots[extract.slot];
+                format!("nothing to extract for {}: {}", slot.name, extract.text)
             }
             Message::Undecodable { coding } => format!("body could not be decoded as {coding}"),
             Message::Timeout { timeout_ns } => format!("no full answer in {}", duration(*timeout_ns)),

@@ -173,6 +173,28 @@ pub fn rewritten(request: &[u8], rewrite: Rewrite<'_>) -> Vec<u8> {
     bytes
 }
 
+/// Adds a user's cookies to a request: to its Cookie header, or as a line before Content-Length.
+#[must_use]
+pub fn with_cookies(request: &[u8], cookies: &[u8]) -> Vec<u8> {
+    let end = memchr::memmem::find(request, b"\r\n\r\n").unwrap_or(request.len());
+    let begins = |line: &[u8], name: &[u8]| line.get(..name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name));
+    let mut lines: Vec<Vec<u8>> =
+        request[..end].split(|byte| *byte == b'\n').map(|line| line.trim_ascii_end().to_vec()).collect();
+    if cookies.is_empty() {
+        return request.to_vec();
+    }
+    if let Some(own) = lines.iter_mut().find(|line| begins(line, b"cookie:")) {
+        own.extend_from_slice(b"; ");
+        own.extend_from_slice(cookies);
+    } else {
+        let length = lines.iter().position(|line| begins(line, b"content-length:"));
+        lines.insert(length.unwrap_or(lines.len()), [b"Cookie: ", cookies].concat());
+    }
+    let mut whole = lines.join(&b"\r\n"[..]);
+    whole.extend_from_slice(&request[end..]);
+    whole
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,6 +260,24 @@ mod tests {
             rewrite(307, false),
             "POST /n HTTP/1.1\r\nHost: h:1\r\nAuthorization: x\r\nX-Key: y\r\nA: b\r\nContent-Length: 2\r\n\r\nok"
         );
+    }
+
+    #[test]
+    fn cookies_join_the_header_of_a_request_or_are_a_line_before_its_length() {
+        let with = |request: &str, cookies: &str| {
+            String::from_utf8(with_cookies(request.as_bytes(), cookies.as_bytes())).unwrap()
+        };
+        let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
+        assert_eq!(with(post, ""), post);
+        assert_eq!(
+            with(post, "a=1; b=2"),
+            "POST / HTTP/1.1\r\nHost: a\r\nCookie: a=1; b=2\r\nContent-Length: 1\r\n\r\nx"
+        );
+        assert_eq!(
+            with("GET / HTTP/1.1\r\ncookie: x=y\r\nA: b\r\n\r\n", "a=1"),
+            "GET / HTTP/1.1\r\ncookie: x=y; a=1\r\nA: b\r\n\r\n"
+        );
+        assert_eq!(with("GET / HTTP/1.1\r\nA: b\r\n\r\n", "a=1"), "GET / HTTP/1.1\r\nA: b\r\nCookie: a=1\r\n\r\n");
     }
 
     proptest! {

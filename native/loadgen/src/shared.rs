@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::clock;
 use crate::counters::{Counters, Turns};
+use crate::data::Data;
 use crate::plan::Plan;
 use crate::poller::Waker;
 use crate::secrets::SecretStore;
@@ -20,6 +21,8 @@ pub struct Shared {
     pub counters: Vec<Arc<Counters>>,
     /// The rotation of addresses.
     pub turns: Arc<Turns>,
+    /// Test data.
+    pub data: Arc<Data>,
     /// TLS settings, if there are https origins.
     pub tls: Option<TlsSettings>,
     /// The monotonic time of the start of the run.
@@ -42,6 +45,7 @@ impl Shared {
             plan,
             counters,
             turns,
+            data: Arc::default(),
             tls,
             zero,
             signal: AtomicU32::new(0),
@@ -50,6 +54,13 @@ impl Shared {
             secrets: Mutex::new(secrets),
             wakers: Mutex::new(Vec::new()),
         }
+    }
+
+    /// Shares test data too.
+    #[must_use]
+    pub fn with_data(mut self, data: Data) -> Shared {
+        self.data = Arc::new(data);
+        self
     }
 
     /// Nanoseconds since the start of the run; 0 before it.

@@ -23,6 +23,8 @@ type Script = fn(usize, &Request<RecvStream>) -> Action;
 enum Action {
     Answer(u16, &'static str),
     Redirect(&'static str),
+    /// Answer with a cookie.
+    SetCookie(&'static str, &'static str),
     Never,
     Reset(Reason),
     /// Answer, and take no more requests on this connection.
@@ -67,6 +69,7 @@ async fn serve(socket: TcpStream, script: Script, requests: Arc<AtomicUsize>) {
         match script(nth, &request) {
             Action::Answer(status, body) => answer(&mut respond, plain(status), body),
             Action::Redirect(location) => answer(&mut respond, plain(302).header("location", location), ""),
+            Action::SetCookie(cookie, body) => answer(&mut respond, plain(200).header("set-cookie", cookie), body),
             Action::Never => kept.push(respond),
             Action::Reset(reason) => respond.send_reset(reason),
             Action::Goodbye => {
@@ -226,4 +229,47 @@ fn a_server_that_speaks_something_else_is_a_protocol_error() {
     plan["connections"] = json!({"keep_alive": true, "http_version": "2", "streams_per_connection": 2});
     let ran = common::run(&plan);
     assert_eq!((ran.sum("started"), ran.sum("outcomes.protocol_error")), (4, 4));
+}
+
+#[test]
+fn a_program_sends_values_and_cookies_of_its_user() {
+    let script: Script = |_, request| {
+        let field = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        match (request.uri().path(), field("cookie").as_deref(), field("content-length").as_deref()) {
+            ("/login", _, _) => Action::SetCookie("id=7", "{\"name\": \"a b\", \"n\": 12}"),
+            ("/plain/a%20b", None, Some("2")) | ("/cookies/a%20b", Some("own=a b; id=7"), Some("2")) => {
+                Action::Answer(200, "ok")
+            }
+            _ => Action::Answer(500, ""),
+        }
+    };
+    for (name, uses_cookies) in [("plain", false), ("cookies", true)] {
+        let server = server(script);
+        let mut plan = plan(&server, 3, 30, 2);
+        let slot = |slot: u32, encoding: &str| json!({"part": "value", "source": {"source": "slot", "slot": slot}, "encoding": encoding});
+        let literal = |text: &str| json!({"part": "literal", "text": text});
+        let request =
+            |step: u32| json!({"op": "request", "step": step, "on_error": "end_iteration", "on_fail": "end_iteration"});
+        let extract =
+            |slot: u32, path: &str| json!({"slot": slot, "subject": {"kind": "json", "text": path}, "text": path});
+        let flow = &mut plan["flows"][0];
+        flow["program"] = json!([request(0), request(1)]);
+        flow["slots"] = json!([{"name": "name"}, {"name": "n"}]);
+        flow["uses_cookies"] = uses_cookies.into();
+        let mut second = flow["steps"][0].clone();
+        flow["steps"][0]["target"] = json!([literal("/login")]);
+        flow["steps"][0]["extracts"] = json!([extract(0, "$.name"), extract(1, "$.n")]);
+        second["method"] = "POST".into();
+        second["target"] = json!([literal(&format!("/{name}/")), slot(0, "percent")]);
+        second["body"] = json!([slot(1, "json_value")]);
+        if uses_cookies {
+            let own = json!({"name": "Cookie", "value": [literal("own="), slot(0, "header")]});
+            second["headers"].as_array_mut().unwrap().push(own);
+        }
+        flow["steps"].as_array_mut().unwrap().push(second);
+        let ran = common::run(&plan);
+        assert_eq!(ran.failures(), [], "{name}");
+        assert_eq!(ran.sum("outcomes.ok"), 60, "{name}");
+        assert_eq!(server.requests.load(Ordering::SeqCst), 60);
+    }
 }

@@ -104,7 +104,7 @@ def _figures(course: Course, snapshot: Snapshot | None, moment: Moment, paper: P
         return paper.line(f" {label}", Style.DIM).to(_LABEL_END)
 
     sparks = min(SPARKS + max(paper.width - 80, 0), 57)
-    offered = f" of {figures.rate(snapshot.second.offered_rate)}" if snapshot.second.offered_rate else ""
+    offered = "" if course.scenarios else _of_offered(snapshot)
     rates = row("rate").add(f"{figures.rate(snapshot.second.requests_per_second)} /s{offered}").to(_ASIDE)
     rates.add(sparkline(snapshot.rates, sparks, paper, worst=min)).right("last 60 s", paper.width, Style.DIM)
     p99s = [value for value in snapshot.p99s_ms if value is not None]
@@ -145,13 +145,18 @@ def _failed(snapshot: Snapshot, moment: Moment, line: Line, paper: Paper) -> Lin
     return line.add(" · ".join(part for part in (*shown, ago) if part))
 
 
+def _of_offered(snapshot: Snapshot) -> str:
+    return f" of {figures.rate(snapshot.second.offered_rate)}" if snapshot.second.offered_rate else ""
+
+
 def _iterations(snapshot: Snapshot | None, paper: Paper) -> Line:
     """Iterations per second of all scenarios and of each, and how many failed."""
     line = paper.line(" iterations", Style.DIM).to(_LABEL_END)
     entries = snapshot.so_far.scenarios if snapshot else ()
     if not entries:
         return line.add(figures.NO_DATA, Style.DIM)
-    line.add(f"{figures.rate(sum(entry.iterations_per_second for entry in entries))} /s   ")
+    rate = figures.rate(sum(entry.iterations_per_second for entry in entries))
+    line.add(f"{rate} /s{_of_offered(snapshot) if snapshot else ''}   ")
     failed = sum(entry.failed for entry in entries)
     ended = failed + sum(entry.completed for entry in entries)
     end = f"failed {figures.count(failed)} of {figures.count(ended)}"

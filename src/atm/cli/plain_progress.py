@@ -55,7 +55,8 @@ class PlainView:
 def progress_line(snapshot: Snapshot) -> str:
     """Format `00:35 hold  499.8/500 /s  p50 12.4 ms  p95 50.2 ms  p99 176 ms  failed 38 (0.22 %)  in flight 7`."""
     second, so_far = snapshot.second, snapshot.so_far
-    offered = f"/{figures.rate(second.offered_rate)}" if second.offered_rate else ""
+    arrivals = f"/{figures.rate(second.offered_rate)}" if second.offered_rate else ""
+    offered = "" if so_far.scenarios else arrivals
     phase = "warm-up" if second.warm_up else second.phase.replace("_", "-")
     parts = [
         f"{figures.clock(snapshot.elapsed_seconds)} {phase}",
@@ -69,7 +70,9 @@ def progress_line(snapshot: Snapshot) -> str:
     if so_far.scenarios:
         ended = sum(scenario.iterations_per_second for scenario in so_far.scenarios)
         failed = sum(scenario.failed for scenario in so_far.scenarios)
-        parts.append(f"iterations {figures.rate(ended)} /s" + (f" ({figures.count(failed)} failed)" if failed else ""))
+        parts.append(
+            f"iterations {figures.rate(ended)}{arrivals} /s" + (f" ({figures.count(failed)} failed)" if failed else "")
+        )
     if failed_checks := sum(check.failed for check in so_far.checks):
         parts.append(f"checks failed {figures.count(failed_checks)}")
     if so_far.missed:

@@ -24,7 +24,7 @@ from atm.metrics.thresholds import ThresholdJudge
 from atm.models.outcome import RunStatus, StopReason
 from atm.plan.compile import CompiledTest
 from atm.plan.load_plan import LoadPlan
-from atm.plan.outline import open_lanes_of, scenarios_of
+from atm.plan.outline import data_in, lanes_of, open_lanes_of, scenarios_of
 from atm.plan.secret_mask import SecretMask, secrets_of
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Execution:
             plan.endpoints,
             scenarios=scenarios_of(plan),
             checks=plan.checks,
+            data=data_in(plan),
             warm_up_ns=plan.warm_up_ns,
             first_per_endpoint=sampling.first_per_endpoint,
             failures_per_kind=sampling.failures_per_kind,
@@ -185,7 +186,14 @@ class Execution:
         plan = self.test.plan
         worker_lost = report.worker_lost if report else ""
         if report:
-            times = RunTimes(report.window_start_ns, report.window_end_ns, report.last_finish_ns, report.barrier_ns)
+            times = RunTimes(
+                report.window_start_ns,
+                report.window_end_ns,
+                report.last_finish_ns,
+                report.barrier_ns,
+                tuple(lane.window_ns for lane in report.lanes),
+                *lanes_of(plan),
+            )
         else:
             end_ns = self.collector.end_ns
             times = RunTimes(min(plan.warm_up_ns, end_ns), end_ns, end_ns)

@@ -15,9 +15,10 @@ from atm.metrics.interval import EndpointInterval, GeneratorInterval, Interval
 from atm.metrics.samples import FailureLog, SampleShelf
 from atm.metrics.scenarios import ScenarioTotals
 from atm.metrics.snapshot import Snapshot, figures_so_far
+from atm.metrics.test_data import DataTotals
 from atm.metrics.timeline import Timeline
 from atm.models.outcome import FULL_RESPONSES, Outcome
-from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.outline import CheckName, DataSource, ScenarioSteps
 from atm.models.run_figures import Second
 
 SPARKLINE_SECONDS = 60
@@ -136,6 +137,7 @@ class Collector:
         *,
         scenarios: Sequence[ScenarioSteps] = (),
         checks: Sequence[CheckName] = (),
+        data: Sequence[DataSource] = (),
         warm_up_ns: int = 0,
         first_per_endpoint: int = 2,
         failures_per_kind: int = 3,
@@ -153,6 +155,8 @@ class Collector:
         """Warm-up of all endpoints together."""
         self.scenarios = ScenarioTotals(scenarios, checks)
         """Measured iterations and checks so far."""
+        self.data = DataTotals(data)
+        """Rows of test data used so far."""
         self.generator = GeneratorTotals()
         self.timeline = Timeline()
         self.failures = FailureLog()
@@ -184,6 +188,7 @@ class Collector:
                 self.measured[part.endpoint].merge(part)
                 self.total.merge(part)
         self.scenarios.add(interval)
+        self.data.add(interval)
         for group in interval.failures:
             (self.warm_up_failures if group.warm_up else self.failures).add(group)
         self.samples.add_all(interval.samples)
@@ -207,6 +212,18 @@ class Collector:
             generator=interval.generator,
             iterations=interval.iterations,
         )
+
+    @property
+    def arrivals(self) -> int:
+        """Measured arrivals that started: iterations of open scenarios, else requests."""
+        return self.scenarios.arrivals if self.scenarios.has_arrivals else self.total.started
+
+    @property
+    def warm_up_due(self) -> int:
+        """Arrivals due in the warm-up, started or missed."""
+        if self.scenarios.has_arrivals:
+            return self.scenarios.warm_up_arrivals + self.warm_up.missed
+        return self.warm_up.due
 
     @property
     def answered(self) -> int:

@@ -50,6 +50,9 @@ class Evidence:
     circumstances: Circumstances
     window_ns: int
     started: int = 0
+    """Requests."""
+    iterations: int | None = None
+    """Iterations of open scenarios that started: their arrivals; None where each request is an arrival."""
     missed: int = 0
     dropped: int = 0
     skipped: int = 0
@@ -84,34 +87,41 @@ class Evidence:
 
     @property
     def due(self) -> int:
-        """Requests that were due; of several loads, the iterations of the open ones."""
-        return sum(lane.due for lane in self.lanes) if self.lanes else self.started + self.missed
+        """Arrivals that were due: requests, or iterations; of several loads, those of the open ones."""
+        return sum(lane.due for lane in self.lanes) if self.lanes else self.arrivals + self.missed
+
+    @property
+    def arrivals(self) -> int:
+        """Arrivals that started."""
+        return self.started if self.iterations is None else self.iterations
 
     @property
     def achieved_rate(self) -> float:
-        """Requests started per second of the window; of several loads, the iterations of the open ones."""
-        started = sum(lane.started for lane in self.lanes) if self.lanes else self.started
+        """Arrivals started per second of the window; of several loads, those of the open ones."""
+        started = sum(lane.started for lane in self.lanes) if self.lanes else self.arrivals
         return started * 1e9 / self.window_ns if self.window_ns > 0 else 0.0
 
     @property
     def offered_rate(self) -> float:
-        """Requests due per second of the window."""
+        """Arrivals due per second of the window."""
         return self.offered * 1e9 / self.window_ns if self.window_ns > 0 else 0.0
 
 
 def evidence_of(collector: Collector, window_ns: int, circumstances: Circumstances) -> Evidence:
     """Return the evidence of the intervals in `collector`; `window_ns` without barriers."""
-    total, warm_up, generator = collector.total, collector.warm_up, collector.generator
+    total, generator = collector.total, collector.generator
     # Allow for one arrival: its fraction at the end of a profile is a rounding effect.
-    # Of several loads, the requests of all are counted together, and cannot be compared with the arrivals of some.
+    # Of several loads, each open one is judged by its own arrivals.
     is_comparable = not circumstances.poisson and circumstances.open_lanes is None
-    unaccounted = generator.offered - total.due - warm_up.due - 1 if is_comparable else 0.0
+    accounted = collector.arrivals + total.missed + collector.warm_up_due + 1
+    unaccounted = generator.offered - accounted if is_comparable else 0.0
     lanes = tuple(_lane_evidence(collector, lane) for lane in circumstances.open_lanes or ())
     messages = [group for group in collector.failures.groups() if group.outcome is Outcome.GENERATOR_ERROR]
     return Evidence(
         circumstances=circumstances,
         window_ns=window_ns,
         started=total.started,
+        iterations=collector.scenarios.arrivals if collector.scenarios.has_arrivals else None,
         missed=total.missed,
         dropped=total.dropped,
         skipped=total.skipped,
@@ -156,4 +166,4 @@ def measured_offered(collector: Collector) -> float:
 
     Intervals do not say which of them belong to warm-up, but all of warm-up's arrivals are accounted for.
     """
-    return max(collector.generator.offered - collector.warm_up.due, 0.0) if collector.generator.offered else 0.0
+    return max(collector.generator.offered - collector.warm_up_due, 0.0) if collector.generator.offered else 0.0

@@ -311,6 +311,25 @@ class CheckInterval:
         }
 
 
+@dataclass(slots=True)
+class DataInterval:
+    """Rows of one data table that iterations, or per user users, began with in this second, warm-up included.
+
+    Tables per use are not counted.
+    """
+
+    table: int
+    """Index into the plan's data."""
+    used: int = 0
+    """Rows that none had begun with before."""
+    repeated: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object without zeros."""
+        counts = {"used": self.used, "repeated": self.repeated}
+        return {"table": self.table, **{name: count for name, count in counts.items() if count}}
+
+
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
     """Failures of one kind with one message at one endpoint within one second."""
@@ -380,6 +399,7 @@ class Interval:
     iterations: list[IterationInterval] = field(default_factory=list)
     """Empty for a plan whose flows all have one step and no program: there, an iteration is one request."""
     checks: list[CheckInterval] = field(default_factory=list)
+    data: list[DataInterval] = field(default_factory=list)
 
     def to_bytes(self) -> bytes:
         """Return one JSON object in UTF-8, without a line feed."""
@@ -399,6 +419,8 @@ class Interval:
             document["iterations"] = [iteration.to_json() for iteration in self.iterations]
         if self.checks:
             document["checks"] = [check.to_json() for check in self.checks]
+        if self.data:
+            document["data"] = [part.to_json() for part in self.data]
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
     @classmethod
@@ -420,6 +442,7 @@ class Interval:
                 samples=[_sample_from_json(part) for part in document.get("samples", ())],
                 iterations=[IterationInterval.from_json(part) for part in document.get("iterations", ())],
                 checks=[CheckInterval(**part) for part in document.get("checks", ())],
+                data=[DataInterval(**part) for part in document.get("data", ())],
             )
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not an interval: {error!r}") from error

@@ -19,7 +19,20 @@ class ScenarioTotals:
         """In the order of the plan's flows; empty for a plan without scenarios."""
         self.checks = tuple(checks)
         self.iterations = [IterationInterval(flow, warm_up=False) for flow in range(len(self.scenarios))]
+        self.warm_up_arrivals = 0
+        """Iterations of open scenarios that started during warm-up."""
         self.evaluations = [CheckInterval(check, warm_up=False) for check in range(len(self.checks))]
+
+    @property
+    def has_arrivals(self) -> bool:
+        """Whether iterations of a scenario arrive at a rate."""
+        return any(scenario.is_open for scenario in self.scenarios)
+
+    @property
+    def arrivals(self) -> int:
+        """Measured iterations of open scenarios that started."""
+        pairs = zip(self.scenarios, self.iterations, strict=True)
+        return sum(iterations.started for scenario, iterations in pairs if scenario.is_open)
 
     def add(self, interval: Interval) -> None:
         """Add one second. Raises ValueError if it has an unknown scenario or check."""
@@ -27,6 +40,8 @@ class ScenarioTotals:
             _require("scenario", iteration.flow, len(self.iterations), interval.second)
             if not iteration.warm_up:
                 self.iterations[iteration.flow].merge(iteration)
+            elif self.scenarios[iteration.flow].is_open:
+                self.warm_up_arrivals += iteration.started
         for check in interval.checks:
             _require("check", check.check, len(self.evaluations), interval.second)
             if not check.warm_up:
@@ -39,9 +54,9 @@ def _require(kind: str, index: int, length: int, second: int) -> None:
 
 
 def scenario_metrics(
-    totals: ScenarioTotals, endpoints: Sequence[str], measured: Sequence[EndpointInterval], seconds: float
+    totals: ScenarioTotals, endpoints: Sequence[str], measured: Sequence[EndpointInterval], windows: Sequence[float]
 ) -> list[ScenarioMetrics]:
-    """Return the figures of each scenario over a window of `seconds`.
+    """Return the figures of each scenario, over its window in seconds.
 
     `endpoints` are the names of the plan, `measured` the figures of each.
     """
@@ -51,7 +66,7 @@ def scenario_metrics(
             unfinished=iterations.unfinished,
             iterations_per_second=(iterations.completed - iterations.drained) / seconds if seconds else 0.0,
         )
-        for scenario, iterations in zip(totals.scenarios, totals.iterations, strict=True)
+        for scenario, iterations, seconds in zip(totals.scenarios, totals.iterations, windows, strict=True)
     ]
 
 

@@ -30,6 +30,7 @@ from atm.models.run import (
     ThresholdResult,
     Verdict,
 )
+from atm.models.run_figures import ScenarioMetrics
 
 _EXAMPLE_CHARACTERS = 200
 
@@ -46,6 +47,19 @@ class RunTimes:
     """When the last request finished, or the time of the cancel."""
     barrier_ns: int = 0
     """Time spent at the barriers of sequential selection."""
+    lane_windows_ns: tuple[int, ...] = ()
+    """Of a run with several loads: the length of the window of each."""
+    lane_of_flow: tuple[int, ...] = ()
+    """By flow of the plan: the index of its load in `lane_windows_ns`."""
+    lane_of_endpoint: tuple[int, ...] = ()
+
+    def seconds_of_flow(self, flow: int) -> float:
+        """Return the length of the window in which the iterations of a flow started."""
+        return (self.lane_windows_ns[self.lane_of_flow[flow]] if self.lane_windows_ns else self.window_ns) / 1e9
+
+    def seconds_of_endpoint(self, endpoint: int) -> float:
+        """Return the length of the window in which the requests of an endpoint started."""
+        return (self.lane_windows_ns[self.lane_of_endpoint[endpoint]] if self.lane_windows_ns else self.window_ns) / 1e9
 
     @property
     def window_ns(self) -> int:
@@ -106,8 +120,9 @@ def summarize(
         thresholds=list(thresholds),
         metrics=whole_metrics(collector, times, is_open=run.model == "open"),
         endpoint_metrics=endpoint_metrics(collector, times, endpoints, is_open=run.model == "open"),
-        scenarios=scenario_metrics(collector.scenarios, collector.endpoints, collector.measured, times.window_ns / 1e9),
+        scenarios=_scenarios(collector, times),
         checks=check_figures(collector.scenarios, collector.endpoints),
+        data=collector.data.figures(),
         failures=_failures(collector),
         generator=generator_summary(collector, circumstances.cores),
         environment=dict(environment),
@@ -183,7 +198,10 @@ def whole_metrics(collector: Collector, times: RunTimes, *, is_open: bool) -> Me
     seconds = times.window_ns / 1e9
     offered = measured_offered(collector) / seconds if is_open and seconds else None
     return Metrics(
-        **_figures(collector.total, seconds, offered),
+        **{
+            **_figures(collector.total, seconds, offered),
+            "achieved_rate": collector.arrivals / seconds if seconds else 0.0,
+        },
         duration_seconds=seconds,
         drain_seconds=max(times.last_finish_ns - times.window_end_ns, 0) / 1e9,
         barrier_seconds=times.barrier_ns / 1e9,
@@ -195,8 +213,8 @@ def whole_metrics(collector: Collector, times: RunTimes, *, is_open: bool) -> Me
 def endpoint_metrics(
     collector: Collector, times: RunTimes, endpoints: Sequence[EndpointDescription], *, is_open: bool
 ) -> list[NamedEndpointMetrics]:
-    """Return the figures of each endpoint, in the order of the plan."""
-    seconds = times.window_ns / 1e9
+    """Return the figures of each endpoint, in the order of the plan, over the window of its load."""
+    windows = [times.seconds_of_endpoint(index) for index in range(len(collector.measured))]
     return [
         NamedEndpointMetrics(
             **_figures(totals, seconds, totals.due / seconds if is_open and seconds else None),
@@ -204,8 +222,14 @@ def endpoint_metrics(
             method=endpoint.method,
             url=endpoint.url,
         )
-        for endpoint, totals in zip(endpoints, collector.measured, strict=True)
+        for endpoint, totals, seconds in zip(endpoints, collector.measured, windows, strict=True)
     ]
+
+
+def _scenarios(collector: Collector, times: RunTimes) -> list[ScenarioMetrics]:
+    """Return the figures of each scenario, over the window of its load."""
+    windows = [times.seconds_of_flow(flow) for flow in range(len(collector.scenarios.scenarios))]
+    return scenario_metrics(collector.scenarios, collector.endpoints, collector.measured, windows)
 
 
 def _figures(totals: EndpointInterval, seconds: float, offered_rate: float | None) -> dict[str, Any]:

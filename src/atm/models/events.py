@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from atm.models.forecast import Forecast
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
-from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.outline import CheckName, DataSource, ScenarioSteps
 from atm.models.run import Measurement, ThresholdResult, is_empty, may_be_absent
 from atm.models.run_figures import CheckFigures, FiguresSoFar, ScenarioSoFar, Second
 
@@ -57,6 +57,8 @@ class StartedEvent(_Event):
     """Scenarios with their steps, as indices into `endpoints`; absent for a spec without scenarios."""
     checks: list[CheckName] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
     """Absent for a spec without named checks."""
+    data: list[DataSource] = Field(default=[], exclude_if=is_empty)
+    """Absent for a spec without test data."""
     warm_up_seconds: float
     planned_seconds: float | None
     """Planned length of the measured load; null if the number of requests decides."""

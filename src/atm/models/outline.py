@@ -1,4 +1,4 @@
-"""The outline of a plan in results: the scenarios with their steps, and the names of the checks."""
+"""The outline of a plan in results: the scenarios with their steps, the checks, and the test data."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ class ScenarioSteps:
     name: str
     endpoints: tuple[int, ...]
     """Indices of the endpoints of its steps, in the order of the scenario, each once."""
+    is_open: bool = True
+    """Its iterations arrive at a rate; otherwise its users start them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,14 @@ class CheckName:
     name: str
     endpoint: int
     """Index of the endpoint whose responses it judges."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """Test data of the plan."""
+
+    name: str
+    rows: int
 
 
 def step_name(scenario: str, endpoint: str) -> str:

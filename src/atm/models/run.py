@@ -19,7 +19,7 @@ from atm.models.earlier_result import with_outcome
 from atm.models.metric import Comparison, Metric, Statistic, Unit
 from atm.models.outcome import Measurement as Measurement
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
-from atm.models.run_figures import CheckFigures, Figure, ScenarioMetrics, TimelinePoint
+from atm.models.run_figures import CheckFigures, DataFigures, Figure, ScenarioMetrics, TimelinePoint
 from atm.models.threshold import parse_threshold
 
 
@@ -246,9 +246,9 @@ class EndpointMetrics(_Model):
     throughput: float
     """Ok inside the window, per second."""
     offered_rate: Figure
-    """Planned arrivals per second; null in the closed model."""
+    """Planned arrivals per second; null in the closed model. Of the whole run with open scenarios: iterations."""
     achieved_rate: float
-    """Started, per second of the window."""
+    """Started, per second of the window. Of the whole run with open scenarios: iterations."""
     error_rate: float
     """Failed / completed, 0..1; 0 when nothing completed."""
     errors_by_type: dict[Outcome, int]
@@ -390,6 +390,8 @@ class RunResult(_Model):
     """In the order of the spec; absent for a spec without scenarios."""
     checks: list[CheckFigures] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
     """In the order of the spec; absent for a spec without named checks."""
+    data: list[DataFigures] = Field(default=[], exclude_if=is_empty)
+    """Test data in the order of the spec; absent for a spec without any."""
     failures: list[FailureSummary]
     generator: GeneratorSummary
     environment: dict[str, Any]

@@ -191,6 +191,23 @@ class CheckFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataFigures:
+    """Rows of one source of test data that iterations, or per user users, began with, warm-up included.
+
+    Rows of a source per use are not counted.
+    """
+
+    name: str
+    rows: int
+    used: int
+    """Different rows."""
+    repeated: int
+    """How often one of them was used again."""
+    used_up_second: int | None
+    """The second since the start of the run in which the last unused row was used; null if rows are left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FiguresSoFar:
     """The measured load up to the end of this second; during warm-up, the warm-up."""
 

@@ -6,10 +6,10 @@ The function that opens a table is an argument, as is the one that reads TLS fil
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, Literal
+from typing import Literal
 
 from atm.errors import DataError
 from atm.models.data_spec import DataSpec
@@ -17,7 +17,7 @@ from atm.models.fields import Findings, Path
 from atm.models.figures import count
 from atm.plan.load_plan import Flow, Lane, Load, Segment
 from atm.plan.program import DataTable
-from atm.plan.template_parts import DataSource
+from atm.plan.table_uses import tables_of
 from atm.plan.templates import Names
 from atm.tables.layout import FORMATS, Format, Layout
 from atm.tables.table_request import OpenedTable, OpenTable, TableRequest, checked_table
@@ -178,19 +178,7 @@ class DataTables:
 
 
 def _uses(lane: Lane, flows: Sequence[Flow], table: int) -> bool:
-    return any(table in set(_tables_in(flows[flow])) for flow in lane.flows)
-
-
-def _tables_in(item: Any) -> Iterator[int]:
-    """Yield the index of each table that a part of a plan refers to."""
-    if isinstance(item, DataSource):
-        yield item.table
-    elif isinstance(item, tuple):
-        for part in item:
-            yield from _tables_in(part)
-    elif is_dataclass(item):
-        for field in fields(item):
-            yield from _tables_in(getattr(item, field.name))
+    return any(table in tables_of(flows[flow]) for flow in lane.flows)
 
 
 def _iterations(lane: Lane) -> int | None:

@@ -1,16 +1,36 @@
-"""The scenarios and the open lanes of a plan, as results name them."""
+"""The scenarios, the open lanes and the test data of a plan, as results name them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from atm.models.outline import OpenLane, ScenarioSteps
+from atm.models.outline import DataSource, OpenLane, ScenarioSteps
 from atm.plan.load_plan import Flow, LoadPlan
 
 
 def scenarios_of(plan: LoadPlan) -> tuple[ScenarioSteps, ...]:
     """Return the scenarios of a plan."""
-    return scenarios_in(plan.flows)
+    closed = {flow for lane in plan.lanes if lane.load.model == "closed" for flow in lane.flows}
+    return tuple(
+        replace(scenario, is_open=flow not in closed) for flow, scenario in enumerate(scenarios_in(plan.flows))
+    )
+
+
+def data_in(plan: LoadPlan) -> tuple[DataSource, ...]:
+    """Return the test data of a plan."""
+    return tuple(DataSource(table.name, table.rows) for table in plan.data)
+
+
+def lanes_of(plan: LoadPlan) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the index of the lane of each flow, and of each endpoint."""
+    flows = {flow: index for index, lane in enumerate(plan.lanes) for flow in lane.flows}
+    endpoints = {step.endpoint: flows[index] for index, flow in enumerate(plan.flows) for step in flow.steps}
+    return (
+        tuple(flows[flow] for flow in range(len(plan.flows))),
+        # A step that no flow sends has no figures.
+        tuple(endpoints.get(endpoint, 0) for endpoint in range(len(plan.endpoints))),
+    )
 
 
 def open_lanes_of(plan: LoadPlan) -> tuple[OpenLane, ...] | None:

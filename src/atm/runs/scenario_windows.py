@@ -34,7 +34,7 @@ class RunOutline:
         measured = [
             window.endpoints.get((index, False)) or EndpointInterval(index) for index in range(len(self.endpoints))
         ]
-        metrics = scenario_metrics(totals, self.endpoints, measured, seconds)
+        metrics = scenario_metrics(totals, self.endpoints, measured, [seconds] * len(self.scenarios))
         return metrics, check_figures(totals, self.endpoints)
 
 

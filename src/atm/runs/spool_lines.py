@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from atm.engine.environment import usable_cores
 from atm.models.outcome import RunStatus, StopReason
 from atm.plan.forecast import forecast
-from atm.plan.outline import open_lanes_of, scenarios_of
+from atm.plan.outline import data_in, open_lanes_of, scenarios_of
 from atm.runs.spool import Line
 
 if TYPE_CHECKING:
@@ -43,10 +43,12 @@ def started(execution: Execution, at: datetime) -> Line:
 
 
 def _outline(plan: LoadPlan) -> Line:
-    """Return the scenarios and checks of a plan, if it has any."""
+    """Return the scenarios, checks and test data of a plan, if it has any."""
     scenarios = [asdict(scenario) for scenario in scenarios_of(plan)]
     checks = [asdict(check) for check in plan.checks]
-    return {name: parts for name, parts in (("scenarios", scenarios), ("checks", checks)) if parts}
+    data = [asdict(source) for source in data_in(plan)]
+    outline = {"scenarios": scenarios, "checks": checks, "data": data}
+    return {name: parts for name, parts in outline.items() if parts}
 
 
 def _lanes(plan: LoadPlan) -> Line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances
 from atm.metrics.thresholds import ThresholdJudge
-from atm.models.outline import CheckName, OpenLane, ScenarioSteps
+from atm.models.outline import CheckName, DataSource, OpenLane, ScenarioSteps
 from atm.models.threshold import Threshold
 from atm.plan.plan_decoder import decode
 from atm.runs.spool import Line
@@ -19,6 +19,11 @@ def scenarios_of(started: Line) -> tuple[ScenarioSteps, ...]:
 def checks_of(started: Line) -> tuple[CheckName, ...]:
     """Return the checks; as `scenarios_of`."""
     return decode(tuple[CheckName, ...], started.get("checks", ()))
+
+
+def data_of(started: Line) -> tuple[DataSource, ...]:
+    """Return the test data; as `scenarios_of`."""
+    return decode(tuple[DataSource, ...], started.get("data", ()))
 
 
 def circumstances_of(started: Line) -> Circumstances:
@@ -44,6 +49,7 @@ def new_collector(started: Line) -> Collector:
         started["endpoints"],
         scenarios=scenarios_of(started),
         checks=checks_of(started),
+        data=data_of(started),
         warm_up_ns=warm_up_ns(started),
     )
 

@@ -304,6 +304,13 @@ def test_the_load_ends_when_every_user_has_stopped() -> None:
     assert log.end == (EPOCH + 2 * MILLISECOND, StopReason.STOPPED)
 
 
+def test_a_user_that_stops_after_the_last_start_ends_the_load_by_its_total() -> None:
+    schedule, log = closed_schedule(closed(1), total=1)
+    at(schedule, log, 0)
+    schedule.user_stopped(log.begun[0][0], EPOCH + 1)
+    assert log.end == (None, StopReason.TOTAL)
+
+
 def test_users_that_have_stopped_leave_first_and_are_not_replaced() -> None:
     segments = (Segment(3, 3, SECOND), Segment(2, 2, SECOND), Segment(3, 3, SECOND))
     schedule, log = closed_schedule(Load("closed", segments))

@@ -122,7 +122,8 @@ def test_a_step_without_a_full_response_ends_the_iteration(outcome: Outcome) -> 
     assert bench.ended == [outcome is Outcome.GENERATOR_ERROR]
     books = bench.ledger.books(0, is_warm_up=True)
     assert (books.started, books.completed, books.failed, books.unfinished) == (1, 0, 1, 0)
-    (figures,) = bench.figures()
+    figures, left_out = bench.figures()
+    assert (left_out.started, left_out.not_reached) == (0, 1)
     assert figures.warm_up
     assert figures.outcomes == {outcome: 1}
 

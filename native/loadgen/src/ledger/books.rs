@@ -1,19 +1,24 @@
-//! Iteration books. For flows with one step they would equal those of its requests, so they are counted for others
-//! only.
+//! Iteration books. If an iteration is one request, they would equal the books of requests, so they are counted in plans
+//! with journeys only.
 
+use crate::histogram::Histogram;
 use crate::outcome::IterationEnd;
 
 /// Iterations of one flow in one second, warm-up or measured. Over a run, `started = completed + failed + unfinished`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct IterationBooks {
     /// Started in this second.
     pub started: u64,
-    /// Ended in this second, with a full response to every step.
+    /// Came to the end of their program in this second.
     pub completed: u64,
-    /// Ended in this second by a step without a full response.
+    /// Ended in this second by a step.
     pub failed: u64,
     /// In progress when the run ended.
     pub unfinished: u64,
+    /// Of completed ones: from the intended start to the end of the last operation.
+    pub time: Histogram,
+    /// The same without think time.
+    pub active_time: Histogram,
 }
 
 impl IterationBooks {
@@ -32,9 +37,18 @@ impl IterationBooks {
         self.completed += other.completed;
         self.failed += other.failed;
         self.unfinished += other.unfinished;
+        self.time.merge(&other.time);
+        self.active_time.merge(&other.active_time);
+    }
+
+    /// Clears everything and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        (self.started, self.completed, self.failed, self.unfinished) = (0, 0, 0, 0);
+        self.time.clear();
+        self.active_time.clear();
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        *self == IterationBooks::default()
+        self.started + self.completed + self.failed + self.unfinished == 0
     }
 }

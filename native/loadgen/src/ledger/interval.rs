@@ -41,6 +41,20 @@ pub(crate) fn to_bytes(frame: Frame, second: &mut Second, plan: &Plan, secrets: 
     if !iterations.is_empty() {
         document["iterations"] = Value::Array(iterations);
     }
+    let checks: Vec<Value> = second
+        .active_checks()
+        .map(|(check, warm_up, passed, failed)| check_json(check, warm_up, passed, failed))
+        .collect();
+    if !checks.is_empty() {
+        document["checks"] = Value::Array(checks);
+    }
+    let rows: Vec<Value> = second
+        .active_rows()
+        .map(|(table, used, repeated)| json!({"table": table, "used": used, "repeated": repeated}))
+        .collect();
+    if !rows.is_empty() {
+        document["data"] = Value::Array(rows);
+    }
     if !second.failures.is_empty() {
         let failures: Vec<Value> = second
             .failures
@@ -83,6 +97,19 @@ fn iterations_json(flow: usize, warm_up: bool, books: &IterationBooks) -> Value 
     for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         document[name] = count.into();
     }
+    for (name, times) in [("time", &books.time), ("active_time", &books.active_time)] {
+        if !times.is_empty() {
+            document[name] = encoded(times);
+        }
+    }
+    document
+}
+
+fn check_json(check: usize, warm_up: bool, passed: u64, failed: u64) -> Value {
+    let mut document = json!({"check": check, "warm_up": warm_up});
+    for (name, count) in [("passed", passed), ("failed", failed)].into_iter().filter(|(_, count)| *count > 0) {
+        document[name] = count.into();
+    }
     document
 }
 
@@ -107,6 +134,7 @@ fn endpoint_json(endpoint: usize, warm_up: bool, figures: &EndpointFigures) -> V
         ("bytes_received", figures.bytes_received),
         ("bytes_sent", figures.bytes_sent),
         ("clamped", figures.clamped),
+        ("not_reached", figures.not_reached),
     ];
     for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         document.insert(name.to_owned(), count.into());

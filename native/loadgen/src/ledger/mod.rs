@@ -110,7 +110,7 @@ impl Ledger {
             end: SECOND,
             endpoints: plan.endpoints.len(),
             sampler: Sampler::new(plan),
-            times_are_equal: load.model == Model::Closed && !is_paced && !plan.is_multi_step(),
+            times_are_equal: load.model == Model::Closed && !is_paced && !plan.has_journeys(),
             thread_cpu: 0,
             notes,
             spares,
@@ -143,6 +143,16 @@ impl Ledger {
     /// The iteration books of a flow in the current second.
     pub(crate) fn iterations(&mut self, flow: u32, warm_up: bool) -> &mut IterationBooks {
         self.second.iterations(flow, warm_up)
+    }
+
+    /// Counts an evaluation of a check of the plan.
+    pub(crate) fn count_check(&mut self, check: usize, warm_up: bool, has_passed: bool) {
+        self.second.count_check(check, warm_up, has_passed);
+    }
+
+    /// Counts a row of test data that an iteration begins with.
+    pub(crate) fn count_row(&mut self, table: usize, was_used: bool) {
+        self.second.count_row(table, was_used);
     }
 
     /// Records a request that has ended.

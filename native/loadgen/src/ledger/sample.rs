@@ -1,12 +1,15 @@
 //! Formats samples, with every secret masked.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::second::{RawSample, Reason};
 use crate::decode;
 use crate::plan::Plan;
 use crate::response;
-use crate::template::{Program, Secrets};
+use crate::secrets::add_forms;
+use crate::template::{Form, Program, Secrets};
 
 const MASK: &str = "***";
 const MASKED_HEADERS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
@@ -41,10 +44,10 @@ struct Exchanged {
 }
 
 /// Masks every value that any secret has had.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Masker<'a> {
     /// Longest first.
-    known: &'a [String],
+    known: Cow<'a, [String]>,
     /// Lower-case names of headers with secrets in the plan.
     headers: Vec<String>,
 }
@@ -53,12 +56,21 @@ impl<'a> Masker<'a> {
     /// Creates a masker for a plan and every value that its secrets have had.
     pub(crate) fn new(plan: &Plan, known: &'a [String]) -> Masker<'a> {
         let secret = plan.steps().flat_map(|(_, step)| &step.headers).filter(|header| header.is_secret());
-        Masker { known, headers: secret.map(|header| header.name.to_ascii_lowercase()).collect() }
+        Masker { known: known.into(), headers: secret.map(|header| header.name.to_ascii_lowercase()).collect() }
+    }
+
+    /// The same with further texts to mask.
+    fn and(&self, hidden: &[String]) -> Masker<'a> {
+        let mut masker = self.clone();
+        for value in hidden {
+            add_forms(masker.known.to_mut(), value);
+        }
+        masker
     }
 
     pub(crate) fn mask(&self, text: &str) -> String {
         let mut masked = text.to_owned();
-        for secret in self.known {
+        for secret in self.known.iter() {
             if masked.contains(secret.as_str()) {
                 masked = masked.replace(secret.as_str(), MASK);
             }
@@ -85,11 +97,16 @@ impl<'a> Masker<'a> {
 /// Formats `raw`.
 pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: &Masker<'_>) -> Sample {
     let step = plan.step(raw.step);
+    let masker = &masker.and(&raw.hidden);
     let (origin, rendered) = if let Some(hop) = &raw.hop {
         (hop.0.clone(), hop.1.clone())
     } else {
-        let mut rendered = Vec::new();
-        Program::new(step, secrets, true, None).render(raw.values, &mut rendered);
+        let rendered = raw.request.clone().unwrap_or_else(|| {
+            let mut rendered = Vec::new();
+            let form = Form { masked: true, ..Form::default() };
+            Program::new(step, secrets, form).render(raw.values, &mut rendered);
+            rendered
+        });
         let origin = &plan.origins[step.origin];
         (format!("{}://{}", origin.scheme.name(), origin.authority()), rendered)
     };
@@ -161,7 +178,7 @@ mod tests {
     #[test]
     fn a_secret_goes_wherever_it_stands() {
         let known = vec!["abcdefgh".to_owned(), "abcd".to_owned()];
-        let masker = Masker { known: &known, headers: vec!["x-token".to_owned()] };
+        let masker = Masker { known: (&known).into(), headers: vec!["x-token".to_owned()] };
         assert_eq!(masker.mask("x abcdefgh y abcd z"), "x *** y *** z");
         assert_eq!(masker.header("COOKIE", "a=b"), "***");
         assert_eq!(masker.header("X-Token", "t"), "***");
@@ -171,7 +188,7 @@ mod tests {
     #[test]
     fn a_body_is_masked_before_it_is_cut() {
         let known = vec!["abcd".to_owned()];
-        let masker = Masker { known: &known, headers: vec![] };
+        let masker = Masker { known: (&known).into(), headers: vec![] };
         assert_eq!(masker.shown("éabcdé".as_bytes(), 3), "é**");
     }
 }

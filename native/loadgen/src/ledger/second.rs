@@ -31,6 +31,7 @@ pub struct EndpointFigures {
     pub bytes_received: u64,
     pub bytes_sent: u64,
     pub clamped: u64,
+    pub not_reached: u64,
     pub response_ok: Histogram,
     pub response_failed: Histogram,
     pub response_timeout: Histogram,
@@ -70,7 +71,7 @@ impl EndpointFigures {
         ]
     }
 
-    fn counts(&mut self) -> [&mut u64; 12] {
+    fn counts(&mut self) -> [&mut u64; 13] {
         [
             &mut self.started,
             &mut self.dropped,
@@ -84,6 +85,7 @@ impl EndpointFigures {
             &mut self.bytes_received,
             &mut self.bytes_sent,
             &mut self.clamped,
+            &mut self.not_reached,
         ]
     }
 
@@ -160,6 +162,10 @@ pub struct RawSample {
     pub hop: Option<Box<(String, Vec<u8>)>>,
     /// It was sent over HTTP/2.
     pub http2: bool,
+    /// The request with secrets masked, if it held values of its user, which have changed since.
+    pub request: Option<Vec<u8>>,
+    /// Further texts to mask.
+    pub hidden: Vec<String>,
 }
 
 /// The generator's figures.
@@ -192,8 +198,12 @@ pub struct Second {
     touched: Vec<bool>,
     /// The generator's figures.
     pub generator: GeneratorFigures,
-    /// By flow, warm-up (odd) and measured (even): iteration books, if flows have more than one step.
+    /// By flow, warm-up (odd) and measured (even): iteration books, in a plan with journeys.
     iterations: Vec<IterationBooks>,
+    /// By check of the plan, warm-up (odd) and measured (even): passed and failed evaluations.
+    checks: Vec<(u64, u64)>,
+    /// By table of test data: rows used for the first time, and again.
+    rows: Vec<(u64, u64)>,
     /// Failures by kind and message.
     pub failures: Vec<FailureGroup>,
     /// Sampled requests.
@@ -223,9 +233,40 @@ impl Second {
     pub fn iterations(&mut self, flow: u32, warm_up: bool) -> &mut IterationBooks {
         let slot = flow as usize * 2 + usize::from(warm_up);
         if slot >= self.iterations.len() {
-            self.iterations.resize(slot + 1, IterationBooks::default());
+            self.iterations.resize_with(slot + 1, IterationBooks::default);
         }
         &mut self.iterations[slot]
+    }
+
+    /// Counts an evaluation of a check of the plan.
+    pub fn count_check(&mut self, check: usize, warm_up: bool, has_passed: bool) {
+        let slot = check * 2 + usize::from(warm_up);
+        if slot >= self.checks.len() {
+            self.checks.resize(slot + 1, (0, 0));
+        }
+        let (passed, failed) = &mut self.checks[slot];
+        *if has_passed { passed } else { failed } += 1;
+    }
+
+    /// Counts a row of a table of test data.
+    pub fn count_row(&mut self, table: usize, was_used: bool) {
+        if table >= self.rows.len() {
+            self.rows.resize(table + 1, (0, 0));
+        }
+        let (used, repeated) = &mut self.rows[table];
+        *if was_used { repeated } else { used } += 1;
+    }
+
+    /// Tables of test data with rows: (table, used for the first time, used again).
+    pub fn active_rows(&self) -> impl Iterator<Item = (usize, u64, u64)> {
+        let rows = self.rows.iter().enumerate().filter(|(_, counts)| **counts != (0, 0));
+        rows.map(|(table, (used, repeated))| (table, *used, *repeated))
+    }
+
+    /// Checks with evaluations: (check, warm-up, passed, failed).
+    pub fn active_checks(&self) -> impl Iterator<Item = (usize, bool, u64, u64)> {
+        let checks = self.checks.iter().enumerate().filter(|(_, counts)| **counts != (0, 0));
+        checks.map(|(slot, (passed, failed))| (slot / 2, slot % 2 == 1, *passed, *failed))
     }
 
     /// Iteration books with events: (flow, warm-up, books).
@@ -278,9 +319,18 @@ impl Second {
         for (endpoint, warm_up, figures) in other.active() {
             self.figures(endpoint, warm_up).merge(figures);
         }
-        self.iterations.resize(self.iterations.len().max(other.iterations.len()), IterationBooks::default());
+        self.iterations.resize_with(self.iterations.len().max(other.iterations.len()), IterationBooks::default);
         for (mine, theirs) in self.iterations.iter_mut().zip(&other.iterations) {
             mine.merge(theirs);
+        }
+        self.rows.resize(self.rows.len().max(other.rows.len()), (0, 0));
+        for (mine, theirs) in self.rows.iter_mut().zip(&other.rows) {
+            mine.0 += theirs.0;
+            mine.1 += theirs.1;
+        }
+        self.checks.resize(self.checks.len().max(other.checks.len()), (0, 0));
+        for (mine, theirs) in self.checks.iter_mut().zip(&other.checks) {
+            *mine = (mine.0 + theirs.0, mine.1 + theirs.1);
         }
         for group in other.failures.drain(..) {
             let known = self.failures.iter_mut().find(|mine| {
@@ -311,7 +361,9 @@ impl Second {
                 figures.clear();
             }
         }
-        self.iterations.clear();
+        self.iterations.iter_mut().for_each(IterationBooks::clear);
+        self.checks.fill((0, 0));
+        self.rows.fill((0, 0));
         self.failures.clear();
         self.samples.clear();
         self.generator.clear();

@@ -135,6 +135,7 @@ pub const CAPABILITIES: &[&str] = &[
     "re_resolution",
     "http2",
     "target_rules",
+    "scenarios",
 ];
 
 impl Plan {
@@ -149,9 +150,34 @@ impl Plan {
         if format != PLAN_FORMAT {
             return Err(PlanError::Format(format));
         }
-        let plan: Plan = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let mut plan: Plan = serde_json::from_slice(bytes).map_err(unreadable)?;
+        plan.prepare_values();
         plan.check()?;
         Ok(plan)
+    }
+
+    /// Marks the values of secret variables, so that they are masked, and encodes raw ones for the line that they are in:
+    /// none may end it.
+    fn prepare_values(&mut self) {
+        for Flow { steps, slots, .. } in &mut self.flows {
+            for Step { target, headers, .. } in steps.iter_mut() {
+                for part in target.iter_mut() {
+                    part.encode_raw(Encoding::Target);
+                }
+                for part in headers.iter_mut().flat_map(|header| &mut header.value) {
+                    part.encode_raw(Encoding::Header);
+                }
+            }
+            let in_steps = steps.iter_mut().flat_map(|Step { target, headers, body, .. }| {
+                let headers = headers.iter_mut().flat_map(|header| &mut header.value);
+                target.iter_mut().chain(headers).chain(body.iter_mut().flatten())
+            });
+            for part in in_steps {
+                if let Part::Value { source: Source::Slot { slot }, is_secret, .. } = part {
+                    *is_secret |= slots.get(*slot).is_some_and(|slot| slot.is_secret);
+                }
+            }
+        }
     }
 
     /// The steps of all flows, flow by flow. Step numbers follow this order.
@@ -170,10 +196,20 @@ impl Plan {
         &self.flows[id.flow as usize].steps[id.position as usize]
     }
 
-    /// True if a flow has more than one step.
+    /// True if iterations are counted: a flow has a program or several steps.
     #[must_use]
-    pub fn is_multi_step(&self) -> bool {
-        self.flows.iter().any(|flow| flow.steps.len() > 1)
+    pub fn counts_iterations(&self) -> bool {
+        self.flows.iter().any(|flow| flow.steps.len() > 1 || !flow.program.is_empty())
+    }
+
+    /// True if an iteration may be more than a request: a flow has a program or several steps, or a response has named
+    /// checks or values to extract.
+    #[must_use]
+    pub fn has_journeys(&self) -> bool {
+        self.flows.iter().any(|flow| {
+            let is_judged = |step: &Step| !step.named_checks.is_empty() || !step.extracts.is_empty();
+            flow.steps.len() > 1 || !flow.program.is_empty() || flow.uses_cookies || flow.steps.iter().any(is_judged)
+        })
     }
 
     /// The seed of a lane's arrivals and selections, as `atm.plan.randomness.lane_seed`.

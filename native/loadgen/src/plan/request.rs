@@ -184,6 +184,15 @@ impl Part {
         matches!(self, Part::Secret { .. } | Part::Value { is_secret: true, .. })
     }
 
+    /// Gives a raw value this encoding.
+    pub(super) fn encode_raw(&mut self, safe: Encoding) {
+        if let Part::Value { encoding, .. } = self
+            && *encoding == Encoding::Raw
+        {
+            *encoding = safe;
+        }
+    }
+
     /// The secret slots that it is rendered from.
     pub fn secret_slots(&self) -> impl Iterator<Item = &str> {
         let (slot, filters): (&str, &[Filter]) = match self {
@@ -254,6 +263,12 @@ pub struct Step {
 }
 
 impl Step {
+    /// All parts of the request.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        let headers = self.headers.iter().flat_map(|header| &header.value);
+        self.target.iter().chain(headers).chain(self.body.iter().flatten())
+    }
+
     /// True if Content-Length is sent: with a body, or for a method that allows one.
     #[must_use]
     pub fn sends_length(&self) -> bool {

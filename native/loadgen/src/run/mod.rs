@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::data::Data;
 use crate::ledger::Note;
 use crate::plan::{self, HttpVersion, Plan, PlanError, Scheme};
 use crate::schedule::Shard;
@@ -67,9 +68,10 @@ impl Run {
             HttpVersion::Auto => &[b"h2", b"http/1.1"],
         };
         let tls = uses_tls.then(|| TlsSettings::new(&plan.connections.tls, &store.current, protocols)).transpose()?;
+        let data = Data::open(&plan)?;
         let zero = clock::monotonic_ns() + LEAD;
         let started_at_ns = clock::wall_ns() + LEAD;
-        let shared = Arc::new(Shared::new(plan, store, tls, zero));
+        let shared = Arc::new(Shared::new(plan, store, tls, zero).with_data(data));
         let (notes, inbox) = mpsc::channel();
         let mut spares = Vec::with_capacity(shards.len());
         let mut workers = Vec::with_capacity(shards.len());

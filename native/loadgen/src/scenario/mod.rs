@@ -20,7 +20,7 @@
 //!
 //! - [`value`]: values, written forms, comparison; [`answer`], [`node`]: one response;
 //! - [`subject`], [`path`], [`condition`], [`extract`]: compiled parts of the plan;
-//! - [`filters`], [`render`]: the text of a value at its place;
+//! - [`knowledge`]: what one user knows; [`filters`], [`render`]: the text of a value at its place;
 //! - [`cookies`], [`set_cookie`]: the jar of a user (RFC 6265).
 
 pub mod answer;
@@ -28,6 +28,7 @@ pub mod condition;
 pub mod cookies;
 pub mod extract;
 pub mod filters;
+pub mod knowledge;
 pub mod node;
 pub mod path;
 pub mod render;
@@ -41,7 +42,8 @@ pub use answer::Answer;
 pub use condition::Condition;
 pub use cookies::{Jar, Place};
 pub use extract::Extract;
-pub use render::Shown;
+pub use knowledge::Knowledge;
+pub use render::{Shown, append};
 pub use subject::Subject;
 pub use value::{Seen, Value};
 

@@ -12,6 +12,8 @@ use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::plan::Origin;
 use crate::response::{Coding, Expect};
+use crate::scenario::Place;
+use crate::template::{Cookies, Program, Values};
 
 /// Implemented by the loop. `user` is the number with which a request was passed in.
 pub(crate) trait Events {
@@ -27,8 +29,18 @@ pub(crate) trait Events {
     /// Bytes of a request were written to its connection.
     fn sent(&mut self, user: u32, bytes: u64);
 
-    /// A redirect response of `received` bytes is followed.
-    fn redirected(&mut self, user: u32, received: u64);
+    /// Appends a request of `user`, whose program holds values or cookies of the user; without an origin, the cookies
+    /// are left out.
+    fn render(&self, user: u32, program: &Program, values: Values, origin: Option<&Origin>, out: &mut Vec<u8>);
+
+    /// Appends a part of a request of `user`, whose body has this length (HTTP/2): a value of the head, or the body.
+    fn render_part(&self, user: u32, program: &Program, values: Values, body_length: usize, out: &mut Vec<u8>);
+
+    /// The cookies of `user` for requests to `origin`; None if it uses none.
+    fn cookies<'a>(&'a self, user: u32, origin: &'a Origin) -> Option<Cookies<'a>>;
+
+    /// A redirect response of `received` bytes is followed. `place`: where it came from, if the user keeps cookies.
+    fn redirected(&mut self, user: u32, received: u64, raw: Raw<'_>, place: Option<Place<'_>>);
 
     /// The connection was stale, and the target has not seen the request: returns whether to send it again.
     fn may_retry(&mut self, user: u32) -> bool;
@@ -92,6 +104,8 @@ pub(crate) struct Exchanged<'a> {
     pub(crate) raw: Raw<'a>,
     /// After redirects: the origin and the request of the last hop.
     pub(crate) hop: Option<(&'a Origin, &'a [u8])>,
+    /// Where the response came from, if the user keeps cookies.
+    pub(crate) place: Option<Place<'a>>,
 }
 
 /// A response as received.
@@ -109,6 +123,14 @@ impl<'a> Raw<'a> {
         match self {
             Raw::One(bytes) => decode::text(bytes, expect, body_bytes),
             Raw::Two { body, coding, charset, .. } => decode::text_of(body, coding, charset, body_bytes),
+        }
+    }
+
+    /// Bytes that begin with the head.
+    pub(crate) fn head(self) -> &'a [u8] {
+        match self {
+            Raw::One(bytes) => bytes,
+            Raw::Two { head, .. } => head,
         }
     }
 

@@ -1,9 +1,12 @@
 //! The exchange of one user: its request in progress, and its connections.
 
 use super::connection::NONE;
+use super::dialer::Dialer;
 use super::multiplex::stream_response::StreamResponse;
 use super::step::{PreparedStep, is_idempotent};
+use crate::plan::{Origin, Scheme};
 use crate::response::Expect;
+use crate::scenario::Place;
 use crate::template::Values;
 
 /// The transport's state of one user.
@@ -20,6 +23,8 @@ pub(super) struct Exchange {
     /// Wall time of the rendering, if the request contains it.
     pub(super) wall_ns: u64,
     pub(super) first_byte: u64,
+    /// The target of the request, if the user keeps cookies.
+    pub(super) target: String,
     /// The connection of the request; `NONE` between connections.
     pub(super) connection: u32,
     /// Open connections: (origin, connection).
@@ -30,11 +35,21 @@ pub(super) struct Exchange {
     pub(super) response: Option<Box<StreamResponse>>,
 }
 
+/// Where the request of an exchange goes, if its user keeps cookies.
+pub(super) fn place_of<'a>(exchange: &'a Exchange, steps: &[PreparedStep], dialer: &'a Dialer) -> Option<Place<'a>> {
+    let step = &steps[exchange.step as usize];
+    exchange.place(step, dialer.origin(exchange.origin(step)))
+}
+
 /// A request that follows a redirect.
 #[derive(Debug)]
 pub(super) struct Hop {
     pub(super) origin: u32,
     pub(super) request: Vec<u8>,
+    /// The same without the user's cookies; None if it sends none.
+    pub(super) plain: Option<Vec<u8>>,
+    /// The target; empty unless the user keeps cookies.
+    pub(super) target: String,
     /// Number of redirects followed.
     pub(super) hops: u32,
     pub(super) expect: Expect,
@@ -51,6 +66,7 @@ impl Exchange {
             number: 0,
             wall_ns: 0,
             first_byte: 0,
+            target: String::new(),
             connection: NONE,
             owned: Vec::new(),
             hop: None,
@@ -105,6 +121,13 @@ impl Exchange {
     #[inline]
     pub(super) fn closes(&self, step: &PreparedStep) -> bool {
         self.hop.as_ref().map_or(step.closes, |hop| hop.closes)
+    }
+
+    /// Where the request goes, if the user keeps cookies.
+    pub(super) fn place<'a>(&'a self, step: &PreparedStep, origin: &'a Origin) -> Option<Place<'a>> {
+        let target = self.hop.as_ref().map_or(&self.target, |hop| &hop.target);
+        let is_https = origin.scheme == Scheme::Https;
+        step.uses_cookies.then_some(Place { host: &origin.host, target, is_https })
     }
 
     /// True if the request may be sent twice.

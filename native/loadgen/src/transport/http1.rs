@@ -5,12 +5,14 @@ use std::sync::Arc;
 use super::Transport;
 use super::connection::{CLOSED_BEFORE, CLOSED_WITHIN, RESET, Received};
 use super::events::{ConnectionEvent, Ended, Events, Exchanged, Raw};
+use super::exchange::place_of;
 use super::redirects::Next;
 use crate::clock;
 use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::redirect;
 use crate::response::{self, Framing, Head, Progress, Reader};
+use crate::template;
 
 impl Transport {
     /// Sends the request of `user` on an open connection.
@@ -27,6 +29,16 @@ impl Transport {
             hop.request.as_slice()
         } else if let Some(bytes) = step.program.constant() {
             bytes
+        } else if step.program.needs_user {
+            exchange.wall_ns = if step.program.needs_wall_time { clock::wall_ns() } else { 0 };
+            let origin = self.dialer.origin(step.origin);
+            let outgoing = &mut self.buffers.outgoing;
+            outgoing.clear();
+            events.render(user, &step.program, exchange.values(self.options.seed), Some(origin), outgoing);
+            if step.uses_cookies {
+                exchange.target = template::target_of(outgoing, origin);
+            }
+            outgoing
         } else {
             exchange.wall_ns = if step.program.needs_wall_time { clock::wall_ns() } else { 0 };
             self.buffers.outgoing.clear();
@@ -193,10 +205,10 @@ impl Transport {
         let mut is_withheld = false;
         if self.options.redirects > 0 && head.has_location && redirect::is_redirect(head.status) {
             let (raw, received) = (connection.reader.raw(input).to_vec(), connection.reader.received());
-            match self.next_after(user, head.status, &raw) {
+            match self.next_after(user, head.status, &raw, events) {
                 Next::Follow(place) => {
                     self.release(index, head, ends_connection);
-                    return self.follow(user, head.status, place, received, events);
+                    return self.follow(user, head.status, place, (received, Raw::One(&raw)), events);
                 }
                 Next::Withheld => is_withheld = true,
                 Next::Final => {}
@@ -213,6 +225,7 @@ impl Transport {
             expect: exchange.expect(&steps[exchange.step as usize]),
             raw: Raw::One(reader.raw(input)),
             hop: exchange.hop.as_ref().map(|hop| (dialer.origin(hop.origin), hop.request.as_slice())),
+            place: place_of(exchange, steps, dialer),
         });
         self.exchanges[user as usize].end();
         self.release(index, head, ends_connection);
@@ -257,6 +270,7 @@ impl Transport {
             expect: exchange.expect(&steps[exchange.step as usize]),
             raw: Raw::One(reader.map_or(&[], |reader| reader.raw(&[]))),
             hop: exchange.hop.as_ref().map(|hop| (dialer.origin(hop.origin), hop.request.as_slice())),
+            place: place_of(exchange, steps, dialer),
         });
         // Others may wait for a shared connection; this user no longer does.
         if !is_shared {

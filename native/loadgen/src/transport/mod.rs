@@ -116,7 +116,7 @@ impl Transport {
     pub(crate) fn prepare(&mut self, plan: &Plan, secrets: &Secrets) {
         self.dialer.prepare(secrets);
         self.steps.clear();
-        self.steps.extend(plan.steps().map(|(_, step)| PreparedStep::new(step, plan, secrets)));
+        self.steps.extend(plan.steps().map(|step| PreparedStep::new(step, plan, secrets)));
     }
 
     /// Sends a request of `user`, who has none in progress: `step` of the plan, rendered with `number`.
@@ -230,7 +230,10 @@ mod tests {
     use super::*;
     use crate::clock;
     use crate::fixtures;
+    use crate::plan::Origin;
     use crate::poller::Poller;
+    use crate::scenario::Place;
+    use crate::template::{Cookies, Program, Values};
     use std::io::{self, Read, Write};
     use std::net::TcpListener;
     use std::os::fd::RawFd;
@@ -256,7 +259,17 @@ mod tests {
         fn sent(&mut self, user: u32, bytes: u64) {
             self.lines.push(format!("{user} sent {bytes}"));
         }
-        fn redirected(&mut self, user: u32, received: u64) {
+        fn render(&self, _user: u32, program: &Program, values: Values, _origin: Option<&Origin>, out: &mut Vec<u8>) {
+            program.render(values, out);
+        }
+        fn render_part(&self, _user: u32, program: &Program, values: Values, _length: usize, out: &mut Vec<u8>) {
+            program.render(values, out);
+        }
+        fn cookies<'a>(&'a self, _user: u32, _origin: &'a Origin) -> Option<Cookies<'a>> {
+            None
+        }
+        fn redirected(&mut self, user: u32, received: u64, _raw: Raw<'_>, place: Option<Place<'_>>) {
+            assert_eq!(place, None);
             self.lines.push(format!("{user} redirected {received}"));
         }
         fn may_retry(&mut self, user: u32) -> bool {

@@ -2,8 +2,8 @@
 
 use super::Transport;
 use super::connection::NONE;
-use super::events::Events;
-use super::exchange::Hop;
+use super::events::{Events, Raw};
+use super::exchange::{Hop, place_of};
 use super::step::requests_close;
 use crate::plan::Scheme;
 use crate::redirect::{self, Place, Rewrite};
@@ -22,13 +22,13 @@ pub(super) enum Next {
 impl Transport {
     /// What to do with the response to `user`.
     #[cold]
-    pub(super) fn next_after(&self, user: u32, status: u16, raw: &[u8]) -> Next {
-        let Some(place) = self.place_after(user, raw) else { return Next::Final };
+    pub(super) fn next_after(&self, user: u32, status: u16, raw: &[u8], events: &impl Events) -> Next {
+        let Some(place) = self.place_after(user, raw, events) else { return Next::Final };
         let exchange = &self.exchanges[user as usize];
         let step = &self.steps[exchange.step as usize];
         let origin = self.dialer.origin(exchange.origin(step));
         let crosses = (place.scheme, place.host.as_str(), place.port) != (origin.scheme, &*origin.host, origin.port);
-        if crosses && step.body_has_secret && redirect::keeps_body(status, &self.request_of(user)) {
+        if crosses && step.body_has_secret && redirect::keeps_body(status, &self.request_of(user, events)) {
             Next::Withheld
         } else {
             Next::Follow(place)
@@ -36,7 +36,7 @@ impl Transport {
     }
 
     /// The location of the response to `user`, if it may be followed.
-    fn place_after(&self, user: u32, raw: &[u8]) -> Option<Place> {
+    fn place_after(&self, user: u32, raw: &[u8], events: &impl Events) -> Option<Place> {
         let exchange = &self.exchanges[user as usize];
         if exchange.hop.as_ref().map_or(0, |hop| hop.hops) >= self.options.redirects {
             return None;
@@ -45,29 +45,34 @@ impl Transport {
         let origin = self.dialer.origin(exchange.origin(step));
         let whole = response::take_apart(raw, exchange.expect(step))?;
         let location = std::str::from_utf8(whole.location.as_deref()?).ok()?.to_owned();
-        let request = self.request_of(user);
+        let request = self.request_of(user, events);
         let line = String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap_or(&[])).into_owned();
         let base = format!("{}://{}", origin.scheme.name(), origin.authority());
         let target = line.split(' ').nth(1).unwrap_or("/");
         redirect::follow(origin, target.strip_prefix(base.as_str()).unwrap_or(target), &location)
     }
 
-    /// The request of `user` as it was sent.
-    fn request_of(&self, user: u32) -> Vec<u8> {
+    /// The request of `user` as it was sent, without the user's cookies.
+    fn request_of(&self, user: u32, events: &impl Events) -> Vec<u8> {
         let exchange = &self.exchanges[user as usize];
         if let Some(hop) = &exchange.hop {
-            return hop.request.clone();
+            return hop.plain.as_ref().unwrap_or(&hop.request).clone();
         }
         let mut request = Vec::new();
         let values = exchange.values(self.options.seed);
-        self.steps[exchange.step as usize].program.render(values, &mut request);
+        let program = &self.steps[exchange.step as usize].program;
+        if program.needs_user {
+            events.render(user, program, values, None, &mut request);
+        } else {
+            program.render(values, &mut request);
+        }
         request
     }
 
     /// Rewrites the request of `user` for the location of its response. Its connection must be free.
     #[cold]
-    pub(super) fn redirect(&mut self, user: u32, status: u16, place: Place) -> u32 {
-        let request = self.request_of(user);
+    pub(super) fn redirect(&mut self, user: u32, status: u16, place: Place, events: &impl Events) -> u32 {
+        let request = self.request_of(user, events);
         let exchange = &self.exchanges[user as usize];
         let step = &self.steps[exchange.step as usize];
         let (from, hops) = (exchange.origin(step), exchange.hop.as_ref().map_or(0, |hop| hop.hops));
@@ -75,7 +80,7 @@ impl Transport {
         let origin = self.dialer.origin(to);
         let through_proxy = self.dialer.has_proxy() && place.scheme == Scheme::Http;
         let target =
-            if through_proxy { format!("http://{}{}", origin.authority(), place.target) } else { place.target };
+            if through_proxy { format!("http://{}{}", origin.authority(), place.target) } else { place.target.clone() };
         let request = redirect::rewritten(
             &request,
             Rewrite {
@@ -87,18 +92,35 @@ impl Transport {
                 keeps_proxy_authorization: through_proxy,
             },
         );
+        let with_cookies = events.cookies(user, origin).map(|cookies| {
+            let mut value = Vec::new();
+            cookies.append(&place.target, &mut value);
+            redirect::with_cookies(&request, &value)
+        });
+        let (request, plain) = match with_cookies {
+            Some(sent) => (sent, Some(request)),
+            None => (request, None),
+        };
         let expect = Expect { head_only: request.split(|byte| *byte == b' ').next() == Some(b"HEAD") };
         let exchange = &mut self.exchanges[user as usize];
         let closes = requests_close(&request);
-        exchange.hop = Some(Box::new(Hop { origin: to, request, hops: hops + 1, expect, closes }));
+        exchange.hop =
+            Some(Box::new(Hop { origin: to, request, plain, target: place.target, hops: hops + 1, expect, closes }));
         exchange.connection = NONE;
         to
     }
 
     /// Follows the redirect that `user` received, in a response of `received` bytes.
-    pub(super) fn follow(&mut self, user: u32, status: u16, place: Place, received: u64, events: &mut impl Events) {
-        events.redirected(user, received);
-        let to = self.redirect(user, status, place);
+    pub(super) fn follow(
+        &mut self,
+        user: u32,
+        status: u16,
+        place: Place,
+        (received, raw): (u64, Raw<'_>),
+        events: &mut impl Events,
+    ) {
+        events.redirected(user, received, raw, place_of(&self.exchanges[user as usize], &self.steps, &self.dialer));
+        let to = self.redirect(user, status, place, events);
         self.connect(user, to, events);
     }
 }

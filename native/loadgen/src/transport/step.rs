@@ -1,9 +1,9 @@
 //! A step of the plan, rendered with the current secrets and ready to be sent many times.
 
 use super::multiplex::heads::StreamStep;
-use crate::plan::{HttpVersion, Part, Plan, Scheme, Step};
+use crate::plan::{HttpVersion, Part, Plan, Scheme, Step, StepId};
 use crate::response::Expect;
-use crate::template::{AbsoluteForm, Program, Secrets, Values};
+use crate::template::{AbsoluteForm, Form, Program, Secrets, Values};
 
 /// Bytes of a body that checks can see.
 const MOST_CHECKED_BYTES: usize = 4 * 1024 * 1024;
@@ -19,6 +19,8 @@ pub(super) struct PreparedStep {
     /// The request has `Connection: close`.
     pub(super) closes: bool,
     pub(super) has_checks: bool,
+    /// The user's cookies are sent, and those of the response are kept.
+    pub(super) uses_cookies: bool,
     /// Bytes of a body in pieces to store.
     pub(super) keep: usize,
     /// Names of the headers that hold a secret, in lower case.
@@ -29,19 +31,21 @@ pub(super) struct PreparedStep {
 }
 
 impl PreparedStep {
-    pub(super) fn new(step: &Step, plan: &Plan, secrets: &Secrets) -> PreparedStep {
+    pub(super) fn new((id, step): (StepId, &Step), plan: &Plan, secrets: &Secrets) -> PreparedStep {
         let origin = &plan.origins[step.origin];
         let proxy = plan.connections.proxy.as_ref().filter(|_| origin.scheme == Scheme::Http);
         let absolute = proxy.map(|proxy| AbsoluteForm {
             origin,
             authorization: secrets.get(&proxy.authorization_slot).map_or("", String::as_str),
         });
-        let program = Program::new(step, secrets, false, absolute);
+        let uses_cookies = plan.flows[id.flow as usize].uses_cookies;
+        let program = Program::new(step, secrets, Form { masked: false, uses_cookies, proxy: absolute });
         let mut request = Vec::new();
         if step.headers.iter().any(|header| header.name.eq_ignore_ascii_case("connection")) {
             program.render(Values { seed: plan.seed, number: 1, wall_ns: 0 }, &mut request);
         }
         let secret_headers = step.headers.iter().filter(|header| header.is_secret());
+        let is_judged = !(step.checks.is_empty() && step.named_checks.is_empty() && step.extracts.is_empty());
         let multiplexes = plan.connections.http_version != HttpVersion::One;
         PreparedStep {
             // Origins are fewer than 2^32, and steps refer to existing ones.
@@ -50,8 +54,9 @@ impl PreparedStep {
             expect: Expect { head_only: step.method == "HEAD" },
             idempotent: is_idempotent(step.method.as_bytes()),
             closes: requests_close(&request),
-            has_checks: !step.checks.is_empty(),
-            keep: if step.checks.is_empty() { plan.sampling.body_bytes } else { MOST_CHECKED_BYTES },
+            has_checks: is_judged || uses_cookies,
+            uses_cookies,
+            keep: if is_judged { MOST_CHECKED_BYTES } else { plan.sampling.body_bytes },
             secret_headers: secret_headers.map(|header| header.name.to_ascii_lowercase()).collect(),
             body_has_secret: step.body.as_ref().is_some_and(|body| body.iter().any(Part::is_secret)),
             stream: multiplexes.then(|| StreamStep::new(step, plan, secrets)),

@@ -1,4 +1,5 @@
-//! Decides whether a full response passes; if not, the failure message.
+//! Decides whether a full response passes; if not, the failure message. Named checks and extracts are in plans with
+//! journeys only.
 
 use std::borrow::Cow;
 
@@ -8,7 +9,9 @@ use crate::decode::Undecodable;
 use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::pattern;
-use crate::plan::{BodyCheck, CheckKind, Step, StepId};
+use crate::plan::program;
+use crate::plan::{BodyCheck, CheckKind, Part, Step, StepId};
+use crate::scenario::{Answer, Condition, Extract, Knowledge, Value};
 
 const REPLACEMENT: &[u8] = "\u{FFFD}".as_bytes();
 
@@ -23,6 +26,37 @@ pub(crate) struct Rules {
     /// Inclusive ranges.
     expected_statuses: Vec<(u16, u16)>,
     checks: Vec<Check>,
+    named_checks: Vec<NamedCheck>,
+    extracts: Vec<NamedExtract>,
+    /// Its requests hold values of their user.
+    pub(crate) has_values: bool,
+}
+
+/// A check with a name.
+#[derive(Debug)]
+struct NamedCheck {
+    /// Index into the plan's checks.
+    index: usize,
+    condition: Option<Condition>,
+    counts_only: bool,
+}
+
+/// A value to extract.
+#[derive(Debug)]
+struct NamedExtract {
+    extract: Extract,
+    has_default: bool,
+}
+
+/// The result of judging a response by everything that a step has.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) outcome: Outcome,
+    pub(crate) message: Message,
+    /// A value without a default was not there.
+    pub(crate) lacks_value: bool,
+    /// Each named check by its index in the plan, and whether it passed.
+    pub(crate) evaluated: Vec<(usize, bool)>,
 }
 
 /// A compiled check.
@@ -40,7 +74,41 @@ impl Rules {
             timeout_ns: step.timeout_ns,
             expected_statuses: step.expected_statuses.clone(),
             checks: step.checks.iter().map(Check::new).collect(),
+            // The plan's check has compiled them, so nothing is left out.
+            named_checks: step.named_checks.iter().map(NamedCheck::new).collect(),
+            extracts: step.extracts.iter().filter_map(NamedExtract::new).collect(),
+            has_values: step.parts().any(|part| matches!(part, Part::Value { .. })),
         }
+    }
+
+    /// Judges a response by the status, body checks, named checks and extracts. Adds the
+    /// extracted values to `values` by their slot.
+    pub(crate) fn judge_all<'a>(
+        &self,
+        answer: &Answer<'_>,
+        is_withheld: bool,
+        text: impl FnOnce() -> Result<Cow<'a, [u8]>, Undecodable>,
+        knowledge: &Knowledge<'_>,
+        values: &mut Vec<(usize, Value)>,
+    ) -> Judged {
+        let (outcome, message) = self.judge(answer.status, is_withheld, text);
+        let mut judged = Judged { outcome, message, lacks_value: false, evaluated: Vec::new() };
+        for (check, number) in self.named_checks.iter().zip(0..) {
+            let holds = check.condition.as_ref().is_some_and(|condition| condition.holds(Some(answer), knowledge));
+            judged.evaluated.push((check.index, holds));
+            if !holds && !check.counts_only {
+                judged.fail(Message::NamedCheck { step: self.id, check: number });
+            }
+        }
+        for (extract, number) in self.extracts.iter().zip(0..) {
+            let value = extract.extract.value(answer, knowledge);
+            if value == Value::Unset && !extract.has_default {
+                judged.lacks_value = true;
+                judged.fail(Message::NothingToExtract { step: self.id, extract: number });
+            }
+            values.push((extract.extract.slot, value));
+        }
+        judged
     }
 
     /// The step's id in the plan.
@@ -76,6 +144,28 @@ impl Rules {
                 (Outcome::CheckFailed, Message::Check { step: self.id, check })
             }
             None => (Outcome::Ok, Message::None),
+        }
+    }
+}
+
+impl NamedCheck {
+    fn new(check: &program::NamedCheck) -> NamedCheck {
+        let condition = Condition::new(&check.condition).ok();
+        NamedCheck { index: check.check, condition, counts_only: check.counts_only }
+    }
+}
+
+impl NamedExtract {
+    fn new(extract: &program::Extract) -> Option<NamedExtract> {
+        let has_default = extract.has_default;
+        Extract::new(extract).ok().map(|extract| NamedExtract { extract, has_default })
+    }
+}
+
+impl Judged {
+    fn fail(&mut self, message: Message) {
+        if self.outcome == Outcome::Ok {
+            (self.outcome, self.message) = (Outcome::CheckFailed, message);
         }
     }
 }

@@ -1,35 +1,56 @@
 //! Virtual users: the users that exist, the current iteration of each, its request in flight and that request's
-//! deadline.
+//! deadline. Knows nothing about connections or about when iterations start.
 //!
-//! An iteration runs the steps of its flow in order. After a full response with any outcome it continues with the next
-//! step; a request without one ends it. Knows nothing about connections or about when iterations start.
+//! If every flow is one request without a program, an iteration is its request ([`Users::begin`], [`Users::finish`]). In
+//! a plan with *journeys*, each iteration runs the program of its flow in a session of its user.
+//!
+//! # Layout
+//!
+//! - `mod.rs`: all users of a thread; `user.rs`: one of them; `deadlines.rs`: timeouts;
+//! - `check.rs`: whether a response passes;
+//! - `journey.rs`: programs; `session.rs`: the state of a user in its program; `advance.rs`: runs programs;
+//! - `personal.rs`: variables and cookies in requests and of responses.
 
+mod advance;
 mod check;
 mod deadlines;
+mod journey;
+mod personal;
+mod session;
 mod user;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
 
-use crate::outcome::{IterationEnd, Outcome};
+use crate::data::Data;
+use crate::outcome::Outcome;
 use crate::plan::{Model, Plan};
-use crate::schedule::Arrival;
+use crate::schedule::{Arrival, Shard};
+use crate::template::Secrets;
 
-pub(crate) use check::Rules;
+pub(crate) use advance::Next;
+pub(crate) use check::{Judged, Rules};
 pub(crate) use user::{State, User};
 
 use deadlines::Deadlines;
+use journey::Journey;
+use session::Sessions;
 
 /// The users of a thread.
 #[derive(Debug)]
 pub(crate) struct Users {
-    /// By flow: its first and its last step.
-    flows: Vec<(u32, u32)>,
+    /// By flow: its first step.
+    first_steps: Vec<u32>,
+    /// By flow: its program; empty in a plan without journeys.
+    journeys: Vec<Journey>,
     /// By step.
     rules: Vec<Rules>,
     /// By step: the index of its timeout's list.
     timeouts: Vec<u32>,
     all: Vec<User>,
+    /// By user: what it remembers; empty in a plan without journeys.
+    sessions: Vec<Sessions>,
     deadlines: Deadlines,
     /// Open model: users without an iteration, the most recently used on top.
     free: Vec<u32>,
@@ -41,36 +62,55 @@ pub(crate) struct Users {
     most: usize,
     /// Number of users in an iteration.
     running: usize,
+    /// Number of those who think.
+    thinking: usize,
+    /// Number of users who start no other iteration.
+    retired: usize,
     last_finish: u64,
+    /// Closed model.
     pauses: bool,
-    has_many_steps: bool,
+    counts_iterations: bool,
+    seed: u64,
+    shard: Shard,
+    secrets: Secrets,
+    data: Arc<Data>,
 }
 
 impl Users {
     /// Creates the users of a thread of a lane; `most` users at most in the open model.
-    pub(crate) fn new(plan: &Plan, lane: usize, most: usize) -> Users {
+    pub(crate) fn new(plan: &Plan, shard: Shard, most: usize) -> Users {
         let mut deadlines = Deadlines::default();
         let mut next = 0;
-        let flows = plan.flows.iter().map(|flow| {
+        let first_steps = plan.flows.iter().map(|flow| {
             let first = next;
             // There are at most 100,000 steps.
             next += u32::try_from(flow.steps.len()).unwrap_or(0);
-            (first, next - 1)
+            first
         });
+        let first_steps: Vec<u32> = first_steps.collect();
+        let journeys = plan.flows.iter().zip(&first_steps).map(|(flow, first)| Journey::new(flow, *first));
         Users {
-            flows: flows.collect(),
+            journeys: if plan.has_journeys() { journeys.collect() } else { Vec::new() },
+            first_steps,
             rules: plan.steps().map(|(id, step)| Rules::new(id, step)).collect(),
             timeouts: plan.steps().map(|(_, step)| deadlines.list(step.timeout_ns)).collect(),
             all: Vec::new(),
+            sessions: Vec::new(),
             deadlines,
             free: Vec::new(),
             parked: BinaryHeap::new(),
             freed: VecDeque::new(),
             most,
             running: 0,
+            thinking: 0,
+            retired: 0,
             last_finish: 0,
-            pauses: plan.lanes[lane].load.model == Model::Closed,
-            has_many_steps: plan.is_multi_step(),
+            pauses: plan.lanes[shard.lane].load.model == Model::Closed,
+            counts_iterations: plan.counts_iterations(),
+            seed: plan.seed,
+            shard,
+            secrets: Secrets::new(),
+            data: Arc::default(),
         }
     }
 
@@ -90,24 +130,34 @@ impl Users {
     /// The endpoint under which arrivals of a flow are counted: that of its first step.
     #[inline]
     pub(crate) fn endpoint_of(&self, flow: usize) -> usize {
-        self.rules[self.flows[flow].0 as usize].endpoint
+        self.rules[self.first_steps[flow] as usize].endpoint
     }
 
-    /// True if a flow has more than one step.
+    /// True if an iteration may be more than its request.
     #[inline]
-    pub(crate) fn has_many_steps(&self) -> bool {
-        self.has_many_steps
+    pub(crate) fn has_journeys(&self) -> bool {
+        !self.journeys.is_empty()
     }
 
-    /// Number of existing users that are not parked.
+    /// True if iterations have books of their own.
+    pub(crate) fn counts_iterations(&self) -> bool {
+        self.counts_iterations
+    }
+
+    /// Number of existing users that are neither parked nor retired.
     pub(crate) fn running_or_free(&self) -> usize {
-        self.all.len().saturating_sub(self.parked.len())
+        self.all.len().saturating_sub(self.parked.len() + self.retired)
     }
 
     /// Number of users in an iteration.
     #[inline]
     pub(crate) fn in_flight(&self) -> usize {
         self.running
+    }
+
+    /// Number of requests in flight.
+    pub(crate) fn requests_in_flight(&self) -> usize {
+        self.running - self.thinking
     }
 
     /// When the last request ended.
@@ -142,6 +192,12 @@ impl Users {
         self.parked.push(Reverse(user));
     }
 
+    /// Closed model: never runs the user again. Returns true if no user is left that could.
+    pub(crate) fn retire(&mut self) -> bool {
+        self.retired += 1;
+        self.retired == self.all.len()
+    }
+
     /// Closed model: runs the first `count` users; those that were not running are queued to continue.
     pub(crate) fn raise(&mut self, count: usize) {
         while self.parked.peek().is_some_and(|Reverse(user)| (*user as usize) < count) {
@@ -170,7 +226,7 @@ impl Users {
     /// Starts no more iterations: only users within one continue.
     pub(crate) fn end_sending(&mut self) {
         let users = &self.all;
-        self.freed.retain(|user| users[*user as usize].state == State::NextStep);
+        self.freed.retain(|user| users[*user as usize].is_under_way());
     }
 
     /// Sets the state of a user outside iterations; returns the previous one.
@@ -178,50 +234,28 @@ impl Users {
         std::mem::replace(&mut self.all[user as usize].state, state)
     }
 
-    /// Starts an iteration of `flow`; returns its first step.
+    /// Starts an iteration of `flow`, which is one request; returns its step.
     #[inline(always)]
     #[allow(clippy::inline_always)] // called for every request, in one place
     pub(crate) fn begin(&mut self, user: u32, arrival: Arrival, flow: usize, now: u64) -> u32 {
-        let steps = self.flows[flow];
+        let step = self.first_steps[flow];
         // There are at most 100,000 flows.
-        self.all[user as usize].begin(arrival, u32::try_from(flow).unwrap_or(0), steps, now);
+        self.all[user as usize].begin(arrival, u32::try_from(flow).unwrap_or(0), step, now);
         self.running += 1;
-        self.deadlines.add(user, self.timeouts[steps.0 as usize], now);
-        steps.0
-    }
-
-    /// Starts the next step of the iteration of `user`, and returns it. It was due when the previous step ended.
-    pub(crate) fn begin_next_step(&mut self, user: u32, now: u64) -> u32 {
-        let state = &mut self.all[user as usize];
-        let step = state.next_step().unwrap_or(state.request.step);
-        // Between steps, `intended` is the end of the previous one.
-        state.begin_request(step, state.request.intended, now);
         self.deadlines.add(user, self.timeouts[step as usize], now);
         step
     }
 
-    /// Ends the request of `user` at `now`, and possibly its iteration.
+    /// Ends the request of `user` at `now`, and with it its iteration.
     #[inline(always)]
     #[allow(clippy::inline_always)] // called for every request, in one place
-    pub(crate) fn finish(&mut self, user: u32, outcome: Outcome, now: u64) -> Option<IterationEnd> {
+    pub(crate) fn finish(&mut self, user: u32, outcome: Outcome, now: u64) {
         self.deadlines.remove(user);
         self.last_finish = now;
-        let state = &mut self.all[user as usize];
-        if state.next_step().is_some() && outcome.is_full_response() {
-            state.state = State::NextStep;
-            state.request.intended = now;
-            self.freed.push_back(user);
-            return None;
-        }
         let is_pause = self.pauses && outcome == Outcome::GeneratorError;
-        state.state = if is_pause { State::Pause } else { State::Idle };
+        self.all[user as usize].state = if is_pause { State::Pause } else { State::Idle };
         self.running -= 1;
         self.freed.push_back(user);
-        Some(match outcome {
-            Outcome::Unfinished => IterationEnd::Unfinished,
-            outcome if outcome.is_full_response() => IterationEnd::Completed,
-            _ => IterationEnd::Failed,
-        })
     }
 
     /// Whether the request of `user` may be sent a second time; true only once.
@@ -232,16 +266,15 @@ impl Users {
     /// Ends all iterations in progress; returns their users, each with whether a request is in flight.
     pub(crate) fn abandon(&mut self, now: u64) -> Vec<(u32, bool)> {
         let numbered = self.all.iter().zip(0..);
-        let is_under_way = |state| matches!(state, State::Busy | State::NextStep);
         let under_way: Vec<(u32, bool)> = numbered
-            .filter(|(user, _)| is_under_way(user.state))
+            .filter(|(user, _)| user.is_under_way())
             .map(|(user, index)| (index, user.state == State::Busy))
             .collect();
         for (user, _) in &under_way {
             self.all[*user as usize].state = State::Idle;
             self.deadlines.remove(*user);
         }
-        self.running = 0;
+        (self.running, self.thinking) = (0, 0);
         self.freed.clear();
         self.last_finish = now;
         under_way
@@ -265,65 +298,29 @@ mod tests {
     use super::*;
     use crate::fixtures;
 
+    const ALONE: Shard = Shard { lane: 0, index: 0, of: 1 };
+
     fn arrival(number: u64) -> Arrival {
         Arrival { number, intended: 5, warm_up: false }
     }
 
     #[test]
-    fn an_iteration_runs_its_steps_in_order_and_each_begins_where_the_one_before_ended() {
-        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), 0, 1);
+    fn an_iteration_is_its_request_in_a_plan_without_journeys() {
+        let mut users = Users::new(&fixtures::plan(|_| {}), ALONE, 1);
         let user = users.take_free().unwrap();
-        assert_eq!(users.take_free(), None);
-        assert_eq!(users.begin(user, arrival(1), 0, 10), 0);
-        for (end, step) in [(20, 1), (30, 2)] {
-            assert_eq!(users.finish(user, Outcome::UnexpectedStatus, end), None);
-            assert_eq!((users.in_flight(), users.next_deadline()), (1, u64::MAX));
-            assert_eq!(users.next_freed(), Some(user));
-            assert_eq!((users.user(user).state, users.begin_next_step(user, end + 2)), (State::NextStep, step));
-            let (state, rules) = users.with_rules(user);
-            assert_eq!((state.request.intended, state.request.actual, rules.endpoint), (end, end + 2, step as usize));
-            assert_eq!(users.next_deadline(), end + 2 + 1000);
-        }
-        assert_eq!(users.finish(user, Outcome::Ok, 40), Some(IterationEnd::Completed));
-        assert_eq!((users.in_flight(), users.last_finish()), (0, 40));
-    }
-
-    #[test]
-    fn a_step_without_a_response_ends_its_iteration() {
-        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), 0, 1);
-        let user = users.take_free().unwrap();
-        users.begin(user, arrival(1), 0, 10);
-        assert_eq!(users.finish(user, Outcome::Timeout, 20), Some(IterationEnd::Failed));
-        assert_eq!((users.user(user).state, users.in_flight()), (State::Idle, 0));
+        assert_eq!((users.take_free(), users.has_journeys()), (None, false));
+        assert_eq!((users.begin(user, arrival(1), 0, 10), users.next_deadline()), (0, 1010));
+        users.finish(user, Outcome::Timeout, 20);
+        assert_eq!((users.user(user).state, users.in_flight(), users.last_finish()), (State::Idle, 0, 20));
         users.begin(user, arrival(2), 0, 30);
         // Closed model: a generator error is followed by a pause.
-        assert_eq!(users.finish(user, Outcome::GeneratorError, 40), Some(IterationEnd::Failed));
-        assert_eq!(users.user(user).state, State::Pause);
-    }
-
-    #[test]
-    fn the_end_of_sending_lets_iterations_go_on_and_abandoning_ends_them() {
-        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), 0, 9);
-        users.raise(3);
-        let all: Vec<u32> = std::iter::from_fn(|| users.next_freed()).collect();
-        assert_eq!(all, [0, 1, 2]);
-        for user in all {
-            users.begin(user, arrival(1), 0, 10);
-        }
-        users.finish(0, Outcome::Ok, 20);
-        users.finish(1, Outcome::Timeout, 20);
-        users.end_sending();
-        assert_eq!((users.freed(), users.in_flight()), (1, 2));
-        assert_eq!(users.abandon(50), [(0, false), (2, true)]);
-        assert_eq!(
-            (users.freed(), users.in_flight(), users.next_deadline(), users.last_finish()),
-            (0, 0, u64::MAX, 50)
-        );
+        users.finish(user, Outcome::GeneratorError, 40);
+        assert_eq!((users.user(user).state, users.next_deadline()), (State::Pause, u64::MAX));
     }
 
     #[test]
     fn a_request_may_be_sent_a_second_time_once() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), 0, 1);
+        let mut users = Users::new(&fixtures::plan(|_| {}), ALONE, 1);
         let user = users.take_free().unwrap();
         users.begin(user, arrival(1), 0, 10);
         assert_eq!([users.retry(user), users.retry(user)], [true, false]);
@@ -334,7 +331,7 @@ mod tests {
 
     #[test]
     fn parked_users_come_back_by_their_index() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), 0, 1);
+        let mut users = Users::new(&fixtures::plan(|_| {}), ALONE, 1);
         users.raise(3);
         for user in [2, 0, 1] {
             users.park(user);

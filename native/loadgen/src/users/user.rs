@@ -15,17 +15,21 @@ pub(crate) enum State {
     Busy,
     /// Between two steps of its iteration.
     NextStep,
+    /// In a think time of its iteration, which ends at the intended start of its request.
+    Think,
+    /// Between two iterations, until the next one is due at the intended start of its request.
+    Pace,
+    /// Ended by a step; starts no other iteration.
+    Retired,
 }
 
-/// One pass through the steps of a flow.
+/// One pass through a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Iteration {
     /// Its number, its intended start and its phase.
     pub(crate) arrival: Arrival,
     /// The flow.
     pub(crate) flow: u32,
-    /// The flow's last step.
-    last_step: u32,
 }
 
 /// A request of an iteration. Times are ns since the start of the run.
@@ -33,7 +37,7 @@ pub(crate) struct Iteration {
 pub(crate) struct Request {
     /// The step.
     pub(crate) step: u32,
-    /// For the first step that of the iteration; for a later one the end of the previous step.
+    /// For the first step that of the iteration; for a later one the end of the previous step, and the think time since.
     pub(crate) intended: u64,
     /// The actual start.
     pub(crate) actual: u64,
@@ -54,16 +58,22 @@ impl User {
         let arrival = Arrival { number: 0, intended: 0, warm_up: false };
         User {
             state: State::Idle,
-            iteration: Iteration { arrival, flow: 0, last_step: 0 },
+            iteration: Iteration { arrival, flow: 0 },
             request: Request { step: 0, intended: 0, actual: 0, is_retry: false },
         }
     }
 
     /// Starts an iteration, and with it the request of its first step.
     #[inline]
-    pub(super) fn begin(&mut self, arrival: Arrival, flow: u32, steps: (u32, u32), now: u64) {
-        self.iteration = Iteration { arrival, flow, last_step: steps.1 };
-        self.begin_request(steps.0, arrival.intended, now);
+    pub(super) fn begin(&mut self, arrival: Arrival, flow: u32, step: u32, now: u64) {
+        self.iteration = Iteration { arrival, flow };
+        self.begin_request(step, arrival.intended, now);
+    }
+
+    /// Starts an iteration whose program decides the first step.
+    pub(super) fn begin_journey(&mut self, arrival: Arrival, flow: u32) {
+        self.iteration = Iteration { arrival, flow };
+        self.request.intended = arrival.intended;
     }
 
     #[inline]
@@ -72,10 +82,9 @@ impl User {
         self.request = Request { step, intended, actual: now, is_retry: false };
     }
 
-    /// The step after the current one.
-    #[inline]
-    pub(super) fn next_step(&self) -> Option<u32> {
-        (self.request.step < self.iteration.last_step).then(|| self.request.step + 1)
+    /// True within an iteration.
+    pub(super) fn is_under_way(&self) -> bool {
+        matches!(self.state, State::Busy | State::NextStep | State::Think)
     }
 
     /// Whether its request may be sent a second time; true only once.

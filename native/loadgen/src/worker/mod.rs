@@ -3,9 +3,11 @@
 //!
 //! - [`Schedule`] decides when an iteration starts, [`Users`] hold it and its requests, [`Transport`] carries them, and
 //!   [`Ledger`] counts the results. None of the four knows the loop or another part.
-//! - `mod.rs` is the loop and its timing, `starts.rs` starts iterations and steps, `parts.rs` passes the transport's
-//!   reports to users and ledger, `steering.rs` handles stop, cancel, secrets and the end.
+//! - `mod.rs` is the loop and its timing, `starts.rs` starts iterations, `parts.rs` passes the transport's reports
+//!   to users and ledger, `journeys.rs` continues iterations of several operations, `steering.rs` handles stop, cancel,
+//!   secrets and the end.
 
+mod journeys;
 mod parts;
 mod starts;
 mod steering;
@@ -42,7 +44,7 @@ pub struct Worker {
     /// Schedule, users and ledger, and the other data for the transport's reports.
     parts: Parts,
     waker: poller::Waker,
-    /// Closed model, (time, user): tokens and pauses.
+    /// (time, user): tokens, pauses, think times, and iterations of paced users.
     timers: BinaryHeap<Reverse<(u64, u32)>>,
     signal_seen: u32,
 }
@@ -72,14 +74,16 @@ impl Worker {
             signal_seen: shared.signal.load(Ordering::Acquire),
             parts: Parts {
                 schedule: Schedule::new(plan, shard, Arc::clone(&shared.counters[shard.lane])),
-                users: Users::new(plan, shard.lane, most_users),
+                users: Users::new(plan, shard, most_users),
                 ledger: Ledger::new(thread, plan, shard.lane, notes, spares),
                 poller,
                 now: 0,
                 most_in_flight,
+                staged: Vec::new(),
                 shared,
             },
         };
+        worker.parts.users.set_data(&worker.parts.shared.data);
         worker.take_secrets();
         Ok(worker)
     }

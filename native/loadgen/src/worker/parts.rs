@@ -7,12 +7,14 @@ use std::sync::Arc;
 use crate::ledger::{Finished, Ledger, LoadState, RawSample, Reason};
 use crate::message::Message;
 use crate::outcome::Outcome;
+use crate::plan::Origin;
 use crate::poller::Poller;
 use crate::response;
+use crate::scenario::{Place, Value};
 use crate::schedule::Schedule;
 use crate::shared::Shared;
-use crate::template::Values;
-use crate::transport::{ConnectionEvent, Ended, Events, Exchanged};
+use crate::template::{Cookies, Program, Values};
+use crate::transport::{ConnectionEvent, Ended, Events, Exchanged, Raw};
 use crate::users::{User, Users};
 
 /// The loop's parts except the transport, which reports to them.
@@ -26,6 +28,8 @@ pub(super) struct Parts {
     pub(super) now: u64,
     /// The number of users reported for the generator in the open model.
     pub(super) most_in_flight: u64,
+    /// Values of the response being judged, which become variables after it is counted.
+    pub(super) staged: Vec<(usize, Value)>,
 }
 
 impl Events for Parts {
@@ -54,7 +58,23 @@ impl Events for Parts {
         self.ledger.figures(rules.endpoint, state.iteration.arrival.warm_up).bytes_sent += bytes;
     }
 
-    fn redirected(&mut self, user: u32, received: u64) {
+    fn render(&self, user: u32, program: &Program, values: Values, origin: Option<&Origin>, out: &mut Vec<u8>) {
+        self.users.render(user, program, values, origin, out);
+    }
+
+    fn render_part(&self, user: u32, program: &Program, values: Values, body_length: usize, out: &mut Vec<u8>) {
+        let scope = self.users.knowledge(user, values);
+        program.render_for(values, &scope, None, Some(body_length), out);
+    }
+
+    fn cookies<'a>(&'a self, user: u32, origin: &'a Origin) -> Option<Cookies<'a>> {
+        self.users.cookies(user, origin)
+    }
+
+    fn redirected(&mut self, user: u32, received: u64, raw: Raw<'_>, place: Option<Place<'_>>) {
+        if let Some(place) = place {
+            self.users.store_cookies(user, raw, &place);
+        }
         let (state, rules) = self.users.with_rules(user);
         let figures = self.ledger.figures(rules.endpoint, state.iteration.arrival.warm_up);
         figures.redirect_hops += 1;
@@ -88,12 +108,16 @@ impl Events for Parts {
     #[inline(always)]
     #[allow(clippy::inline_always)] // called at the end of every request, in one place per HTTP version
     fn response<'a>(&mut self, user: u32, ended: Ended, status: u16, exchange: impl Fn() -> Exchanged<'a>) {
+        if self.users.has_journeys() {
+            return self.journey_response(user, ended, status, exchange);
+        }
         let (state, rules) = self.users.with_rules(user);
         let (outcome, message) = rules.judge(status, ended.is_withheld, || {
             let exchange = exchange();
             exchange.raw.text(exchange.expect, exchange.body_bytes)
         });
-        self.end_request(user, *state, rules.endpoint, ended, (outcome, status), &message, exchange);
+        self.count_request(user, *state, rules.endpoint, ended, (outcome, status), &message, exchange);
+        self.users.finish(user, outcome, self.now);
     }
 
     #[cold]
@@ -106,15 +130,20 @@ impl Events for Parts {
         exchange: impl Fn() -> Exchanged<'a>,
     ) {
         let (state, rules) = self.users.with_rules(user);
-        self.end_request(user, *state, rules.endpoint, ended, (outcome, 0), message, exchange);
+        self.count_request(user, *state, rules.endpoint, ended, (outcome, 0), message, exchange);
+        if self.users.has_journeys() {
+            self.end_step(user, outcome, false);
+        } else {
+            self.users.finish(user, outcome, self.now);
+        }
     }
 }
 
 impl Parts {
-    /// The only place in which a request ends that has reached the transport.
+    /// Counts a request that has ended, and takes a sample of it if one is wanted.
     #[inline(always)]
     #[allow(clippy::inline_always, clippy::too_many_arguments)] // as `response`; none of them is worth a second look-up
-    fn end_request<'a>(
+    pub(super) fn count_request<'a>(
         &mut self,
         user: u32,
         state: User,
@@ -144,12 +173,6 @@ impl Parts {
         if outcome != Outcome::Ok {
             self.ledger.failed(endpoint, warm_up, outcome, message, now);
         }
-        let end = self.users.finish(user, outcome, now);
-        if self.users.has_many_steps()
-            && let Some(end) = end
-        {
-            self.ledger.iterations(state.iteration.flow, warm_up).count(end);
-        }
     }
 
     #[cold]
@@ -164,6 +187,8 @@ impl Parts {
     ) -> RawSample {
         let plan = &self.shared.plan;
         let (state, rules) = self.users.with_rules(user);
+        let values = Values { seed: plan.seed, number: state.iteration.arrival.number, wall_ns: exchange.wall_ns };
+        let (request, hidden) = self.request_of_user(user, values);
         // Head and the shown part of the body; a chunked or compressed body may take more bytes than it decodes to.
         let most = response::MOST_HEAD_BYTES + plan.sampling.body_bytes + 4096;
         let hop = exchange.hop.map(|(origin, request)| {
@@ -175,7 +200,7 @@ impl Parts {
             warm_up: state.iteration.arrival.warm_up,
             outcome,
             message: message.clone(),
-            values: Values { seed: plan.seed, number: state.iteration.arrival.number, wall_ns: exchange.wall_ns },
+            values,
             intended_ns: state.request.intended,
             actual_ns: state.request.actual,
             finish_ns: self.now,
@@ -185,7 +210,23 @@ impl Parts {
             body_bytes: exchange.body_bytes,
             hop,
             http2: exchange.raw.is_two(),
+            request,
+            hidden,
         }
+    }
+
+    /// The masked request of a user, if it held values, and the secret values that its sample must not show.
+    fn request_of_user(&self, user: u32, values: Values) -> (Option<Vec<u8>>, Vec<String>) {
+        let plan = &self.shared.plan;
+        let (_, rules) = self.users.with_rules(user);
+        let step = plan.step(rules.id());
+        if !rules.has_values && !self.users.has_journeys() {
+            return (None, Vec::new());
+        }
+        let staged = self.staged.iter().filter(|(slot, _)| self.users.is_secret_slot(user, *slot));
+        let staged = staged.filter_map(|(_, value)| value.seen().map(|value| value.text().into_owned()));
+        let hidden = self.users.secret_values(user, step, values).into_iter().chain(staged).collect();
+        (Some(self.users.masked_request(user, plan, step, values)), hidden)
     }
 
     #[cold]
@@ -201,7 +242,7 @@ impl Parts {
         let is_closed = self.schedule.is_closed();
         LoadState {
             users: if is_closed { self.users.running_or_free() as u64 } else { self.most_in_flight },
-            in_flight: self.users.in_flight() as u64,
+            in_flight: self.users.requests_in_flight() as u64,
             waiting: self.schedule.waiting() as u64,
             open_connections: open_connections as u64,
         }

@@ -1,4 +1,4 @@
-//! Starts iterations and their steps: due arrivals, and users that continue.
+//! Starts iterations: due arrivals, and users that continue.
 
 use std::cmp::Reverse;
 
@@ -69,10 +69,10 @@ impl Worker {
         for _ in 0..self.parts.users.freed().min(FREED_PER_TURN) {
             let Some(user) = self.parts.users.next_freed() else { return };
             match self.parts.users.user(user).state {
-                State::NextStep => self.start_next_step(user),
+                State::Idle if self.parts.schedule.is_closed() => self.continue_closed(user),
+                State::Idle => self.continue_open(user),
                 State::Pause => self.timers.push(Reverse((self.parts.now + PAUSE, user))),
-                _ if self.parts.schedule.is_closed() => self.continue_closed(user),
-                _ => self.continue_open(user),
+                state => self.continue_journey(user, state),
             }
         }
     }
@@ -91,8 +91,14 @@ impl Worker {
     }
 
     #[inline]
-    fn continue_closed(&mut self, user: u32) {
-        match self.parts.schedule.next_action(user, self.parts.now) {
+    pub(super) fn continue_closed(&mut self, user: u32) {
+        let action = self.parts.schedule.next_action(user, self.parts.now);
+        self.act(user, action);
+    }
+
+    #[inline]
+    pub(super) fn act(&mut self, user: u32, action: NextAction) {
+        match action {
             NextAction::Start { intended } => {
                 if self.parts.schedule.has_tokens() {
                     self.parts.ledger.generator().schedule_lag.record(0);
@@ -111,17 +117,22 @@ impl Worker {
         }
     }
 
-    /// A token of `max_rate` is due, or the pause after a generator error is over.
+    /// A token of `max_rate`, the end of a pause or a think time, or the next iteration of a paced user is due.
     pub(super) fn on_timer(&mut self, user: u32, due: u64) {
-        if self.parts.users.set_state(user, State::Idle) == State::Pause {
-            self.continue_closed(user);
-        } else if self.parts.schedule.may_start(due) {
-            self.touch();
-            self.parts.ledger.generator().schedule_lag.record(self.parts.now.saturating_sub(due));
-            self.start_closed(user, due);
-        } else {
-            self.parts.users.park(user);
+        match self.parts.users.set_state(user, State::Idle) {
+            State::Pause => self.continue_closed(user),
+            State::Think => self.end_thinking(user),
+            State::Pace => self.continue_paced(user, due),
+            _ if self.parts.schedule.may_start(due) => self.start_late(user, due),
+            _ => self.parts.users.park(user),
         }
+    }
+
+    /// Closed model: starts an iteration that was due at `due`.
+    pub(super) fn start_late(&mut self, user: u32, due: u64) {
+        self.touch();
+        self.parts.ledger.generator().schedule_lag.record(self.parts.now.saturating_sub(due));
+        self.start_closed(user, due);
     }
 
     #[inline]
@@ -135,23 +146,11 @@ impl Worker {
     /// Starts an iteration, and with it the request of its first step.
     #[inline]
     fn start(&mut self, user: u32, arrival: Arrival, flow: usize) {
+        if self.parts.users.has_journeys() {
+            return self.start_journey(user, arrival, flow);
+        }
         let step = self.parts.users.begin(user, arrival, flow, self.parts.now);
         self.parts.ledger.figures(self.parts.users.endpoint_of(flow), arrival.warm_up).started += 1;
-        if self.parts.users.has_many_steps() {
-            let flow = self.parts.users.user(user).iteration.flow;
-            self.parts.ledger.iterations(flow, arrival.warm_up).started += 1;
-        }
-        self.transport.request(user, step, arrival.number, &mut self.parts);
-    }
-
-    /// Starts the request of the next step of an iteration.
-    #[cold]
-    fn start_next_step(&mut self, user: u32) {
-        let step = self.parts.users.begin_next_step(user, self.parts.now);
-        let (state, rules) = self.parts.users.with_rules(user);
-        let arrival = state.iteration.arrival;
-        self.parts.ledger.generator().schedule_lag.record(self.parts.now.saturating_sub(state.request.intended));
-        self.parts.ledger.figures(rules.endpoint, arrival.warm_up).started += 1;
         self.transport.request(user, step, arrival.number, &mut self.parts);
     }
 

@@ -1,8 +1,11 @@
 //! Handles commands (stop, cancel, secrets), and the end of sending and of the run.
 
+use std::cmp::Reverse;
+
 use super::Worker;
 use crate::ledger::{Ending, Finished};
 use crate::outcome::IterationEnd;
+use crate::users::State;
 
 impl Worker {
     /// Ends sending if it is over; returns whether the whole run is.
@@ -22,8 +25,9 @@ impl Worker {
     fn end_sending(&mut self) {
         // Take what was due by then and not noticed yet: no arrival may be lost.
         self.take_arrivals_before(self.parts.schedule.end_of_sending());
-        self.timers.clear();
-        self.parts.users.end_sending();
+        let users = &mut self.parts.users;
+        self.timers.retain(|Reverse((_, user))| users.user(*user).state == State::Think);
+        users.end_sending();
         let end = self.parts.schedule.end_of_sending().min(self.parts.now);
         for arrival in self.parts.schedule.end_sending() {
             let endpoint = self.parts.users.endpoint_of(self.parts.schedule.flow(arrival));
@@ -58,6 +62,7 @@ impl Worker {
     pub(super) fn take_secrets(&mut self) {
         let secrets = self.parts.shared.with_secrets(|store| store.current.clone());
         self.transport.prepare(&self.parts.shared.plan, &secrets);
+        self.parts.users.set_secrets(&secrets);
     }
 
     /// Counts everything in flight as unfinished, and closes its connections.
@@ -69,7 +74,7 @@ impl Worker {
             if has_request {
                 self.parts.ledger.finished(rules.endpoint, warm_up, Finished::UNFINISHED);
             }
-            if self.parts.users.has_many_steps() {
+            if self.parts.users.counts_iterations() {
                 self.parts.ledger.iterations(flow, warm_up).count(IterationEnd::Unfinished);
             }
         }

@@ -7,6 +7,7 @@ Each block is a function from a `Sheet` (result and paper) to lines, in `verdict
 
 from __future__ import annotations
 
+from atm.cli.report.data import data
 from atm.cli.report.details import endpoints, failures
 from atm.cli.report.distribution import shape
 from atm.cli.report.layout import Block, Sheet, saved_as
@@ -20,6 +21,7 @@ VERDICTS: tuple[Block, ...] = (unreachable, stopped, thresholds, measurement)
 FIGURES: tuple[Block, ...] = (
     load,
     scenarios,
+    data,
     requests,
     rate,
     times,

@@ -121,7 +121,8 @@ def without_requests(result: RunResult) -> str:
     if not names:
         return ""
     named = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
-    return f"{len(names)} {'endpoint' if len(names) == 1 else 'endpoints'} got no request: {named}"
+    kind = "step" if result.scenarios else "endpoint"
+    return f"{len(names)} {kind if len(names) == 1 else f'{kind}s'} got no request: {named}"
 
 
 def _order(entry: NamedEndpointMetrics) -> float:

@@ -130,8 +130,11 @@ class Run:
 
     def _stop_as_planned(self) -> None:
         """Stop because a step failed whose scenario demands it."""
-        if any(lane.schedule.is_sending for lane in self._lanes):
-            self.stop(StopReason.STOPPED)
+        now = monotonic_ns()
+        for lane in self._active_lanes():
+            if lane.schedule.is_sending and not lane.schedule.has_started_all:
+                lane.stop(now, StopReason.STOPPED)
+                lane.settle()
 
     def cancel(self) -> None:
         """Start no more iterations and close every connection."""

@@ -164,7 +164,9 @@ def rate_chart(result: RunResult, width: int) -> Markup:
     # The last interval may be a few milliseconds long; its rate is meaningless.
     shown = [point for point in points if point.duration_seconds >= 0.5] or points
     completed = [(_middle(point), _per_second(point.completed, point)) for point in shown]
-    offered = [(_middle(point), _per_second(point.offered_rate, point) or None) for point in shown]
+    # Arrivals of scenarios are iterations, and the plot is of requests.
+    arrivals = 0.0 if result.scenarios else 1.0
+    offered = [(_middle(point), arrivals * _per_second(point.offered_rate, point) or None) for point in shown]
     failed = [(point, _per_second(point.failed, point)) for point in shown]
     high = max([value for _, value in completed] + [value or 0.0 for _, value in offered])
     ticks = linear_ticks(high, 4)
@@ -176,7 +178,7 @@ def rate_chart(result: RunResult, width: int) -> Markup:
     ]
 
     def hover_text(point: TimelinePoint) -> str:
-        offered = f" of {figures.rate(_per_second(point.offered_rate, point))}" if point.offered_rate else ""
+        offered = f" of {figures.rate(_per_second(point.offered_rate, point))}" if arrivals * point.offered_rate else ""
         rate = figures.rate(_per_second(point.completed, point))
         return f"{figures.clock(point.second)}  {rate}{offered} /s, {figures.count(point.failed)} failed"
 

@@ -235,7 +235,8 @@ def _legend(*entries: tuple[str, str]) -> Markup:
 def _rate(result: RunResult) -> Markup | None:
     if not result.timeline:
         return None
-    entries = [("completed", "info")] + ([("offered", "muted")] if result.metrics.offered_rate is not None else [])
+    has_offered = result.metrics.offered_rate is not None and not result.scenarios
+    entries = [("completed", "info")] + ([("offered", "muted")] if has_offered else [])
     entries += [("failed", "fail")] if result.metrics.failed_requests else []
     return card("Rate", _legend(*entries), both(lambda width: rate_chart(result, width)), note="/s")
 

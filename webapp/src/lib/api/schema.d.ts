@@ -7551,6 +7551,11 @@ export type components = {
             name: string;
             /** Endpoints */
             endpoints: number[];
+            /**
+             * Is Open
+             * @default true
+             */
+            is_open: boolean;
         };
         /**
          * SoFar

@@ -58,7 +58,11 @@ export class RunModel {
     /** All endpoints together, or the chosen one, over the whole run. */
     seconds = $state.raw<Stretch[]>([]);
     /** The same as charts and tables show them. */
-    readonly drawn = $derived(drawable(this.seconds));
+    readonly drawn = $derived.by(() => {
+        const known = drawable(this.seconds);
+        // Arrivals of scenarios are iterations, and the charts are of requests.
+        return this.scenarios.length ? known.map((each) => ({ ...each, offered: null })) : known;
+    });
     resolution = $state(1);
     endpoints = $state.raw<string[]>([]);
     rows = $state.raw<EndpointRow[]>([]);

@@ -53,7 +53,7 @@ fn template(step: &Step, plan: &Plan) -> (Template, Vec<Source>) {
         [Part::Literal { text }] => Value::from(text.as_str()),
         parts => {
             variables.push(Source::Parts(parts.to_vec()));
-            if parts.iter().any(|part| matches!(part, Part::Secret { .. })) { Value::Secret } else { Value::Variable }
+            if parts.iter().any(Part::is_secret) { Value::Secret } else { Value::Variable }
         }
     };
     let authority = value_of(&authority);

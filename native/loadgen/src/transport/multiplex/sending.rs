@@ -4,6 +4,7 @@ use h2client::{Body, Request};
 
 use crate::clock;
 use crate::plan::Scheme;
+use crate::template;
 use crate::transport::Transport;
 use crate::transport::connection::{Connection, NONE, RESET};
 use crate::transport::events::Events;
@@ -28,6 +29,31 @@ impl Transport {
             let body = if body.is_empty() { Body::None } else { Body::Bytes(body) };
             let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
             protocol.send_once(fields, Request { body, ..request })
+        } else if step.uses_cookies {
+            exchange.wall_ns = if step.program.needs_wall_time { clock::wall_ns() } else { 0 };
+            let (origin, outgoing) = (self.dialer.origin(step.origin), &mut self.buffers.outgoing);
+            outgoing.clear();
+            events.render(user, &step.program, exchange.values(seed), Some(origin), outgoing);
+            exchange.target = template::target_of(outgoing, origin);
+            // Cookies differ in number, so the head has no template.
+            let (fields, body) = fields_of(outgoing, origin.scheme);
+            let body = if body.is_empty() { Body::None } else { Body::Bytes(body) };
+            let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            protocol.send_once(fields, Request { body, ..request })
+        } else if step.program.needs_user {
+            let Some(stream) = &step.stream else { return };
+            exchange.wall_ns = if step.program.needs_wall_time { clock::wall_ns() } else { 0 };
+            let values = exchange.values(seed);
+            let outgoing = &mut self.buffers.outgoing;
+            outgoing.clear();
+            if let Some(body) = &stream.body {
+                events.render_part(user, body, values, 0, outgoing);
+            }
+            let body = if outgoing.is_empty() { Body::None } else { Body::Bytes(outgoing) };
+            let (request, length) = (Request { body, ..request }, outgoing.len());
+            protocol.send_request(exchange.step as usize, request, |nth, out| {
+                events.render_part(user, &stream.values[nth], values, length, out);
+            })
         } else {
             let Some(stream) = &step.stream else { return };
             exchange.wall_ns = if step.program.needs_wall_time { clock::wall_ns() } else { 0 };

@@ -13,6 +13,7 @@ use crate::response::Fault;
 use crate::transport::Transport;
 use crate::transport::connection::NONE;
 use crate::transport::events::{Ended, Events, Exchanged};
+use crate::transport::exchange::place_of;
 use crate::transport::redirects::Next;
 
 impl Transport {
@@ -115,8 +116,10 @@ impl Transport {
         let mut is_withheld = false;
         if self.options.redirects > 0 && response.has_location && redirect::is_redirect(response.status) {
             let raw = response.raw().beginning(usize::MAX);
-            match self.next_after(user, response.status, &raw) {
-                Next::Follow(place) => return self.follow(user, response.status, place, response.received, events),
+            match self.next_after(user, response.status, &raw, events) {
+                Next::Follow(place) => {
+                    return self.follow(user, response.status, place, (response.received, response.raw()), events);
+                }
                 Next::Withheld => is_withheld = true,
                 Next::Final => {}
             }
@@ -145,6 +148,7 @@ impl Transport {
             expect: exchange.expect(&self.steps[exchange.step as usize]),
             raw: response.raw(),
             hop: exchange.hop.as_ref().map(|hop| (self.dialer.origin(hop.origin), hop.request.as_slice())),
+            place: place_of(exchange, &self.steps, &self.dialer),
         }
     }
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
+from atm.engine.asyncio_engine.ledger.data_books import DataBooks
 from atm.engine.asyncio_engine.ledger.endpoint_figures import Counts, EndpointFigures, as_histogram, bucketed
 from atm.engine.asyncio_engine.ledger.health import Health
 from atm.engine.asyncio_engine.ledger.masker import Masker
@@ -29,7 +30,7 @@ class LoadState(NamedTuple):
 class IterationBooks:
     """Iterations of one flow in the current second, warm-up or measured load."""
 
-    __slots__ = ("_active_time", "_time", "completed", "failed", "flow", "started", "unfinished", "warm_up")
+    __slots__ = ("_active_time", "_time", "completed", "drained", "failed", "flow", "started", "unfinished", "warm_up")
 
     def __init__(self, flow: int, *, warm_up: bool) -> None:
         self.flow = flow
@@ -55,12 +56,13 @@ class IterationBooks:
             self.unfinished,
             as_histogram(self._time),
             as_histogram(self._active_time),
+            self.drained,
         )
         self._clear()
         return taken
 
     def _clear(self) -> None:
-        self.started = self.completed = self.failed = self.unfinished = 0
+        self.started = self.completed = self.failed = self.unfinished = self.drained = 0
         self._time: Counts = defaultdict(int)
         self._active_time: Counts = defaultdict(int)
 
@@ -101,6 +103,7 @@ class Ledger:
             warm_up: [IterationBooks(flow, warm_up=warm_up) for flow in flows] for warm_up in (True, False)
         }
         self._checks = {warm_up: CheckBooks(len(plan.checks), warm_up=warm_up) for warm_up in (True, False)}
+        self.data = DataBooks(plan.data)
         self.health = Health()
         self.sampler = Sampler(plan.sampling, len(plan.endpoints), masker)
         self.counts_iterations = any(len(flow.steps) > 1 or flow.program for flow in plan.flows)
@@ -153,6 +156,7 @@ class Ledger:
             samples=self.sampler.take(),
             iterations=self._taken_iterations(),
             checks=self._taken_checks(),
+            data=self.data.take(),
         )
         self._offered = state.offered
         self._on_interval(interval)

@@ -49,7 +49,7 @@ class SampledRequest(Protocol):
 
     @property
     def position(self) -> int:
-        """The position of its step in the flow."""
+        """The position of its step in the flow; in a scenario, of the request in the iteration."""
         ...
 
     @property
@@ -88,8 +88,8 @@ class Sampler:
         self._failures_per_kind = sampling.failures_per_kind
         self._bound = _ALWAYS
         """The shortest response time among the slowest requests; a slower request replaces that one."""
-        self._heap: list[tuple[int, int, int]] = []
-        self._candidates: dict[tuple[int, int], _PendingSample] = {}
+        self._heap: list[tuple[int, int, int, int]] = []
+        self._candidates: dict[tuple[int, int, int], _PendingSample] = {}
         self._pending: list[_PendingSample] = []
         self.slower_than: list[int] = [self._limit(endpoint) for endpoint in range(endpoints)]
         """Per endpoint: an ok request with a longer response time (ns) is a candidate."""
@@ -129,7 +129,8 @@ class Sampler:
         response_time = now - request.intended
         if request.is_warm_up or response_time <= self._bound or not self._slowest:
             return
-        key = (request.number, request.position)
+        # Iterations of two lanes have the same numbers, but different endpoints.
+        key = (request.number, request.position, endpoint)
         if len(self._heap) < self._slowest:
             heappush(self._heap, (response_time, *key))
         else:

@@ -142,8 +142,14 @@ class ClosedSchedule(Schedule[UserT]):
         self._stopped.append(user)
         if not self.is_sending:
             self._decisions.settle()
+        elif self._measured_in_leg >= self._limit:
+            self._leg_is_exhausted(now)
         else:
             self._end_if_all_stopped(now)
+
+    @property
+    def has_started_all(self) -> bool:
+        return self._is_last_leg and self._measured_in_leg >= self._limit and not self._with_token
 
     def _end_if_all_stopped(self, now: int) -> None:
         """End sending if every user has stopped, and the profile adds no other."""

@@ -138,6 +138,11 @@ class Schedule(ABC, Generic[UserT]):
         """Handle an iteration after which `user` is to start no other; here like any end."""
         self.user_free(user, now)
 
+    @property
+    def has_started_all(self) -> bool:
+        """Whether the last iteration of the total has started, and sending ends with the last finish."""
+        return False
+
     def stop(self, at: int | None) -> None:
         """Start nothing more; sending has ended at `at`, or (None) ends with the last finish."""
         self.is_sending = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from atm.engine.asyncio_engine.scenario.json_text import NotJsonError, read_json
@@ -51,12 +51,29 @@ class DataRows:
         self._seed = seed
         self._tables = tables
         self._rows = rows
+        self._begun: set[tuple[int, int]] = set()
+        """Tables per user, and the users that have begun with their row."""
 
     def row(self, table: int, *, user: int, iteration: int) -> int:
         """Return the 0-based row of a table for a user and an iteration, by their 1-based numbers."""
         selected = self._tables[table]
         number = user if selected.per == "user" else iteration
         return row_of(selected.pick, self._seed, table, selected.rows, number)
+
+    def rows_begun(self, tables: Iterable[int], user: int, iteration: int) -> Iterator[tuple[int, int]]:
+        """Yield the tables and rows that an iteration begins with, and per user those that its user begins with.
+
+        `user` is 0 where each iteration is a user of its own.
+        """
+        for table in tables:
+            per = self._tables[table].per
+            if per == "use":
+                continue
+            if per == "user" and user:
+                if (table, user) in self._begun:
+                    continue
+                self._begun.add((table, user))
+            yield table, self.row(table, user=user or iteration, iteration=iteration)
 
     def is_per_use(self, table: int) -> bool:
         """Return whether each place draws a row of its own."""

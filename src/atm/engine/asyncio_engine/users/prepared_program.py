@@ -11,6 +11,7 @@ from atm.engine.asyncio_engine.users.scenario_step import ScenarioStep
 from atm.engine.asyncio_engine.users.session import Session
 from atm.plan.load_plan import Flow
 from atm.plan.program import Condition, Op, RequestOp
+from atm.plan.table_uses import tables_of
 
 _NO_ANSWER = Answer(status=0, time_ns=0, size=0, raw=b"", body=b"")
 """Conditions of operations read values only."""
@@ -22,13 +23,13 @@ class PreparedProgram:
     def __init__(self, flow: Flow, steps: Sequence[ScenarioStep], context: Context) -> None:
         self.steps = steps
         self.ops: tuple[Op, ...] = flow.program or tuple(RequestOp(index) for index in range(len(steps)))
-        self.is_scenario = bool(flow.program)
-        """False for the steps of an endpoint spec, which count neither iteration times nor steps not reached."""
         self.counters = flow.counters
         self.slots = len(flow.slots)
         self.uses_cookies = flow.uses_cookies
         self.keeps_session = flow.keeps_session
         self.pace_ns = flow.pace_ns
+        self.tables = sorted(tables_of(flow))
+        """Indices of the data tables that it uses."""
         self.endpoints = tuple(step.endpoint for step in steps)
         self.all_visited = (1 << len(steps)) - 1
         """The value of `Session.visited` after a request of each step."""

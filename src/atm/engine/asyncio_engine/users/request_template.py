@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.scenario.template import part_of
@@ -10,7 +11,7 @@ from atm.engine.asyncio_engine.users.session import RenderedRequest, Session
 from atm.engine.secrets import is_secret_value
 from atm.plan.load_plan import Header, Step
 from atm.plan.program import Slot
-from atm.plan.template_parts import LiteralPart, SecretPart, Template
+from atm.plan.template_parts import Encoding, LiteralPart, SecretPart, Template, ValuePart
 from atm.plan.templates import encoded
 
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
@@ -65,6 +66,14 @@ class _Pieces:
         return self._pieces[0] % tuple(masked)
 
 
+def _encoded_for(template: Template, encoding: Encoding) -> Template:
+    """Encode raw values for the line that they are in, which none may end."""
+    return tuple(
+        replace(part, encoding=encoding) if isinstance(part, ValuePart) and part.encoding is Encoding.RAW else part
+        for part in template
+    )
+
+
 class RequestTemplate:
     """The request of a step: target, headers with the cookies among them, and body."""
 
@@ -84,13 +93,13 @@ class RequestTemplate:
         self._parts: list[_Pieces] = parts
         self._uses_cookies = uses_cookies
         self._line = f"{step.method} {prefix}".encode()
-        self._target.template(step.target, context, secrets, slots)
+        self._target.template(_encoded_for(step.target, Encoding.TARGET), context, secrets, slots)
         self._joins_cookies = False
         """The step has a Cookie header of its own."""
         into = self._before
         for header in step.headers:
             into.literal(f"{header.name}: ")
-            into.template(header.value, context, secrets, slots)
+            into.template(_encoded_for(header.value, Encoding.HEADER), context, secrets, slots)
             if uses_cookies and not self._joins_cookies and header.name.lower() == "cookie":
                 self._joins_cookies = True
                 into = self._after

@@ -117,6 +117,9 @@ class ScenarioUser(User):
         self.not_before = intended + program.pace_ns if program.pace_ns else 0
         session = self._session_of(flow, program)
         session.begin(number, self.number or number)
+        if program.tables:
+            for table, row in self._scenario.data.rows_begun(program.tables, self.number, number):
+                ledger.data.count(table, row)
         self.session = session
         self._run(program, session, intended, now, is_beginning=True)
 
@@ -246,11 +249,11 @@ class ScenarioUser(User):
     def _complete(self, program: PreparedProgram, session: Session, at: int) -> None:
         """Complete the iteration, whose last operation ended at `at`."""
         now = self._enter_end(program, session, at)
-        if program.is_scenario:
+        if self._ledger.counts_iterations:
             time = max(at - self.iteration.intended, 0)
             self._books.complete(time, max(time - session.think_ns, 0))
-        elif self._ledger.counts_iterations:
-            self._books.completed += 1
+            if at > self._scenario.sending.end:
+                self._books.drained += 1
         self._release(session, now)
 
     def _fail(self, program: PreparedProgram, session: Session, policy: OnFail) -> None:
@@ -273,7 +276,7 @@ class ScenarioUser(User):
             ledger.roll(now)
         sending = self._scenario.sending
         sending.last_finish = max(sending.last_finish, at)
-        if program.is_scenario and session.visited != program.all_visited:
+        if session.visited != program.all_visited:
             figures = ledger.warm_up if self.iteration.is_warm_up else ledger.measured
             for index, endpoint in enumerate(program.endpoints):
                 if not session.visited >> index & 1:

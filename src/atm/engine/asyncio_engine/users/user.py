@@ -347,7 +347,8 @@ class User:
         now = monotonic_ns()
         if position == len(steps):
             if self._ledger.counts_iterations:
-                self._books.completed += 1
+                time = max(finished - iteration.intended, 0)
+                self._books.complete(time, time)
             self._context.on_end(self, now)
             return
         ledger = self._ledger
@@ -363,6 +364,10 @@ class User:
             self.next_step(finished)
             return
         self._books.failed += 1
+        iteration, ledger = self.iteration, self._ledger
+        figures = ledger.warm_up if iteration.is_warm_up else ledger.measured
+        for step in iteration.steps[iteration.position + 1 :]:
+            figures[step.endpoint].count_not_reached()
         if outcome is Outcome.GENERATOR_ERROR:
             self._context.on_generator_error(self, monotonic_ns())
         else:

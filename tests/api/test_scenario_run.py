@@ -1,0 +1,52 @@
+"""A run of scenarios on a server: the stored series, the window and the result agree with each other and the target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from atm.testing import TargetServer
+from tests.api.server import ended
+
+STEPS = ("browse/list", "browse/open", "order/list")
+
+
+def spec(target: TargetServer) -> dict[str, Any]:
+    checks = {"ok": "status == 200", "accepted": "status == 202"}
+    return {
+        "name": "shop",
+        "base_url": target.url,
+        "load": {"rate": 40},
+        "duration": 2,
+        "scenarios": {
+            "browse": {
+                "weight": 3,
+                "steps": [{"GET": "/", "name": "list", "checks": checks}, {"GET": "/", "name": "open"}],
+            },
+            "order": {"steps": [{"GET": "/", "name": "list", "checks": {"ok": "status == 200"}}]},
+        },
+        "thresholds": ["check ok > 99%", "browse: iteration p95 < 60s"],
+    }
+
+
+def test_a_run_of_scenarios_is_counted_the_same_everywhere(client: httpx.Client, target: TargetServer) -> None:
+    run_id = client.post("/runs", json={"spec": spec(target)}).json()["id"]
+    assert ended(client, run_id)["status"] == "completed"
+    result = client.get(f"/runs/{run_id}/result").json()
+    browse, order = result["scenarios"]
+    assert browse["due"] + order["due"] == 80
+    for scenario in (browse, order):
+        assert scenario["started"] == scenario["completed"] + scenario["failed"] + scenario["unfinished"]
+        assert scenario["iteration_time"]["p50_ms"] >= scenario["active_time"]["p50_ms"] > 0
+    assert [step["endpoint"] for scenario in (browse, order) for step in scenario["steps"]] == list(STEPS)
+    requests = {entry["name"]: entry["total_requests"] for entry in result["endpoint_metrics"]}
+    assert sum(requests.values()) == target.settled_stats().received
+    window = client.get(f"/runs/{run_id}/intervals", params={"merge": "true"}).json()["window"]
+    for stored, reported in zip(window["scenarios"], result["scenarios"], strict=True):
+        assert {**stored, "iterations_per_second": 0} == {**reported, "iterations_per_second": 0}
+    assert window["checks"] == result["checks"]
+    counts = {(check["name"], check["endpoint"]): (check["passed"], check["failed"]) for check in result["checks"]}
+    assert counts["ok", "browse/list"] == (requests["browse/list"], 0)
+    assert counts["accepted", "browse/list"] == (0, requests["browse/list"])
+    assert [threshold["passed"] for threshold in result["thresholds"]] == [True, True]
