@@ -78,7 +78,7 @@ class ValidateAnswer(Answer):
     """Notes on allowed but probably unintended settings."""
     plan: PlanView | None
     load: LoadView | None
-    """The load, even of a spec with problems elsewhere; null if it cannot be read. Of scenarios only if all is valid."""
+    """The load, even of a spec with problems elsewhere; null if it cannot be read. Of scenarios: if the spec is valid."""
 
 
 class TryRequest(Request):

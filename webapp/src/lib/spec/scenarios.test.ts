@@ -51,7 +51,7 @@ const JOURNEY: Spec = {
 const STEPS = (JOURNEY.scenarios?.order as { steps: Record<string, unknown>[] }).steps;
 
 describe("the steps of a scenario", () => {
-    it("are told apart by their action; what is not one action stays as it is", () => {
+    it("are known by their action; what is not one action stays as it is", () => {
         const kinds = ["request", "request", "think", "use", "repeat", "when", "choose", "other", "other"];
         expect(STEPS.map(stepKind)).toEqual(kinds);
         expect(stepKind("text")).toBe("other");
