@@ -148,3 +148,12 @@ CASES = {
 @pytest.mark.parametrize(("text", "message"), CASES.values(), ids=CASES)
 def test_a_problem_has_message_place_and_hint(text: str, message: str) -> None:
     assert error_text(text) == message
+
+
+def test_more_scenarios_than_lanes_are_a_problem() -> None:
+    text = text_of("load: {rate: 300}\nduration: 5s\n", **{f"s{number}": "weight: 1" for number in range(257)})
+    assert error_text(text) == (
+        "error: the spec has 257 scenarios; the maximum is 256 [too_many_names]\n"
+        "  at: scenarios, shop.yaml:5\n"
+        "  hint: Let one scenario `choose` between branches"
+    )

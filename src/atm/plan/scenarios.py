@@ -21,6 +21,8 @@ from atm.plan.step_names import StepNames
 from atm.plan.steps import StepCompiler, requests_in
 from atm.plan.values import MOST_PLACES, Scope
 
+MOST_SCENARIOS = 256
+"""Each has a lane, and an engine runs at most this many."""
 _SCENARIO_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,59}")
 _SLOT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
@@ -118,6 +120,10 @@ class Scenarios:
         return slots
 
     def _check_names(self) -> None:
+        scenarios = len(self.spec.scenarios or {})
+        if scenarios > MOST_SCENARIOS:
+            what = f"the spec has {scenarios:,} scenarios; the maximum is {MOST_SCENARIOS}"
+            self.findings.add(("scenarios",), what, "too_many_names", "Let one scenario `choose` between branches")
         count = len(self.step_names.requests) + len({name.name for name in self.requests.checks.indices})
         if count > MOST_NAMES:
             what = f"the spec has {count:,} names of steps and checks; the maximum is {MOST_NAMES:,}"
