@@ -78,8 +78,8 @@ class ValidateAnswer(Answer):
     """Notes on allowed but probably unintended settings."""
     plan: PlanView | None
     load: LoadView | None
-    """The load, even of a spec with problems elsewhere; null if it cannot be read. That of scenarios only if the whole spec
-    is valid."""
+    """The load, even of a spec with problems elsewhere; null if it cannot be read. That of scenarios only if the whole
+    spec is valid."""
 
 
 class TryRequest(Request):
