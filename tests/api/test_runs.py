@@ -140,6 +140,17 @@ def test_a_spec_is_answered_with_its_load_over_time_whatever_else_is_wrong(clien
     assert client.post("/specs/validate", json={"spec": {**spec, "duration": "soon"}}).json()["load"] is None
 
 
+def test_scenarios_are_answered_with_the_sum_of_their_loads(client: httpx.Client) -> None:
+    steps = [{"GET": "/"}]
+    scenarios = {"browse": {"load": {"rate": 30}, "steps": steps}, "order": {"load": {"rate": 20}, "steps": steps}}
+    spec = {"name": "shop", "base_url": "http://127.0.0.1:1", "scenarios": scenarios, "duration": 10}
+    load = client.post("/specs/validate", json={"spec": spec}).json()["load"]
+    assert (load["model"], load["forecast"]["requests"], load["forecast"]["peak"]) == ("open", 500, 50)
+    scenarios["order"]["load"] = {"users": 5}
+    load = client.post("/specs/validate", json={"spec": spec}).json()["load"]
+    assert (load["model"], load["forecast"]["requests"]) == ("mixed", None)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [

@@ -26,6 +26,7 @@ from atm.models.control.specs import (
 from atm.off_loop import off_loop
 from atm.plan.compile import CompiledTest
 from atm.plan.forecast import forecast, lane_forecast, leads_to, load_of, most_at_once
+from atm.plan.load_plan import LoadPlan
 from atm.runs import credentials
 from atm.runs.trials import TooManyTrialsError, TrialTimeoutError
 
@@ -48,7 +49,8 @@ def _validated(plane: ControlPlane, body: ValidateRequest) -> str:
         answer = ValidateAnswer(valid=False, errors=entries(error.problems), notes=[], plan=None, load=_load(body.spec))
     else:
         notes = entries(test.notes)
-        answer = ValidateAnswer(valid=True, errors=[], notes=notes, plan=_plan(test), load=_load(body.spec))
+        load = _load(body.spec) or _load_of_lanes(test.plan)
+        answer = ValidateAnswer(valid=True, errors=[], notes=notes, plan=_plan(test), load=load)
     return answer.model_dump_json()
 
 
@@ -64,6 +66,20 @@ def _load(spec: Mapping[str, Any]) -> LoadView | None:
         most_rate=load.max_rate,
         total_requests=total,
         forecast=ahead,
+    )
+
+
+def _load_of_lanes(plan: LoadPlan) -> LoadView:
+    """Return the load of scenarios, which only their plan tells."""
+    limits = [most_at_once(lane.load) for lane in plan.lanes]
+    known = [limit for limit in limits if limit is not None]
+    return LoadView(
+        model=plan.model,
+        arrival="poisson" if plan.is_poisson else "even",
+        most_at_once=sum(known) if len(known) == len(limits) else None,
+        most_rate=plan.lanes[0].load.max_rate if len(plan.lanes) == 1 else None,
+        total_requests=plan.total,
+        forecast=forecast(plan),
     )
 
 

@@ -55,9 +55,9 @@ class PlanView(Answer):
 
 
 class LoadView(Answer):
-    """The load of a spec, and its forecast."""
+    """The load of a spec, and its forecast; of scenarios, the sum of their loads."""
 
-    model: Literal["closed", "open"]
+    model: Literal["closed", "open", "mixed"]
     arrival: Literal["even", "poisson"]
     """The spacing of an open load's arrivals."""
     most_at_once: int | None
@@ -65,6 +65,7 @@ class LoadView(Answer):
     most_rate: float | None
     """Of a closed load: maximum rate of all users together, per second."""
     total_requests: int | None
+    """Of scenarios: iterations."""
     forecast: Forecast
 
 
@@ -77,7 +78,8 @@ class ValidateAnswer(Answer):
     """Notes on allowed but probably unintended settings."""
     plan: PlanView | None
     load: LoadView | None
-    """The load, even of a spec with problems elsewhere; null if it cannot be read."""
+    """The load, even of a spec with problems elsewhere; null if it cannot be read. That of scenarios only if the whole
+    spec is valid."""
 
 
 class TryRequest(Request):

@@ -1213,6 +1213,24 @@ export type components = {
             b_ms: number | "Infinity" | null;
         };
         /**
+         * DataFigures
+         * @description Rows of one source of test data that iterations, or per user users, began with, warm-up included.
+         *
+         *     Rows of a source per use are not counted.
+         */
+        DataFigures: {
+            /** Name */
+            name: string;
+            /** Rows */
+            rows: number;
+            /** Used */
+            used: number;
+            /** Repeated */
+            repeated: number;
+            /** Used Up Second */
+            used_up_second: number | null;
+        };
+        /**
          * DateTrigger
          * @description Due once. A `run_date` without an offset is a local time in `timezone`.
          */
@@ -2178,14 +2196,14 @@ export type components = {
         };
         /**
          * LoadView
-         * @description The load of a spec, and its forecast.
+         * @description The load of a spec, and its forecast; of scenarios, the sum of their loads.
          */
         LoadView: {
             /**
              * Model
              * @enum {string}
              */
-            model: "closed" | "open";
+            model: "closed" | "open" | "mixed";
             /**
              * Arrival
              * @enum {string}
@@ -3042,6 +3060,11 @@ export type components = {
             scenarios?: components["schemas"]["ScenarioMetrics"][];
             /** Checks */
             checks?: components["schemas"]["CheckFigures"][];
+            /**
+             * Data
+             * @default []
+             */
+            data: components["schemas"]["DataFigures"][];
             /** Failures */
             failures: components["schemas"]["FailureSummary"][];
             generator: components["schemas"]["GeneratorSummary"];
@@ -7334,6 +7357,16 @@ export type components = {
             endpoint: number;
         };
         /**
+         * DataSource
+         * @description Test data of the plan.
+         */
+        DataSource: {
+            /** Name */
+            name: string;
+            /** Rows */
+            rows: number;
+        };
+        /**
          * EndpointSoFar
          * @description One endpoint since the start of the measured load.
          */
@@ -7642,6 +7675,11 @@ export type components = {
             scenarios?: components["schemas"]["ScenarioSteps"][];
             /** Checks */
             checks?: components["schemas"]["CheckName"][];
+            /**
+             * Data
+             * @default []
+             */
+            data: components["schemas"]["DataSource"][];
             /** Warm Up Seconds */
             warm_up_seconds: number;
             /** Planned Seconds */
@@ -7695,6 +7733,7 @@ export type CronTrigger = components['schemas']['CronTrigger'];
 export type CurlAnswer = components['schemas']['CurlAnswer'];
 export type CurlRequest = components['schemas']['CurlRequest'];
 export type CurvePoint = components['schemas']['CurvePoint'];
+export type DataFigures = components['schemas']['DataFigures'];
 export type DateTrigger = components['schemas']['DateTrigger'];
 export type DayView = components['schemas']['DayView'];
 export type Deleted = components['schemas']['Deleted'];
@@ -7800,6 +7839,7 @@ export type WindowView = components['schemas']['WindowView'];
 export type ErrorDocument = components['schemas']['ErrorDocument'];
 export type TestSpec = components['schemas']['TestSpec'];
 export type CheckName = components['schemas']['CheckName'];
+export type DataSource = components['schemas']['DataSource'];
 export type EndpointSoFar = components['schemas']['EndpointSoFar'];
 export type ErrorSoFar = components['schemas']['ErrorSoFar'];
 export type FinishedEvent = components['schemas']['FinishedEvent'];

@@ -30,7 +30,8 @@ export interface TextProblem {
 export type Parsed = { spec: Spec; problem: null } | { spec: null; problem: TextProblem };
 
 const ORDER = [
-    "name", "description", "type", "url", "method", "headers", "body", "expect_body", "endpoints",
+    "name", "description", "type", "base_url", "url", "method", "headers", "body", "expect_body", "endpoints", "data", "setup", "blocks",
+    "scenarios", "teardown",
     "distribution_strategy", "weight", "load", "model", "users", "rate", "start", "stages", "duration",
     "duration_seconds", "total_requests", "concurrency", "requests_per_second", "timeout", "timeout_seconds",
     "expected_status_codes", "thresholds", "auth", "variables",
@@ -181,6 +182,9 @@ const DURATIONS = new Set([
     "resolve_every",
 ]);
 
+/** Objects whose names are the user's own, not fields of the spec. */
+const FREE = new Set(["headers", "variables", "body", "json", "form", "extract", "checks"]);
+
 /** A spec in one spelling, whichever way it was written: what differs then is what is different. */
 export function comparable(spec: Spec): Spec {
     return ordered(spelled(spec) as Spec);
@@ -193,7 +197,7 @@ function spelled(value: unknown, owner = ""): unknown {
         .filter(([, item]) => item !== null && item !== undefined)
         .map(([name, item]): [string, unknown] => {
             const field = name.replace(/_seconds$/, "");
-            if (owner === "headers" || owner === "variables" || owner === "body") return [name, item];
+            if (FREE.has(owner)) return [name, item];
             if (DURATIONS.has(field)) return [field, durationSpelled(item)];
             if (name === "thresholds") return [name, thresholdsOf(rulesOf(item))];
             return [name, spelled(item, name)];

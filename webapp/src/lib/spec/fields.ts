@@ -296,13 +296,22 @@ function bare(value: unknown, path: Path, omitted: Omitted[]): unknown {
         return Object.fromEntries(
             Object.entries(value).map(([name, item]) => [name, bare(item, [...path, name], omitted)]),
         );
-    if (typeof value !== "string") return value;
+    if (typeof value !== "string" || isSource(path)) return value;
     const [owner, name] = [path.at(-2), path.at(-1)];
     const isWhole = typeof name === "string" && isSecret(name, String(owner)) && !isTemplate(value);
     const left = isWhole ? "" : withoutUrlSecrets(value);
     if (left !== value) omitted.push({ path, left });
     return left;
 }
+
+/** What a step takes from a response, or checks in it, says where a secret will be, and is none. */
+function isSource(path: Path): boolean {
+    const at = path.findIndex((part, index) => typeof path[index - 1] === "number" && STEP_PARTS.has(part));
+    return at > 0 && (path[0] === "scenarios" || path[0] === "blocks") && SOURCE_PARTS.has(path[at] ?? "");
+}
+
+const SOURCE_PARTS = new Set<string | number>(["extract", "checks"]);
+const STEP_PARTS = new Set<string | number>([...SOURCE_PARTS, "json", "body", "form", "headers", "auth"]);
 
 /** Without the user and password of a URL, and without the values of parameters that are called like secrets. */
 function withoutUrlSecrets(text: string): string {
@@ -352,11 +361,15 @@ export function asSingle(spec: Spec): Spec {
         "name",
         "weight",
         "thresholds",
+        "checks",
     );
+    // Only an endpoint can say `json` of its body.
+    const { json, ...own } = first;
+    const request = json === undefined ? own : { ...own, body: json };
     const merged = { ...(isObject(rest.headers) ? rest.headers : {}), ...headers };
     return {
         ...rest,
-        ...first,
+        ...request,
         ...(Object.keys(merged).length ? { headers: merged } : {}),
         ...(auth ? { auth: auth as Auth } : {}),
         ...(timeout !== undefined ? { timeout: timeout as string } : {}),
@@ -370,14 +383,9 @@ export function nameFor(url: string, method: string): string {
     return `${method || "GET"} ${path || "/"}`.slice(0, 128);
 }
 
-export function freeName(name: string, taken: readonly string[]): string {
-    if (!taken.includes(name)) return name;
-    for (let number = 2; ; number += 1) if (!taken.includes(`${name} ${number}`)) return `${name} ${number}`;
-}
-
 /** The name of a test that the user has not named: after its requests. */
 export function derivedName(spec: Spec): string {
-    if (Array.isArray(spec.endpoints)) return hostsOf(spec);
+    if (Array.isArray(spec.endpoints) || isObject(spec.scenarios)) return hostsOf(spec);
     return spec.url ? nameFor(textOf(spec.url), textOf(spec.method)) : "";
 }
 

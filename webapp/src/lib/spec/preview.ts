@@ -3,19 +3,20 @@ import type { LoadView } from "$lib/api/schema";
 import { count, planned, rate as rateText, shown } from "$lib/format";
 
 import { isObject } from "./paths";
-import { firstUrl, type Spec } from "./spec";
+import { type Spec, urlsOf } from "./spec";
 
 /** `30 000 requests in 1 min to api.example.com, at most 64 at once`. */
 export function inWords(spec: Spec, load: LoadView | null): string {
     if (!load) return "";
     const { forecast } = load;
+    const noun = isObject(spec.scenarios) ? "iteration" : "request";
     const users = `${shown(count(Math.round(forecast.peak)))} ${forecast.peak === 1 ? "user" : "users"}`;
     const parts: string[] = [];
     if (forecast.requests !== null) {
         const ends = forecast.seconds === null ? "" : ` in ${planned(Number(forecast.seconds.toPrecision(6)))}`;
         const isMost = load.model === "closed" && forecast.seconds !== null;
         const about = load.model === "open" && load.arrival === "poisson" ? "about " : "";
-        const requests = `${shown(count(forecast.requests))} ${forecast.requests === 1 ? "request" : "requests"}`;
+        const requests = `${shown(count(forecast.requests))} ${forecast.requests === 1 ? noun : `${noun}s`}`;
         parts.push(`${isMost ? "at most " : about}${requests}${ends}`);
     } else {
         parts.push(`${users} for ${planned(forecast.seconds)}`);
@@ -32,11 +33,9 @@ export function inWords(spec: Spec, load: LoadView | null): string {
 
 /** Where requests go, in few words. */
 export function hostsOf(spec: Spec): string {
-    const urls = Array.isArray(spec.endpoints) ? spec.endpoints.map((endpoint) => endpoint?.url) : [firstUrl(spec)];
     const hosts = [
         ...new Set(
-            urls
-                .filter((url): url is string => typeof url === "string")
+            urlsOf(spec)
                 .map((url) => hostOf(url, spec))
                 .filter(Boolean),
         ),

@@ -7,6 +7,7 @@ import { diffLines, hasChanged } from "./diff";
 import { comparable, isSame, lineOf, parse, patched, render } from "./document";
 import * as fields from "./fields";
 import { asModel, asShape, loadOf, presetOf, PRESETS, withLoad, withPreset, withShape } from "./load";
+import { freeName } from "./names";
 import { inWords } from "./preview";
 import { get, parsePath, pathText, set } from "./paths";
 import { fieldOf, hintParts, marked, missingVariable, problemsAt, problemsOf, visible } from "./problems";
@@ -309,7 +310,7 @@ describe("one URL and several", () => {
         expect(several.endpoints).toEqual([{ name: "POST /users", url: SPEC.url, method: "POST", body: { a: 1 } }]);
         expect(several.url).toBeUndefined();
         expect(fields.asSingle(several)).toEqual({ ...SPEC, method: "POST", body: { a: 1 } });
-        expect(fields.freeName("a", ["a", "a 2"])).toBe("a 3");
+        expect(freeName("a", ["a", "a 2"])).toBe("a 3");
     });
 
     it("are not needed to know curl", () => {

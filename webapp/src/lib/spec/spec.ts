@@ -1,4 +1,6 @@
 // A test spec as plain data, as far as the form knows it. Fields that it does not know are kept as they are.
+import { isObject } from "./paths";
+import { requestOf, requestsIn } from "./steps";
 
 export interface Stage {
     duration?: string | number;
@@ -35,6 +37,12 @@ export interface Endpoint {
 export interface Spec extends Endpoint {
     description?: string;
     endpoints?: Endpoint[];
+    /** What relative URLs continue. */
+    base_url?: string;
+    /** Journeys by name. */
+    scenarios?: Record<string, unknown>;
+    /** Steps that several scenarios use, by name. */
+    blocks?: Record<string, unknown>;
     distribution_strategy?: string;
     total_requests?: number;
     duration?: string | number;
@@ -51,7 +59,22 @@ export interface Spec extends Endpoint {
 
 /** The first URL of a spec. */
 export function firstUrl(spec: Spec): string {
-    return spec.url ?? spec.endpoints?.[0]?.url ?? "";
+    return urlsOf(spec)[0] ?? "";
+}
+
+/** The URLs of a spec as written, relative ones with what they continue. */
+export function urlsOf(spec: Spec): string[] {
+    const written = isObject(spec.scenarios)
+        ? Object.values(spec.scenarios).flatMap((scenario) =>
+              isObject(scenario) ? requestsIn(scenario.steps).map((step) => requestOf(step).url) : [],
+          )
+        : Array.isArray(spec.endpoints)
+          ? spec.endpoints.map((endpoint) => endpoint?.url)
+          : [spec.url];
+    const base = typeof spec.base_url === "string" ? spec.base_url.replace(/\/$/, "") : "";
+    return written
+        .filter((url): url is string => typeof url === "string" && url !== "")
+        .map((url) => (url.startsWith("/") ? base + url : url));
 }
 
 /** Seconds of a duration as people write it (`30s`, `1m 30s`, `250ms`, a number of seconds); null where it is none. */
@@ -88,7 +111,7 @@ export function endpointsOf(spec: Spec): number {
 
 /** Where the load goes: the one URL, or the hosts of several endpoints. */
 export function targetsOf(spec: Spec, url: string): string {
-    const urls = (spec.endpoints ?? []).map((endpoint) => shownUrl(spec, endpoint?.url ?? ""));
+    const urls = spec.endpoints || spec.scenarios ? urlsOf(spec).map((each) => shownUrl(spec, each)) : [];
     const origins = [...new Set(urls.filter(Boolean).map(originOf))];
     if (!origins.length) return shownUrl(spec, url);
     return origins.length > 2 ? `${origins[0]} and ${origins.length - 1} more hosts` : origins.join(" and ");
