@@ -5,7 +5,7 @@ import { parse, patched, render } from "./document";
 import { extractRows, extractsOf, newExtract } from "./extracts";
 import { withoutSecrets } from "./fields";
 import { inWords } from "./preview";
-import { asKind, extractedBefore, kindOf, usable } from "./scenarios";
+import { asKind, extractedBefore, kindOf, usable, withOneLoad, withOwnLoads } from "./scenarios";
 import { type Spec, targetsOf } from "./spec";
 import {
     branchesOf,
@@ -159,6 +159,29 @@ describe("the ways to write requests", () => {
     it("say where the load goes", () => {
         expect(targetsOf(JOURNEY, "")).toBe("https://shop.example.com");
         expect(inWords(JOURNEY, null)).toBe("");
+    });
+});
+
+describe("the load of scenarios", () => {
+    it("is one for all or one for each, and never both", () => {
+        const steps = [{ GET: "/" }];
+        const shared: Spec = {
+            load: { rate: 5 },
+            scenarios: { a: { weight: 2, steps }, b: { steps } },
+            duration: "5s",
+        };
+        const own = withOwnLoads(shared);
+        expect(own).toEqual({
+            scenarios: { a: { load: { rate: 5 }, steps }, b: { load: { rate: 5 }, steps } },
+            duration: "5s",
+        });
+        expect(withOneLoad(own)).toEqual({
+            load: { rate: 5 },
+            scenarios: { a: { steps }, b: { steps } },
+            duration: "5s",
+        });
+        const later = { load: { users: 1 }, start_after: "1s", duration: "1s", steps };
+        expect(withOneLoad({ scenarios: { a: later } })).toEqual({ load: { users: 1 }, scenarios: { a: { steps } } });
     });
 });
 
