@@ -159,6 +159,15 @@ describe("the ways to write requests", () => {
     it("say where the load goes", () => {
         expect(targetsOf(JOURNEY, "")).toBe("https://shop.example.com");
         expect(inWords(JOURNEY, null)).toBe("");
+        const forecast = { warm_up_seconds: 0, seconds: 5, requests: null, peak: 5, points: [], phases: [] };
+        const limits = { most_at_once: null, most_rate: null, total_requests: null };
+        const mixed = {
+            model: "mixed" as const,
+            arrival: "even" as const,
+            ...limits,
+            forecast: { ...forecast, most_seconds: 5, most_requests: null },
+        };
+        expect(inWords(JOURNEY, mixed)).toMatch(/^up to 5\S* iterations \/s, and users beside them, for 5 s to shop/);
     });
 });
 
