@@ -234,7 +234,9 @@ class RequestSpec(SpecModel):
     graphql: GraphQl | None = declared(
         GRAPHQL, "Request body: a GraphQL request; a text alone means `query`.", default=None
     )
-    file: str | None = declared(Text(1), "Request body: the content of a file in the directory of the spec or below.", default=None)
+    file: str | None = declared(
+        Text(1), "Request body: the content of a file in the directory of the spec or below.", default=None
+    )
     expected_status_codes: Sequence[int | str] | None = declared(
         STATUSES,
         "Status codes that count as ok; default: the spec's, or all if a check judges `status`.",
