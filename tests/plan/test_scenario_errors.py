@@ -73,6 +73,15 @@ CASES = {
         "  at: scenarios.s.steps[0], shop.yaml:6\n"
         "  hint: Write an action: `GET: /users`, `think: 2s`, `repeat: 3`",
     ),
+    "a step after one that cannot be read, at its own place": (
+        steps("- {GET: /x, think: 2s}", "- {GET: nowhere}"),
+        "error: a step has one action, and this one has GET and think [several_actions]\n"
+        "  at: scenarios.s.steps[0], shop.yaml:6\n"
+        "  hint: Make each a step of its own: a line that begins with `- `\n"
+        'error: the URL "nowhere" has no scheme [bad_url]\n'
+        "  at: scenarios.s.steps[1].GET, shop.yaml:7\n"
+        '  hint: Write "http://nowhere"',
+    ),
     "an unknown key of a step": (
         steps("- GET: /x", "  cheks: [status == 200]"),
         'error: unknown field "cheks" [unknown_field]\n'

@@ -1,6 +1,6 @@
 """Compile a spec into a plan: decide everything that can be decided before the first request; report all problems.
 
-`compile_plan` is pure: environment, seed and the function that reads TLS files are arguments.
+`compile_plan` is pure: environment, seed and the functions that read files are arguments.
 """
 
 from __future__ import annotations
@@ -71,20 +71,22 @@ def compile_plan(
     *,
     default_seed: int = 0,
     read_file: ReadFile | None = None,
+    read_tls_file: ReadFile | None = None,
     open_table: OpenTable | None = None,
     may_read: MayRead | None = None,
 ) -> CompiledTest:
     """Compile a spec.
 
-    `default_seed` is used when the spec has none. `read_file` returns a TLS file's bytes or raises OSError; with None,
-    files must not be read. `open_table` opens a table of test data; with None, files of test data are refused and rows
+    `default_seed` is used when the spec has none. `read_file` returns the bytes of a body or schema file and
+    `read_tls_file` those of a TLS file; they raise OSError, or DataError for a file that must not be read; with None,
+    no file may be read. `open_table` opens a table of test data; with None, files of test data are refused and rows
     of the spec only checked. `may_read` decides which environment variables `{{env:…}}` may read; None = all. Raises
     SpecError with every problem of the spec.
     """
     document = _document(source)
     findings = Findings()
     spec = TestSpec.read(document.data, (), findings)
-    compilation = _Compilation(spec, findings, environment, read_file, open_table, may_read)
+    compilation = _Compilation(spec, findings, environment, read_file, read_tls_file, open_table, may_read)
     plan = compilation.plan(default_seed)
     hooks = compilation.hooks
     secrets = {**compilation.names.secrets, **hooks.secrets, **compilation.requests.secrets, **compilation.secrets}
@@ -123,6 +125,7 @@ class _Compilation:
         findings: Findings,
         environment: Mapping[str, str],
         read_file: ReadFile | None,
+        read_tls_file: ReadFile | None,
         open_table: OpenTable | None,
         may_read: MayRead | None,
     ) -> None:
@@ -131,11 +134,12 @@ class _Compilation:
         self.notes = Findings()
         self.secrets: dict[str, str] = {}
         self.names = Names(spec.variables, environment, findings, may_read)
-        self._files = Files(self.names, read_file)
-        self.requests = Requests(spec, self.names, Checks(self.names, self._files.schema), self._files)
+        self._tls_files = Files(self.names, read_tls_file, "the working directory", "Leave it out")
+        files = Files(self.names, read_file)
+        self.requests = Requests(spec, self.names, Checks(self.names, files.schema), files)
         self.data = DataTables(spec.data, self.names, self.notes, open_table)
         self.scenarios = Scenarios(spec, self.requests, findings, self.notes, self.data.tables)
-        self.hooks = Hooks(spec, self.names, self.notes, self._files, self.data.tables, self.scenarios.used_blocks)
+        self.hooks = Hooks(spec, self.names, self.notes, files, self.data.tables, self.scenarios.used_blocks)
         self.setup: CompiledHook | None = None
         self.teardown: CompiledHook | None = None
 
@@ -310,7 +314,7 @@ class _Compilation:
 
     def _pem(self, file: str, name: str, content: str) -> str:
         path: Path = ("tls", name)
-        raw = self._files.content(file, path)
+        raw = self._tls_files.content(file, path)
         if raw is None:
             return ""
         try:
