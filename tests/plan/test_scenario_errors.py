@@ -143,6 +143,12 @@ CASES = {
         "  at: shop.yaml:6\n"
         '  hint: Quote a condition that holds brackets: `checks: ["status in [200, 404]"]`',
     ),
+    "a JSONPath inside braces without quotes, after a template that needs none": (
+        steps("- GET: /x/{{uuid}}", "  extract: {id: $.items[0].id}"),
+        "error: invalid YAML: did not find expected ',' or '}' [bad_yaml]\n"
+        "  at: shop.yaml:7\n"
+        '  hint: Quote a JSONPath inside braces: `{id: "$.items[0].id"}`',
+    ),
     "an unknown variable": (
         steps("- {GET: /x, extract: {product: $.id}}", "- GET: /x/{{prodct}}"),
         "error: {{prodct}} is not defined [unknown_variable]\n"
