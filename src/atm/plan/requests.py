@@ -55,6 +55,8 @@ class Around:
 
     scenario: ScenarioSpec
     path: Path
+    has_headers: bool = True
+    """Its requests have the headers of the scenario; those of `before_user` do not."""
 
 
 @dataclass(slots=True)
@@ -136,7 +138,7 @@ class Requests:
             "accept": ("Accept", ((LiteralPart("*/*"),),)),
         }
         sources: list[tuple[Path, Mapping[str, HeaderValue]]] = [(("headers",), self.spec.headers)]
-        if around:
+        if around and around.has_headers:
             # A header that the step replaces or removes may use a variable that is not set yet.
             own = {name.lower() for name in endpoint.headers}
             inherited = {name: value for name, value in around.scenario.headers.items() if name.lower() not in own}

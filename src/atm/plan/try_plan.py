@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from atm.plan.before_user import in_each_iteration
 from atm.plan.load_plan import Lane, Load, LoadPlan, Sampling, Segment
 
 MOST_BODY_BYTES = 65_536
@@ -16,6 +17,7 @@ def one_of_each(plan: LoadPlan) -> LoadPlan:
     load = Load("closed", (Segment(1, 1, None),))
     return replace(
         plan,
+        flows=tuple(in_each_iteration(flow) for flow in plan.flows),
         lanes=(Lane(plan.name, flows, "sequential", load, len(flows), None),),
         thresholds=(),
         sampling=Sampling(first_per_endpoint=1, failures_per_kind=0, slowest=0, body_bytes=MOST_BODY_BYTES),
