@@ -17,7 +17,7 @@ from atm.plan.randomness import below, draw_at, weighted_index
 from atm.plan.template_parts import Encoding, IterationSource, RandomIntSource, UserSource
 from atm.testing import TargetServer
 from tests.contract.engine_runs import Ran, received, run
-from tests.contract.plans import MILLISECOND, SECOND, closed, http, plan, step
+from tests.contract.plans import MILLISECOND, SECOND, closed, step
 from tests.contract.scenario_plans import SEED, books, parts, paths, requests, returning, scenario, think, value
 
 pytestmark = pytest.mark.needs(Capability.BEFORE_USER)

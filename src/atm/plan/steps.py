@@ -96,7 +96,8 @@ class StepCompiler:
     def _append(self, operation: Op) -> int:
         """Append an operation and return its index. Raises SpecError if there are too many."""
         if len(self.operations) >= MOST_OPERATIONS:
-            what = f'the scenario "{self.name}" has more than {MOST_OPERATIONS:,} steps, its blocks included'
+            kind = "" if self.around.path == self.around.steps_path else "the scenario "
+            what = f'{kind}"{self.name}" has more than {MOST_OPERATIONS:,} steps, its blocks included'
             raise SpecError(Problem(what, "spec_too_large", path_text(self.around.path), hint="Use `repeat`"))
         self.operations.append(operation)
         return len(self.operations) - 1
@@ -266,7 +267,8 @@ class StepCompiler:
         self.notes.add(use.path, what, "may_be_unset", hint)
 
     def _setters(self, slot: str) -> Iterator[str]:
-        for step, path in requests_of(self.around.scenario, self.around.path, self.blocks):
+        around = self.around
+        for step, path in requests_of(around.scenario, around.path, around.steps_path, self.blocks):
             if slot in step.extract:
                 yield path_text(path)
 
@@ -276,10 +278,12 @@ class StepCompiler:
         return {self.scope.index(name) for name in names if name in self.scope.slots}
 
 
-def requests_of(scenario: ScenarioSpec, path: Path, blocks: Blocks) -> Iterator[tuple[RequestStep, Path]]:
+def requests_of(
+    scenario: ScenarioSpec, path: Path, steps_path: Path, blocks: Blocks
+) -> Iterator[tuple[RequestStep, Path]]:
     """Yield each request of a scenario with its path, those before the first iteration of a user first."""
     yield from requests_in(scenario.before_user, (*path, "before_user"), blocks)
-    yield from requests_in(scenario.steps, (*path, "steps"), blocks)
+    yield from requests_in(scenario.steps, steps_path, blocks)
 
 
 def requests_in(steps: Sequence[StepSpec], path: Path, blocks: Blocks) -> Iterator[tuple[RequestStep, Path]]:

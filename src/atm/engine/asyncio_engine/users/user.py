@@ -328,7 +328,7 @@ class User:
 
     def prepare(self, flow: int, now: int, is_warm_up: bool) -> None:
         """Start what a user of a flow does before its first iteration; never for one that is prepared."""
-        raise AssertionError(f"flow {flow} has no scenario to prepare a user for")
+        raise AssertionError(f"flow {flow} has no scenario to prepare a user for: {now}, {is_warm_up}")
 
     def begin(self, number: int, flow: int, intended: int, now: int, is_warm_up: bool) -> None:
         """Start iteration `number` at `now`."""
