@@ -145,7 +145,7 @@ class Schedule(ABC, Generic[UserT]):
 
     def user_not_prepared(self, user: UserT, now: int) -> None:
         """Handle a user that failed before its first iteration."""
-        raise AssertionError(f"{user!r} of an open load has failed to prepare")
+        raise AssertionError(f"{user!r} of an open load has failed to prepare at {now}")
 
     def user_stopped(self, user: UserT, now: int) -> None:
         """Handle an iteration after which `user` is to start no other; here like any end."""
