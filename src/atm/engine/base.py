@@ -28,6 +28,8 @@ class Capability(StrEnum):
     TARGET_RULES = "target_rules"
     SCENARIOS = "scenarios"
     """Flows with a program, checks by name, extracts and values of users."""
+    BEFORE_USER = "before_user"
+    """Flows whose users do something before their first iteration."""
 
 
 class Command(StrEnum):
@@ -55,6 +57,8 @@ class Control:
         self._secrets: dict[str, str] = {}
         self.stop_reason: StopReason | None = None
         """Why the run is to end; None while neither `stop` nor `cancel` was called. The engine reports it."""
+        self.teardown_skipped_by = ""
+        """Who skipped `teardown`: `Ctrl-C`; empty unless it was skipped."""
 
     def stop(self, reason: StopReason = StopReason.STOPPED) -> None:
         """Start no more requests; those in flight may finish within the plan's graceful stop. Idempotent."""
@@ -63,6 +67,10 @@ class Control:
     def cancel(self) -> None:
         """Start no more requests and close every connection within 100 ms; requests in flight count as unfinished."""
         self._send(Command.CANCEL, StopReason.CANCELLED)
+
+    def skip_teardown(self, who: str) -> None:
+        """End `teardown` at once, or leave it out."""
+        self.teardown_skipped_by = who
 
     def set_secret(self, slot: str, value: str) -> None:
         """Use `value` in `slot` for requests rendered from now on."""

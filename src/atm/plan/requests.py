@@ -12,7 +12,7 @@ from atm.models.fields import Path, path_text
 from atm.models.request import TOKEN, ExpectBody, HeaderValue, parse_status
 from atm.models.scenario import RequestStep, ScenarioSpec
 from atm.models.spec import EndpointSpec, TestSpec
-from atm.plan.bodies import GRAPHQL_CHECK, Bodies
+from atm.plan.bodies import BODIES, GRAPHQL_CHECK, Bodies
 from atm.plan.checks import Checks
 from atm.plan.files import Files
 from atm.plan.hidden_text import HiddenText
@@ -51,10 +51,13 @@ Written = EndpointSpec | TestSpec | RequestStep
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """The scenario that a step belongs to, and its path in the spec."""
+    """The scenario that a step belongs to, its path in the spec, and that of its steps."""
 
     scenario: ScenarioSpec
     path: Path
+    steps_path: Path
+    has_headers: bool = True
+    """Its requests have the headers of the scenario; those of `before_user` do not."""
 
 
 @dataclass(slots=True)
@@ -92,6 +95,9 @@ class Requests:
         url = compile_url(address, url_path, self.names) if address else None
         body, content_type = self.bodies.body(endpoint, path)
         headers = self._headers(endpoint, path, url.host_header if url else "", content_type, around)
+        compresses = not isinstance(endpoint, TestSpec) and endpoint.compress is not None
+        if compresses:
+            headers = self._compressed(headers, path, has_body=body is not None)
         checks = self._checks(endpoint.expect_body, (*path, "expect_body"))
         named = (
             ()
@@ -112,7 +118,22 @@ class Requests:
             checks=checks,
             timeout_ns=nanoseconds(timeout),
             named_checks=named,
+            compresses=compresses,
         )
+
+    def _compressed(self, headers: tuple[Header, ...], path: Path, *, has_body: bool) -> tuple[Header, ...]:
+        """Add Content-Encoding."""
+        place = (*path, "compress")
+        if not has_body and not any(self.names.findings.touch(*path, name) for name in BODIES):
+            what = "compress: gzip applies to a body, and this request has none"
+            self.names.findings.add(place, what, "conflict", f"Remove it, or add one of: {', '.join(BODIES)}")
+        given = next((header.name for header in headers if header.name.lower() == "content-encoding"), "")
+        if given:
+            what = f"compress: gzip sets the header {given}, which is also written"
+            self.names.findings.add(
+                place, what, "conflict", "Remove the header, or `compress` for a body that is compressed"
+            )
+        return (*headers, Header("Content-Encoding", (LiteralPart("gzip"),)))
 
     def _origin(self, url: CompiledUrl, endpoint: int) -> int:
         self.environment_hosts[endpoint] = url.environment
@@ -139,8 +160,14 @@ class Requests:
         if around:
             # A header that the step replaces or removes may use a variable that is not set yet.
             own = {name.lower() for name in endpoint.headers}
-            inherited = {name: value for name, value in around.scenario.headers.items() if name.lower() not in own}
-            sources.append(((*around.path, "headers"), inherited))
+            general: list[tuple[Path, Mapping[str, HeaderValue]]] = [
+                *sources,
+                ((*around.path, "headers"), around.scenario.headers if around.has_headers else {}),
+            ]
+            sources = [
+                (place, {name: value for name, value in given.items() if name.lower() not in own})
+                for place, given in general
+            ]
         if path:
             sources.append(((*path, "headers"), endpoint.headers))
         for source, given in sources:

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from atm.models.fields import Findings, Path
-from atm.models.request import ExtractSpec
 from atm.models.scenario import ScenarioSpec
 from atm.models.spec import TestSpec
 from atm.plan.checks import MOST_NAMES
 from atm.plan.load import nanoseconds
 from atm.plan.load_plan import Flow, Lane
-from atm.plan.program import DataTable, Slot
+from atm.plan.program import DataTable, Op, RequestOp
 from atm.plan.requests import Around, Requests
-from atm.plan.secret_names import is_sensitive
 from atm.plan.step_names import StepNames
-from atm.plan.steps import StepCompiler, requests_in
+from atm.plan.steps import StepCompiler, requests_of
+from atm.plan.user_slots import user_slots
 from atm.plan.values import MOST_PLACES, Scope
 
 MOST_SCENARIOS = 256
 """Each has a lane, and an engine runs at most this many."""
 _SCENARIO_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,59}")
-_SLOT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+
+
+def _after(op: Op, steps: int) -> Op:
+    """Return an operation whose step comes after a number of others."""
+    return replace(op, step=op.step + steps) if isinstance(op, RequestOp) else op
 
 
 @dataclass(slots=True)
@@ -37,7 +40,7 @@ class Scenarios:
     notes: Findings
     tables: Sequence[DataTable] = ()
     step_names: StepNames = field(init=False)
-    _used_blocks: set[str] = field(default_factory=set)
+    used_blocks: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.step_names = StepNames(self.findings)
@@ -49,10 +52,6 @@ class Scenarios:
             for (name, scenario), lane in zip((self.spec.scenarios or {}).items(), lanes, strict=True)
         )
         self._check_names()
-        for name in self.spec.blocks:
-            if name not in self._used_blocks:
-                what = f'no scenario uses the block "{name}", so it was not checked'
-                self.notes.add(("blocks", name), what, "unused_block", f"Write `use: {name}` as a step, or remove it")
         if self.requests.names.places.taken > MOST_PLACES:
             what = f"the spec has more than {MOST_PLACES:,} random values"
             self.findings.add(("scenarios",), what, "spec_too_large", "Use fewer functions, or fewer steps")
@@ -68,19 +67,14 @@ class Scenarios:
             self.findings.add((*path, "pace"), what, "conflict", "Remove it, or give the load `users`")
         keeps_session = (scenario.session or ("keep" if model == "closed" else "new")) == "keep"
         names = self.requests.names
-        names.scope = scope = Scope(names.places, self._slots(scenario, path), tuple(self.tables))
-        compiler = StepCompiler(
-            name=name,
-            around=Around(scenario, path),
-            requests=self.requests,
-            scope=scope,
-            step_names=self.step_names,
-            blocks=self.spec.blocks,
-            findings=self.findings,
-            notes=self.notes,
-            keeps_session=keeps_session,
-            used_blocks=self._used_blocks,
-        )
+        requests = requests_of(scenario, path, (*path, "steps"), self.spec.blocks)
+        slots = user_slots(requests, self.spec, self.findings, names.setup_values)
+        names.scope = scope = Scope(names.places, slots, tuple(self.tables))
+        before = self._before_user(name, scenario, path, model)
+        compiler = self._compiler(name, Around(scenario, path, (*path, "steps")), scope, keeps_session=keeps_session)
+        compiler.counters = before.counters
+        # In the iterations of a user, what its first steps have set is set.
+        compiler.assigned = before.assigned.copy()
         compiler.compile(scenario.steps, (*path, "steps"))
         names.scope = None
         if not compiler.steps and not self.findings.touch(*path) and not self.findings.touch("blocks"):
@@ -89,8 +83,9 @@ class Scenarios:
         return Flow(
             name=name,
             weight=1,
-            steps=tuple(compiler.steps),
+            steps=(*compiler.steps, *before.steps),
             program=tuple(compiler.operations),
+            before_user=tuple(_after(op, len(compiler.steps)) for op in before.operations),
             slots=tuple(scope.slots.values()),
             counters=compiler.counters,
             uses_cookies=scenario.cookies,
@@ -98,26 +93,51 @@ class Scenarios:
             pace_ns=0 if scenario.pace is None else nanoseconds(scenario.pace),
         )
 
-    def _slots(self, scenario: ScenarioSpec, path: Path) -> dict[str, Slot]:
-        """Return a slot for each variable that the scenario extracts; report names that cannot be used."""
-        slots: dict[str, Slot] = {}
-        for step, place in requests_in(scenario.steps, (*path, "steps"), self.spec.blocks):
-            for name, written in step.extract.items():
-                where = (*place, "extract", name)
-                if not _SLOT_NAME.fullmatch(name):
-                    what = f'"{name[:80]}" cannot name a variable'
-                    self.findings.add(where, what, "bad_name", "Use letters, digits and underscores: `order_id`")
-                    continue
-                if name in self.spec.variables:
-                    what = f'"{name}" is extracted here and also one of the variables of the spec'
-                    self.findings.add(where, what, "duplicate_name", "Give one of them another name")
-                is_secret = (
-                    is_sensitive(name)
-                    or (isinstance(written, ExtractSpec) and written.secret)
-                    or (name in slots and slots[name].is_secret)
-                )
-                slots[name] = Slot(name, is_secret)
-        return slots
+    def _compiler(self, name: str, around: Around, scope: Scope, *, keeps_session: bool) -> StepCompiler:
+        return StepCompiler(
+            name=name,
+            around=around,
+            requests=self.requests,
+            scope=scope,
+            step_names=self.step_names,
+            blocks=self.spec.blocks,
+            findings=self.findings,
+            notes=self.notes,
+            keeps_session=keeps_session,
+            used_blocks=self.used_blocks,
+        )
+
+    def _before_user(
+        self, name: str, scenario: ScenarioSpec, path: Path, model: Literal["open", "closed"]
+    ) -> StepCompiler:
+        """Compile what a user does before its first iteration."""
+        scope = self.requests.names.scope
+        assert scope is not None
+        around = Around(scenario, path, (*path, "steps"), has_headers=False)
+        compiler = self._compiler(f"{name}/before_user", around, scope, keeps_session=False)
+        place = (*path, "before_user")
+        if not scenario.before_user:
+            return compiler
+        if model == "open":
+            what = "before_user needs users: this load is open, so each of its iterations is a new user"
+            self.findings.add(place, what, "conflict", "Give the load `users`, or move its steps to `steps`")
+        elif scenario.session == "new":
+            what = "before_user prepares a user for all its iterations, and `session: new` forgets it after each"
+            self.findings.add(place, what, "conflict", "Remove `session`, or move its steps to `steps`")
+        scope.has_iteration = False
+        compiler.compile(scenario.before_user, place)
+        scope.has_iteration = True
+        if not compiler.steps and not self.findings.touch(*path) and not self.findings.touch("blocks"):
+            what = "before_user has no step that sends a request"
+            self.findings.add(place, what, "no_request", "Add one: `- POST: /login`")
+        return compiler
+
+    def note_unused_blocks(self) -> None:
+        """Note each block that no scenario and no hook uses."""
+        for name in self.spec.blocks:
+            if name not in self.used_blocks:
+                what = f'no scenario uses the block "{name}", so it was not checked'
+                self.notes.add(("blocks", name), what, "unused_block", f"Write `use: {name}` as a step, or remove it")
 
     def _check_names(self) -> None:
         scenarios = len(self.spec.scenarios or {})

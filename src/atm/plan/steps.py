@@ -11,6 +11,7 @@ from atm.models.scenario import (
     ChooseStep,
     RepeatStep,
     RequestStep,
+    ScenarioSpec,
     StepSpec,
     ThinkStep,
     UseStep,
@@ -65,7 +66,10 @@ class StepCompiler:
     counters: int = 0
     assigned: Assigned = field(default_factory=Assigned)
     _block_stack: list[str] = field(default_factory=list)
-    _uses_seen: int = 0
+    _uses_seen: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._uses_seen = len(self.scope.uses)
 
     def compile(self, steps: Sequence[StepSpec], path: Path) -> None:
         """Append the operations of a list of steps."""
@@ -92,7 +96,8 @@ class StepCompiler:
     def _append(self, operation: Op) -> int:
         """Append an operation and return its index. Raises SpecError if there are too many."""
         if len(self.operations) >= MOST_OPERATIONS:
-            what = f'the scenario "{self.name}" has more than {MOST_OPERATIONS:,} steps, its blocks included'
+            kind = "" if self.around.path == self.around.steps_path else "the scenario "
+            what = f'{kind}"{self.name}" has more than {MOST_OPERATIONS:,} steps, its blocks included'
             raise SpecError(Problem(what, "spec_too_large", path_text(self.around.path), hint="Use `repeat`"))
         self.operations.append(operation)
         return len(self.operations) - 1
@@ -262,7 +267,8 @@ class StepCompiler:
         self.notes.add(use.path, what, "may_be_unset", hint)
 
     def _setters(self, slot: str) -> Iterator[str]:
-        for step, path in requests_in(self.around.scenario.steps, (*self.around.path, "steps"), self.blocks):
+        around = self.around
+        for step, path in requests_of(around.scenario, around.path, around.steps_path, self.blocks):
             if slot in step.extract:
                 yield path_text(path)
 
@@ -270,6 +276,14 @@ class StepCompiler:
         """Return the slots that steps can set."""
         names = {name for step, _ in requests_in(steps, (), self.blocks) for name in step.extract}
         return {self.scope.index(name) for name in names if name in self.scope.slots}
+
+
+def requests_of(
+    scenario: ScenarioSpec, path: Path, steps_path: Path, blocks: Blocks
+) -> Iterator[tuple[RequestStep, Path]]:
+    """Yield each request of a scenario with its path, those before the first iteration of a user first."""
+    yield from requests_in(scenario.before_user, (*path, "before_user"), blocks)
+    yield from requests_in(scenario.steps, steps_path, blocks)
 
 
 def requests_in(steps: Sequence[StepSpec], path: Path, blocks: Blocks) -> Iterator[tuple[RequestStep, Path]]:

@@ -30,7 +30,8 @@ async def _try(job: Job) -> dict[str, object]:
         kind = "target" if isinstance(error, UnreachableError | CredentialError) else "engine"
         return {"failed": kind, "problems": [asdict(problem) for problem in error.problems]}
     if result.run.error and not result.samples:
-        return {"failed": "engine", "problems": [asdict(Problem(result.run.error, "not_tried"))]}
+        hint = result.setup.hint if result.setup else ""
+        return {"failed": "engine", "problems": [asdict(Problem(result.run.error, "not_tried", hint=hint))]}
     return {
         "exchanges": [sample.model_dump(mode="json") for sample in result.samples],
         "checks": [asdict(check) for check in result.checks],

@@ -97,7 +97,12 @@ def steps(sheet: Sheet) -> list[Line]:
     others = outside_scenarios(sheet.result)
     shown = _shown_steps(sheet, journeys)
     names = _name_width(
-        sheet, [f"  {step.reach.name}" for journey in journeys for step in journey.steps], 3 + len(_TIMES)
+        sheet,
+        [
+            *(f"  {step.reach.name}" for journey in journeys for step in journey.steps),
+            *(f"  {step.name}" for journey in journeys for step, _ in journey.before_user),
+        ],
+        3 + len(_TIMES),
     )
     ends = [3 + names + _COLUMN * (number + 1) for number in range(3 + len(_TIMES))]
     head = sheet.paper.line(" STEPS", Style.BOLD)
@@ -108,6 +113,8 @@ def steps(sheet: Sheet) -> list[Line]:
     lines = [head]
     for journey in journeys:
         lines.append(sheet.paper.line("   ").add(sheet.paper.fitted(journey.scenario.name, sheet.paper.width - 3)))
+        for before, metrics in journey.before_user:
+            lines += _row(sheet, f"  {before.name}", "per user", metrics, names, ends)
         for step in journey.steps:
             if step.reach.endpoint in shown:
                 reached = figures.share(step.reach.reached_share)

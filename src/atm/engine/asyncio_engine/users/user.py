@@ -197,7 +197,7 @@ class Request:
 
     @property
     def shown(self) -> bytes:
-        return self.data
+        return self.step.readable(self.data)
 
     @property
     def secret_values(self) -> Sequence[str]:
@@ -320,6 +320,15 @@ class User:
     @property
     def is_busy(self) -> bool:
         return self.request.deadline < NEVER
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether it may start an iteration: one of a scenario may have something to do before its first."""
+        return True
+
+    def prepare(self, flow: int, now: int, is_warm_up: bool) -> None:
+        """Start what a user of a flow does before its first iteration; never for one that is prepared."""
+        raise AssertionError(f"flow {flow} has no scenario to prepare a user for: {now}, {is_warm_up}")
 
     def begin(self, number: int, flow: int, intended: int, now: int, is_warm_up: bool) -> None:
         """Start iteration `number` at `now`."""
