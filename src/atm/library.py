@@ -30,13 +30,15 @@ def compile_spec(
 ) -> CompiledTest:
     """Compile a spec: an object, a `TestSpec`, the path of a YAML or JSON file, or a URL (tested with GET).
 
-    Files of test data are those in the directory of the spec, or for an object in the working directory, and below.
+    Files that it names are in the directory of the spec, or for an object in the working directory, or below; those of
+    `tls` are relative to the working directory.
     `environment` holds the variables for `{{env:NAME}}`, by default those of the process. Raises SpecError with all
     problems of the spec, and OSError when a file cannot be read.
     """
     from atm.plan.compile import compile_plan
     from atm.plan.document import SpecDocument
     from atm.plan.spec_reader import read_spec_text
+    from atm.tables.spec_files import SpecFiles
     from atm.tables.spec_tables import SpecTables
 
     source: SpecDocument | TestSpec | Mapping[str, Any]
@@ -52,7 +54,8 @@ def compile_spec(
         source,
         os.environ if environment is None else environment,
         default_seed=new_seed(),
-        read_file=lambda name: Path(name).read_bytes(),
+        read_file=SpecFiles(directory).read,
+        read_tls_file=lambda name: Path(name).read_bytes(),
         open_table=SpecTables(directory),
     )
 

@@ -151,6 +151,23 @@ def test_scenarios_are_answered_with_the_sum_of_their_loads(client: httpx.Client
     assert (load["model"], load["forecast"]["requests"]) == ("mixed", None)
 
 
+def test_a_trial_of_a_scenario_is_answered_with_its_steps_and_checks(
+    client: httpx.Client, running_target: TargetServer
+) -> None:
+    steps = [
+        {"GET": "/shop/products?size=3", "name": "list", "extract": {"product": "$.items[*].id | last"}},
+        {"repeat": 2, "steps": [{"GET": "/shop/products/{{product}}", "name": "open", "checks": ["$.stock exists"]}]},
+        {"when": 'product == ""', "steps": [{"GET": "/fixed", "name": "never", "checks": {"fine": "status == 200"}}]},
+    ]
+    spec = {"name": "shop", "base_url": running_target.url, "scenarios": {"browse": {"steps": steps}}}
+    answer = client.post("/specs/try", json={"spec": spec}).json()
+    assert [each["endpoint"] for each in answer["exchanges"]] == ["browse/list", "browse/open"]
+    assert [(each["name"], each["endpoint"], each["passed"], each["failed"]) for each in answer["checks"]] == [
+        ("$.stock exists", "browse/open", 2, 0),
+        ("fine", "browse/never", 0, 0),
+    ]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [

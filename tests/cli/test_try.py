@@ -84,3 +84,23 @@ def test_only_json_is_laid_out() -> None:
     assert pretty('{"a":[1]}') == '{\n  "a": [\n    1\n  ]\n}'
     assert pretty("{not json") == "{not json"
     assert pretty("plain") == "plain"
+
+
+def test_one_iteration_of_each_scenario_runs_without_its_long_waits(
+    target: TargetServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = [
+        {"GET": "/shop/products?size=3", "name": "list", "extract": {"product": "$.items[*].id | last"}},
+        {"think": "10m"},
+        {"GET": "/shop/products/{{product}}", "name": "open", "extract": {"stock": "$.stock"}},
+        {"when": "stock < 0", "steps": [{"GET": "/fixed", "name": "never"}]},
+    ]
+    scenarios = {"browse": {"steps": steps, "pace": "10m"}, "look": {"steps": [{"GET": "/users", "name": "users"}]}}
+    spec = {"name": "shop", "base_url": target.url, "scenarios": scenarios, "duration": "1h"}
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps(spec))
+    target.reset()
+    assert main(["try", str(path), "--json"]) == 0
+    tried = json.loads(capsys.readouterr().out)["endpoints"]
+    assert [each["endpoint"] for each in tried] == ["browse/list", "browse/open", "look/users"]
+    assert tried[1]["url"] == f"{target.url}/shop/products/3"

@@ -9,7 +9,20 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
-ROOMS = ("cli", "models", "plan", "engine", "api", "runs", "storage", "schedules", "client", "mcp_server", "config.py")
+ROOMS = (
+    "cli",
+    "models",
+    "plan",
+    "engine",
+    "api",
+    "runs",
+    "storage",
+    "schedules",
+    "tables",
+    "client",
+    "mcp_server",
+    "config.py",
+)
 _CODE = re.compile(r"[a-z]+(?:_[a-z0-9]+)*")
 
 

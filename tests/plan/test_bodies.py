@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from atm.cli.specs import compile_document, compile_source
 from atm.errors import SpecError
+from atm.library import compile_spec
 from atm.plan.compile import CompiledTest, compile_plan
 from atm.plan.load_plan import Step
+from atm.plan.overrides import Overrides
 from atm.plan.program import CheckName
 from atm.plan.spec_reader import read_spec_text
 from atm.plan.template_parts import Encoding, LiteralPart, ValuePart
@@ -119,7 +124,7 @@ def test_a_schema_is_read_before_the_run() -> None:
             (
                 'the file "none.txt" cannot be read: No such file or directory',
                 "scenarios.s.steps[0].file",
-                "Paths are relative to the working directory",
+                "Paths are relative to the directory of the spec",
             ),
         ),
         (
@@ -141,8 +146,10 @@ def test_a_file_that_cannot_be_used_is_a_problem(step: str, problem: tuple[str, 
 def test_without_file_access_a_file_is_a_problem() -> None:
     text = "name: a\nbase_url: http://h\nscenarios: {s: {steps: [{POST: /x, file: note.txt}]}}\n"
     assert error_text(text) == (
-        'error: the file "note.txt" cannot be read here [file_not_allowed]\n'
-        "  at: scenarios.s.steps[0].file, shop.yaml:3"
+        'error: the file "note.txt" cannot be used here: a server reads no files of its own for a spec '
+        "[file_not_allowed]\n"
+        "  at: scenarios.s.steps[0].file, shop.yaml:3\n"
+        "  hint: Write its content into the spec, or run it on the command line"
     )
 
 
@@ -152,3 +159,45 @@ def test_a_bad_jsonpath_names_the_character(path: str) -> None:
     assert what.startswith(f'"{path}')
     assert place == "scenarios.s.steps[0].checks[0] character 1"
     assert hint == "For example `$.items[0].id`, `$.items[*].price`, `$['a name']`; the syntax is RFC 9535"
+
+
+def test_files_are_relative_to_the_spec_and_stay_below_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = tmp_path / "specs"
+    (specs / "files").mkdir(parents=True)
+    (specs / "files/note.txt").write_text("inside")
+    (tmp_path / "outside.txt").write_text("outside")
+    (specs / "link.txt").symlink_to(tmp_path / "outside.txt")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    def write(name: str) -> str:
+        spec = specs / "shop.yaml"
+        step = f"{{POST: /x, multipart: {{doc: {{file: {name}}}}}}}"
+        spec.write_text(f"name: a\nbase_url: http://127.0.0.1\nscenarios: {{s: {{steps: [{step}]}}}}\n")
+        return str(spec)
+
+    for compile_file in (lambda name: compile_source(name, Overrides()), compile_spec):
+        assert "inside" in literal(last_step(compile_file(write("files/note.txt"))))
+        for name in ("../outside.txt", "link.txt", str(tmp_path / "outside.txt")):
+            with pytest.raises(SpecError) as error:
+                compile_file(write(name))
+            (problem,) = error.value.problems
+            assert (problem.what, problem.code, problem.path, problem.hint) == (
+                f'the file "{name}" is outside of the directory of the spec',
+                "file_not_allowed",
+                "scenarios.s.steps[0].multipart.doc.file",
+                f"Move it there, or below it: {specs.resolve()}",
+            )
+
+
+def test_files_of_a_spec_without_a_file_are_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "note.txt").write_text("inside")
+    monkeypatch.chdir(tmp_path)
+    spec = {"name": "a", "endpoints": [{"name": "e", "url": "http://127.0.0.1/", "file": "note.txt"}]}
+    assert literal(last_step(compile_spec(spec))) == "inside"
+    text = b"name: a\nendpoints: [{name: e, url: 'http://127.0.0.1/', file: note.txt}]\n"
+    assert literal(last_step(compile_document(read_spec_text(text, "stdin")))) == "inside"

@@ -27,7 +27,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
 def problems(**tls: str) -> list[Problem]:
     spec = {"name": "checkout", "url": "https://h/", "load": {"users": 1}, "duration": "1s", "tls": tls}
     try:
-        compile_plan(spec, {}, read_file=lambda name: Path(name).read_bytes())
+        compile_plan(spec, {}, read_tls_file=lambda name: Path(name).read_bytes())
     except SpecError as error:
         return list(error.problems)
     return []

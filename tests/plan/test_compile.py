@@ -363,7 +363,7 @@ def test_connections_are_as_the_spec_says(tmp_path: Path) -> None:
         "source_addresses": ["10.0.0.7"],
         "resolve_every": "30s",
     }
-    test = compile_plan(spec, {}, read_file=lambda name: files[name].read_bytes())
+    test = compile_plan(spec, {}, read_tls_file=lambda name: files[name].read_bytes())
     connections = test.plan.connections
     assert test.plan.origins == (Origin("https", "api.example.com", 443, "10.0.0.5", 0),)
     assert connections.tls.ca_pem == authority.ca_file.read_text()

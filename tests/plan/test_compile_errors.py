@@ -422,7 +422,10 @@ CASES = {
     ),
     "file that may not be read": (
         URL + "tls: {ca: ca.pem}\n",
-        'error: the file "ca.pem" cannot be read here [file_not_allowed]\n  at: tls.ca, shop.yaml:3',
+        'error: the file "ca.pem" cannot be used here: a server reads no files of its own for a spec '
+        "[file_not_allowed]\n"
+        "  at: tls.ca, shop.yaml:3\n"
+        "  hint: Leave it out, or run it on the command line",
     ),
     "endpoint that is no object": (
         "name: a\nendpoints: [http://h/]\n",
@@ -500,7 +503,7 @@ def test_tls_files_that_cannot_be_used_are_named() -> None:
 
     spec = {"name": "a", "url": "https://h/", "tls": {"ca": "ca.pem", "cert": "client.pem", "key": "gone.key"}}
     with pytest.raises(SpecError) as error:
-        compile_plan(spec, {}, read_file=read)
+        compile_plan(spec, {}, read_tls_file=read)
     assert [problem.what for problem in error.value.problems] == [
         'the file "ca.pem" holds no certificate in PEM form',
         'the file "gone.key" cannot be read: No such file or directory',

@@ -14,7 +14,47 @@ def steps(*lines: str, top: str = TOP) -> str:
     return top + "".join(f"      {line}\n" for line in lines)
 
 
+HOOKS = "name: a\nbase_url: http://127.0.0.1\nurl: /x\n"
+
 CASES = {
+    "a setup that sends nothing": (
+        HOOKS + "setup:\n  - think: 1s\n",
+        "error: setup has no step that sends a request [no_request]\n"
+        "  at: setup, shop.yaml:4\n"
+        "  hint: Add one: `- GET: /users`",
+    ),
+    "a step of setup with two actions": (
+        HOOKS + "setup:\n  - {GET: /x, think: 2s}\n",
+        "error: a step has one action, and this one has GET and think [several_actions]\n"
+        "  at: setup[0], shop.yaml:5\n"
+        "  hint: Make each a step of its own: a line that begins with `- `",
+    ),
+    "a header of the spec that setup cannot send yet": (
+        HOOKS + 'headers: {X-Key: "{{key}}"}\nsetup:\n  - {GET: /key, extract: {key: $.key}}\n',
+        "error: {{key}} is used in the request at setup[0] before it can be set: setup[0] extracts it "
+        "[used_before_set]\n"
+        "  at: headers.X-Key character 1, shop.yaml:4\n"
+        "  hint: Move the step that extracts it before this one, or leave the header out of this request: "
+        "`headers: {NAME: null}`",
+    ),
+    "a scenario that extracts what setup does": (
+        steps("- {GET: /x, extract: {key: $.key}}") + "setup:\n  - {GET: /key, extract: {key: $.key}}\n",
+        'error: "key" is extracted here and also a value of setup [duplicate_name]\n'
+        "  at: scenarios.s.steps[0].extract.key, shop.yaml:6\n"
+        "  hint: Give one of them another name",
+    ),
+    "a host from setup": (
+        HOOKS.replace("/x", '"http://{{host}}/"') + "setup:\n  - {GET: /key, extract: {host: $.host}}\n",
+        "error: {{host}} differs per request, which the host of a URL must not [varying_host]\n"
+        "  at: url, shop.yaml:3\n"
+        "  hint: Use one endpoint per host, or put the variable after the first slash",
+    ),
+    "test data in teardown": (
+        steps("- GET: /{{rows.id}}") + "data: {rows: {rows: [{id: 1}]}}\nteardown:\n  - GET: /{{rows.id}}\n",
+        'error: the rows of "rows" belong to the users and iterations of scenarios, and here is none [no_test_data]\n'
+        "  at: teardown[0].GET character 18, shop.yaml:9\n"
+        "  hint: Put the value into `variables`",
+    ),
     "a step without an action, with the nearest one": (
         steps("- get: /x"),
         "error: this step has no action, only get [no_action]\n"
@@ -32,6 +72,15 @@ CASES = {
         'error: a step must be an object, not "login" [not_an_object]\n'
         "  at: scenarios.s.steps[0], shop.yaml:6\n"
         "  hint: Write an action: `GET: /users`, `think: 2s`, `repeat: 3`",
+    ),
+    "a step after one that cannot be read, at its own place": (
+        steps("- {GET: /x, think: 2s}", "- {GET: nowhere}"),
+        "error: a step has one action, and this one has GET and think [several_actions]\n"
+        "  at: scenarios.s.steps[0], shop.yaml:6\n"
+        "  hint: Make each a step of its own: a line that begins with `- `\n"
+        'error: the URL "nowhere" has no scheme [bad_url]\n'
+        "  at: scenarios.s.steps[1].GET, shop.yaml:7\n"
+        '  hint: Write "http://nowhere"',
     ),
     "an unknown key of a step": (
         steps("- GET: /x", "  cheks: [status == 200]"),
@@ -93,6 +142,12 @@ CASES = {
         "error: invalid YAML: did not find expected ',' or ']' [bad_yaml]\n"
         "  at: shop.yaml:6\n"
         '  hint: Quote a condition that holds brackets: `checks: ["status in [200, 404]"]`',
+    ),
+    "a JSONPath inside braces without quotes, after a template that needs none": (
+        steps("- GET: /x/{{uuid}}", "  extract: {id: $.items[0].id}"),
+        "error: invalid YAML: did not find expected ',' or '}' [bad_yaml]\n"
+        "  at: shop.yaml:7\n"
+        '  hint: Quote a JSONPath inside braces: `{id: "$.items[0].id"}`',
     ),
     "an unknown variable": (
         steps("- {GET: /x, extract: {product: $.id}}", "- GET: /x/{{prodct}}"),

@@ -40,7 +40,7 @@ class Moment:
     """Since the start of the run."""
     rows: int = 24
     stopping: str = ""
-    """Message after Ctrl-C; empty before."""
+    """Message after Ctrl-C, or while `setup` or `teardown` runs; else empty."""
 
 
 def frame(course: Course, status: LiveStatus | None, moment: Moment, paper: Paper) -> list[Line]:
@@ -325,6 +325,9 @@ class LiveView:
     def stopping(self, text: str) -> None:
         self._stopping = text
         self._draw()
+
+    def notice(self, text: str) -> None:
+        self.stopping(text)
 
     def close(self) -> None:
         """Erase the frame and show the cursor again."""

@@ -20,6 +20,7 @@ from atm.metrics.interval import Interval
 from atm.metrics.live_status import LiveStatus, judged
 from atm.models import figures
 from atm.plan.compile import CompiledTest
+from atm.plan.hooks import TEARDOWN, CompiledHook
 from atm.plan.outline import open_lanes_of
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class LocalRun:
         self._judge: Callable[[], LiveStatus] = self._plain_status
         self._view = self._choose_view(test)
         self._stopped_by = ""
+        self._in_teardown = False
 
     def run(self) -> RunResult:
         """Send the load and judge it. Raises what `Execution.run` raises."""
@@ -98,7 +100,11 @@ class LocalRun:
         ticks = asyncio.create_task(self._tick())
         try:
             return await self._execution.run(
-                self._second, on_start=self._started, strict=self._strict, no_fail=self._no_fail
+                self._second,
+                on_start=self._started,
+                on_hook=self._hook_begins,
+                strict=self._strict,
+                no_fail=self._no_fail,
             )
         finally:
             ticks.cancel()
@@ -116,14 +122,28 @@ class LocalRun:
         if self._history:
             self._history.started(self._execution)
 
+    def _hook_begins(self, hook: CompiledHook) -> None:
+        self._in_teardown = hook.name == TEARDOWN
+        steps = "1 step" if len(hook.plan.endpoints) == 1 else f"{len(hook.plan.endpoints)} steps"
+        limit = "" if hook.timeout_ns is None else f", up to {figures.planned(hook.timeout_ns / 1e9)}"
+        again = " · Ctrl-C skips it" if self._in_teardown else ""
+        self._view.notice(f"{hook.name}: {steps}{limit}{again}")
+
     def _second(self, interval: Interval) -> None:
+        if interval.second == 0:
+            self._view.notice("")
         if self._history:
             self._history.second(interval)
         if not isinstance(self._view, NoView):
             self._view.update(self._judge())
 
     def _interrupted(self, number: signal.Signals) -> None:
-        """The first signal stops, a second Ctrl-C cancels."""
+        """The first signal stops, a second Ctrl-C cancels; during `teardown`, Ctrl-C skips the rest of it."""
+        if self._in_teardown:
+            if number == signal.SIGINT:
+                self._control.skip_teardown("Ctrl-C")
+                self._view.stopping("skipping the rest of teardown")
+            return
         in_flight = self._execution.collector.last.generator.in_flight if self._execution.collector.last else 0
         if not self._stopped_by:
             self._stopped_by = "Ctrl-C" if number == signal.SIGINT else number.name

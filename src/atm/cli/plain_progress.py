@@ -45,6 +45,10 @@ class PlainView:
     def stopping(self, text: str) -> None:
         self._print(text)
 
+    def notice(self, text: str) -> None:
+        if text:
+            self._print(text)
+
     def close(self) -> None: ...
 
     def _print(self, text: str) -> None:

@@ -55,6 +55,9 @@ class ProgressView(Protocol):
     def stopping(self, text: str) -> None:
         """Called when the run is being stopped or cancelled, with a message."""
 
+    def notice(self, text: str) -> None:
+        """Called when `setup` or `teardown` begins, and with an empty text when the load sends."""
+
     def close(self) -> None:
         """Called when the run has ended; restores the terminal."""
 
@@ -69,6 +72,8 @@ class NoView:
     def tick(self) -> None: ...
 
     def stopping(self, text: str) -> None: ...
+
+    def notice(self, text: str) -> None: ...
 
     def close(self) -> None: ...
 

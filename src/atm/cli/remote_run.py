@@ -148,6 +148,7 @@ def judged_again(result: RunResult, *, strict: bool, no_fail: bool) -> RunResult
         passed=verdict.passed,
         measurement=verdict.measurement,
         unreachable=verdict.exit_code == ExitCode.UNREACHABLE,
+        teardown_failed=result.teardown is not None and result.teardown.status == "failed",
         strict=strict,
         no_fail=no_fail,
     )

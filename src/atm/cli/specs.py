@@ -11,7 +11,8 @@ from atm.errors import Problem, SpecError
 from atm.plan.compile import CompiledTest, compile_plan
 from atm.plan.document import SpecDocument
 from atm.plan.overrides import Overrides, with_overrides
-from atm.tables.table_request import OpenTable
+from atm.tables.spec_files import SpecFiles
+from atm.tables.table_request import OpenedTable, TableRequest
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _SPEC_SUFFIXES = (".yaml", ".yml", ".json")
@@ -79,16 +80,22 @@ def compile_document(document: SpecDocument) -> CompiledTest:
         document,
         os.environ,
         default_seed=int.from_bytes(os.urandom(4), "big"),
-        read_file=lambda name: Path(name).read_bytes(),
-        open_table=lambda request: _tables_of(document)(request),
+        read_file=SpecFiles(_directory_of(document)).read,
+        read_tls_file=lambda name: Path(name).read_bytes(),
+        open_table=lambda request: _open_table(document, request),
     )
 
 
-def _tables_of(document: SpecDocument) -> OpenTable:
-    """Return what opens the tables of a spec: files of its directory; for standard input of the working directory."""
+def _directory_of(document: SpecDocument) -> Path:
+    """Return the directory of a spec; for standard input the working directory."""
+    return Path(document.name).parent
+
+
+def _open_table(document: SpecDocument, request: TableRequest) -> OpenedTable:
+    # Imported here because few specs have test data.
     from atm.tables.spec_tables import SpecTables
 
-    return SpecTables(Path(document.name).parent)
+    return SpecTables(_directory_of(document))(request)
 
 
 def _with_url(overrides: Overrides, url: str) -> Overrides:

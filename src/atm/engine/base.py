@@ -55,6 +55,8 @@ class Control:
         self._secrets: dict[str, str] = {}
         self.stop_reason: StopReason | None = None
         """Why the run is to end; None while neither `stop` nor `cancel` was called. The engine reports it."""
+        self.teardown_skipped_by = ""
+        """Who skipped `teardown`: `Ctrl-C`; empty unless it was skipped."""
 
     def stop(self, reason: StopReason = StopReason.STOPPED) -> None:
         """Start no more requests; those in flight may finish within the plan's graceful stop. Idempotent."""
@@ -63,6 +65,10 @@ class Control:
     def cancel(self) -> None:
         """Start no more requests and close every connection within 100 ms; requests in flight count as unfinished."""
         self._send(Command.CANCEL, StopReason.CANCELLED)
+
+    def skip_teardown(self, who: str) -> None:
+        """End `teardown` at once, or leave it out."""
+        self.teardown_skipped_by = who
 
     def set_secret(self, slot: str, value: str) -> None:
         """Use `value` in `slot` for requests rendered from now on."""

@@ -17,18 +17,20 @@ from atm.clock import Clock, SystemClock
 from atm.engine.base import Control, Engine, EngineReport
 from atm.engine.choose import choose_engine
 from atm.engine.resolve import Resolved, resolve_origins
-from atm.errors import AtmError, CredentialError, Problem, UnreachableError
+from atm.errors import AtmError, CredentialError, EngineError, Problem, UnreachableError
 from atm.metrics.collector import Collector
 from atm.metrics.interval import Interval
 from atm.metrics.thresholds import ThresholdJudge
 from atm.models.outcome import RunStatus, StopReason
 from atm.plan.compile import CompiledTest
+from atm.plan.hooks import CompiledHook
 from atm.plan.load_plan import LoadPlan
 from atm.plan.outline import data_in, lanes_of, open_lanes_of, scenarios_of
 from atm.plan.secret_mask import SecretMask, secrets_of
 
 if TYPE_CHECKING:
     from atm.engine.auth import CredentialKeeper
+    from atm.engine.hooks import Hooks
     from atm.models.run import RunInfo, RunResult
 
 IntervalCallback = Callable[[Interval], None]
@@ -90,6 +92,7 @@ class Execution:
             checks=plan.checks,
         )
         """The state of the thresholds so far."""
+        self._hooks: Hooks | None = None
         self._mask = SecretMask()
         """Every secret of the run fetched so far."""
 
@@ -98,16 +101,18 @@ class Execution:
         on_interval: IntervalCallback | None = None,
         *,
         on_start: Callable[[], None] | None = None,
+        on_hook: Callable[[CompiledHook], None] | None = None,
         strict: bool = False,
         no_fail: bool = False,
     ) -> RunResult:
         """Send the load and judge it; `on_interval` gets each second after the collector.
-        `on_start` is called when credentials and addresses are ready and the load begins.
+        `on_start` is called when credentials and addresses are ready and the run begins, `on_hook` when `setup` or
+        `teardown` begins.
 
         Raises CredentialError when a token cannot be fetched before the start, and UnreachableError when no target has
-        an address; nothing was sent then. A run that breaks in the middle returns a result with the status `failed` and
-        everything measured so far. `strict` sets exit code 4 for a suspect measurement; with `no_fail`, failed
-        judgements exit with 0.
+        an address; nothing was sent then. A failed `setup` ends the run before any load; `teardown` follows in any
+        case. A run that breaks in the middle returns a result with the status `failed` and everything measured so far.
+        `strict` sets exit code 4 for a suspect measurement; with `no_fail`, failed judgements exit with 0.
         """
         secrets = dict(self.test.secrets)
         self._mask = SecretMask([*secrets.values(), *secrets_of(self.test.credentials)])
@@ -133,26 +138,51 @@ class Execution:
 
         def renew(slot: str, value: str) -> None:
             self._mask.learn(value)
+            secrets[slot] = value
             self.control.set_secret(slot, value)
 
         if on_start:
             on_start()
-        load = asyncio.create_task(self.engine.run(resolved.plan, secrets, resolved.with_dns_times(take), self.control))
         renewal = asyncio.create_task(keeper.keep(renew)) if keeper else None
         failure: AtmError | None = None
         report: EngineReport | None = None
+        hooks = self._new_hooks(secrets, on_hook)
         try:
-            report, failure = await _first_failure(load, renewal, self.control)
+            plan = await hooks.set_up(resolved.plan) if hooks else resolved.plan
+            if plan is not None:
+                load = self.engine.run(plan, secrets, resolved.with_dns_times(take), self.control)
+                report, failure = await self._observed(asyncio.create_task(load), renewal)
+        except EngineError as error:
+            failure = error
+        finally:
+            try:
+                if hooks:
+                    await hooks.tear_down()
+            finally:
+                if renewal:
+                    renewal.cancel()
+        return self._result(report, failure, strict=strict, no_fail=no_fail)
+
+    def _new_hooks(self, secrets: dict[str, str], on_hook: Callable[[CompiledHook], None] | None) -> Hooks | None:
+        """Return the hooks of the test; None without any, which then imports nothing for them."""
+        if self.test.setup is None and self.test.teardown is None:
+            return None
+        from atm.engine.hooks import Hooks
+
+        self._hooks = Hooks(self.test, secrets, self._mask, self.control, on_hook)
+        return self._hooks
+
+    async def _observed(
+        self, load: asyncio.Task[EngineReport], renewal: asyncio.Task[None] | None
+    ) -> tuple[EngineReport | None, AtmError | None]:
+        """Wait for the load. If the caller is cancelled, the load must not continue unobserved."""
+        try:
+            return await _first_failure(load, renewal, self.control)
         except asyncio.CancelledError:
-            # The caller was cancelled: the load must not continue unobserved.
             self.control.cancel()
             with suppress(AtmError):
                 await load
             raise
-        finally:
-            if renewal:
-                renewal.cancel()
-        return self._result(report, failure, strict=strict, no_fail=no_fail)
 
     async def _unless_ended(self, preparing: Coroutine[Any, Any, Resolved]) -> Resolved | None:
         """Await `preparing`; return None if the run is ended first, as token servers and resolvers may be slow."""
@@ -214,6 +244,8 @@ class Execution:
             ),
             environment=describe_environment(),
             spec=self.test.data,
+            setup=self._hooks.setup if self._hooks else None,
+            teardown=self._hooks.teardown if self._hooks else None,
             strict=strict,
             no_fail=no_fail,
         )

@@ -155,6 +155,20 @@ def checks(result: RunResult) -> list[str]:
     return lines
 
 
+def hooks(result: RunResult) -> list[str]:
+    """Format what `setup` and `teardown` did, with text of the target in quotes."""
+    lines = []
+    for label, hook in (("setup", result.setup), ("teardown", result.teardown)):
+        if hook is None:
+            continue
+        place = f" at {name(hook.failed_step)}" if hook.failed_step else ""
+        message = f": {quoted(hook.message, 100)}" if hook.message else ""
+        noun = "request" if hook.steps == 1 else "requests"
+        took = figures.duration(hook.seconds)
+        lines.append(f"{label}: {hook.status}{place}{message}, {figures.count(hook.steps)} {noun} in {took}")
+    return lines
+
+
 def failures(groups: Sequence[FailureSummary], most: int = MOST_FAILURES) -> list[str]:
     """Format the largest groups, with text of the target in quotes."""
     lines = []
@@ -184,6 +198,7 @@ def result(result: RunResult) -> list[str]:
     lines.append(times(metrics))
     lines += scenarios(result)
     lines += checks(result)
+    lines += hooks(result)
     if idle := result.endpoints_without_requests:
         lines.append(f"{len(idle)} endpoints got no request: {', '.join(name(endpoint) for endpoint in idle[:3])}")
     if result.failures:

@@ -30,7 +30,7 @@ from atm.models.run import (
     ThresholdResult,
     Verdict,
 )
-from atm.models.run_figures import ScenarioMetrics
+from atm.models.run_figures import HookFigures, ScenarioMetrics
 
 _EXAMPLE_CHARACTERS = 200
 
@@ -87,6 +87,8 @@ def summarize(
     circumstances: Circumstances,
     environment: Mapping[str, Any],
     spec: Mapping[str, Any],
+    setup: HookFigures | None = None,
+    teardown: HookFigures | None = None,
     strict: bool = False,
     no_fail: bool = False,
 ) -> RunResult:
@@ -104,6 +106,7 @@ def summarize(
         passed=passed,
         measurement=measurement,
         unreachable=collector.completed > 0 and collector.answered == 0,
+        teardown_failed=teardown is not None and teardown.status == "failed",
         strict=strict,
         no_fail=no_fail,
     )
@@ -127,6 +130,8 @@ def summarize(
         generator=generator_summary(collector, circumstances.cores),
         environment=dict(environment),
         spec=dict(spec),
+        setup=setup,
+        teardown=teardown,
         timeline=collector.timeline.points(),
         samples=[exchange(sample, collector.endpoints) for sample in collector.samples.samples()],
         histograms={
@@ -144,13 +149,14 @@ def exit_code(
     passed: bool | None,
     measurement: Measurement,
     unreachable: bool,
+    teardown_failed: bool = False,
     strict: bool = False,
     no_fail: bool = False,
 ) -> ExitCode:
     """Return the exit code of a command that shows this run.
 
     `strict` treats a suspect measurement as invalid. `no_fail` makes judgements (3, 4, 99) exit with 0; an interrupted
-    or broken run keeps its code.
+    or broken run keeps its code. A failed `teardown` makes the code of a run that passed that of an error.
     """
     codes = [ExitCode.PASSED]
     if run.stop_reason in (StopReason.STOPPED, StopReason.CANCELLED) or run.status is RunStatus.CANCELLED:
@@ -164,7 +170,8 @@ def exit_code(
             codes.append(ExitCode.MEASUREMENT_INVALID)
         if passed is False:
             codes.append(ExitCode.THRESHOLDS_FAILED)
-    return first_of(codes)
+    code = first_of(codes)
+    return ExitCode.UNEXPECTED_ERROR if code is ExitCode.PASSED and passed and teardown_failed else code
 
 
 def generator_summary(collector: Collector, cores: int) -> GeneratorSummary:

@@ -93,7 +93,7 @@ EXPECT_BODY = Nested(ExpectBody, lambda text: {"contains": text}, {"type": "stri
 class MultipartFile(SpecModel):
     """A part of a multipart body that is a file."""
 
-    file: str = declared(Text(1), "The file, in UTF-8; paths are relative to the working directory.")
+    file: str = declared(Text(1), "A file in the directory of the spec or below.")
     filename: str | None = declared(Text(1), "The name that is sent; default: the file's.", default=None)
     content_type: str | None = declared(Text(1), "Default: by the ending of the name.", default=None)
 
@@ -234,7 +234,9 @@ class RequestSpec(SpecModel):
     graphql: GraphQl | None = declared(
         GRAPHQL, "Request body: a GraphQL request; a text alone means `query`.", default=None
     )
-    file: str | None = declared(Text(1), "Request body: the content of a file, in UTF-8.", default=None)
+    file: str | None = declared(
+        Text(1), "Request body: the content of a file in the directory of the spec or below.", default=None
+    )
     expected_status_codes: Sequence[int | str] | None = declared(
         STATUSES,
         "Status codes that count as ok; default: the spec's, or all if a check judges `status`.",

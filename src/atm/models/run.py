@@ -19,7 +19,7 @@ from atm.models.earlier_result import with_outcome
 from atm.models.metric import Comparison, Metric, Statistic, Unit
 from atm.models.outcome import Measurement as Measurement
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
-from atm.models.run_figures import CheckFigures, DataFigures, Figure, ScenarioMetrics, TimelinePoint
+from atm.models.run_figures import CheckFigures, DataFigures, Figure, HookFigures, ScenarioMetrics, TimelinePoint
 from atm.models.threshold import parse_threshold
 
 
@@ -392,6 +392,10 @@ class RunResult(_Model):
     """In the order of the spec; absent for a spec without named checks."""
     data: list[DataFigures] = Field(default=[], exclude_if=is_empty)
     """Test data in the order of the spec; absent for a spec without any."""
+    setup: HookFigures | None = Field(default=None, exclude_if=_is_none, json_schema_extra=may_be_absent)
+    """Absent for a spec without it."""
+    teardown: HookFigures | None = Field(default=None, exclude_if=_is_none, json_schema_extra=may_be_absent)
+    """Absent for a spec without it, and if nothing of the run was sent."""
     failures: list[FailureSummary]
     generator: GeneratorSummary
     environment: dict[str, Any]

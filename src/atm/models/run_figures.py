@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+from atm.models.figures import duration
 from atm.models.outcome import Outcome
 
 
@@ -205,6 +206,31 @@ class DataFigures:
     """How often one of them was used again."""
     used_up_second: int | None
     """The second since the start of the run in which the last unused row was used; null if rows are left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookFigures:
+    """What `setup` or `teardown` did; none of it is part of the load's figures."""
+
+    status: Literal["passed", "failed", "stopped", "skipped"]
+    """`stopped`: the run was stopped during it; `skipped`: a further Ctrl-C ended it, or prevented it."""
+    steps: int
+    """Number of requests sent."""
+    seconds: float
+    failed_step: str = ""
+    """The first step that failed: `setup/POST /login`; empty if none did, or if the time limit ended it."""
+    message: str = ""
+    """Why it failed or was ended."""
+    hint: str = ""
+    """How to fix it."""
+
+    @property
+    def described(self) -> str:
+        """`failed at setup/POST /login: 500, expected 200-399 · 2 steps in 0.12 s`."""
+        noun = "step" if self.steps == 1 else "steps"
+        place = f" at {self.failed_step}" if self.failed_step else ""
+        message = f": {self.message}" if self.message else ""
+        return f"{self.status}{place}{message} · {self.steps} {noun} in {duration(self.seconds)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

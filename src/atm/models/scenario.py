@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal
 
 from atm.models.auth import AUTH, AuthConfig
 from atm.models.field_types import (
-    INVALID,
     Boolean,
     Choice,
     Duration,
@@ -39,6 +38,10 @@ class StepSpec(SpecModel):
     """One step of a scenario."""
 
 
+_NO_STEP = StepSpec()
+"""In place of a step that cannot be read, so that the paths of those after it stay right."""
+
+
 class Steps(Kind):
     """A list of steps, each with exactly one action."""
 
@@ -64,11 +67,11 @@ class _Step(Kind):
         if not isinstance(value, Mapping):
             hint = "Write an action: `GET: /users`, `think: 2s`, `repeat: 3`"
             findings.add(path, f"a step must be an object, not {describe(value)}", "not_an_object", hint)
-            return INVALID
+            return _NO_STEP
         actions = [str(key) for key, item in value.items() if key in ACTIONS and item is not None]
         if len(actions) != 1:
             self._report(value, actions, path, findings)
-            return INVALID
+            return _NO_STEP
         return ACTIONS[actions[0]].read(value, path, findings)
 
     def _report(self, value: Mapping[str, Any], actions: list[str], path: Path, findings: Findings) -> None:

@@ -21,7 +21,7 @@ from atm.models.request import (
     HeaderValue,
     RequestSpec,
 )
-from atm.models.scenario import BLOCKS, SCENARIOS, ScenarioSpec, StepSpec
+from atm.models.scenario import BLOCKS, SCENARIOS, ScenarioSpec, Steps, StepSpec
 from atm.models.threshold_spec import THRESHOLDS, Thresholds
 
 TEXTS = ListOf(Text(1), single=True)
@@ -83,6 +83,16 @@ class TestSpec(SpecModel):
     blocks: dict[str, Sequence[StepSpec]] = declared(
         BLOCKS, "Steps that several scenarios run with `use: NAME`, by name.", default={}
     )
+    setup: Sequence[StepSpec] = declared(
+        Steps(),
+        "Steps that run once before the load, outside its figures; the values that they extract are variables of it.",
+        default=(),
+        examples=[[{"POST": "/login", "extract": {"token": {"json": "$.token", "secret": True}}}]],
+    )
+    teardown: Sequence[StepSpec] = declared(
+        Steps(), "Steps that run once after the load, however it ended, outside its figures.", default=()
+    )
+    teardown_timeout: float = declared(Duration(positive=True), "Time limit of all of `teardown`.", default=30.0)
     base_url: str | None = declared(
         Text(1),
         "Continued by every URL that starts with /.",

@@ -13,8 +13,8 @@ from atm.models.request import GraphQl, MultipartFile
 from atm.plan.files import Files
 from atm.plan.hidden_text import HiddenText
 from atm.plan.spec_mask import is_plural, is_secret_field, only_describes
-from atm.plan.template_parts import DataSource, Encoding, LiteralPart, Part, SlotSource, Template, ValuePart
-from atm.plan.templates import merged, percent_encoded
+from atm.plan.template_parts import DataSource, Encoding, LiteralPart, Part, SlotSource, Template, TextSource, ValuePart
+from atm.plan.templates import SETUP_SLOT, merged, percent_encoded
 
 BODIES = ("body", "json", "form", "multipart", "graphql", "file")
 """The fields that give a request its body."""
@@ -149,7 +149,9 @@ class Bodies:
             return None
         if value.filters and value.filters[-1].name == "json":
             return replace(value, encoding=Encoding.RAW)
-        if value.filters or not isinstance(value.source, SlotSource | DataSource):
+        source = value.source
+        is_of_setup = isinstance(source, TextSource) and source.secret_slot.startswith(SETUP_SLOT)
+        if value.filters or not (is_of_setup or isinstance(source, SlotSource | DataSource)):
             return None
         return replace(value, encoding=Encoding.JSON_VALUE)
 

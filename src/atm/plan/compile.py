@@ -1,12 +1,12 @@
 """Compile a spec into a plan: decide everything that can be decided before the first request; report all problems.
 
-`compile_plan` is pure: environment, seed and the function that reads TLS files are arguments.
+`compile_plan` is pure: environment, seed and the functions that read files are arguments.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from atm.errors import Problem, SpecError
@@ -14,12 +14,14 @@ from atm.models.auth import FetchedCredential
 from atm.models.fields import Findings, Path
 from atm.models.spec import EndpointSpec, TestSpec
 from atm.models.threshold import Threshold
+from atm.plan.address_overrides import AddressOverrides
 from atm.plan.checks import Checks
 from atm.plan.client_key import is_pkcs12, key_problem
 from atm.plan.criteria import Criteria
 from atm.plan.data_tables import DataTables
 from atm.plan.document import SpecDocument
 from atm.plan.files import Files, ReadFile
+from atm.plan.hooks import CompiledHook, Hooks
 from atm.plan.lanes import ScenarioLanes
 from atm.plan.load import compile_load, nanoseconds, total_requests
 from atm.plan.load_plan import Connections, Flow, Lane, LoadPlan, Origin, Proxy, Step, Tls
@@ -32,7 +34,7 @@ from atm.plan.spec_mask import masked_spec, masked_url
 from atm.plan.step_names import WrittenRequest
 from atm.plan.template_parts import LiteralPart, SecretPart, ValuePart
 from atm.plan.templates import MayRead, Names
-from atm.plan.urls import check_server_name, compile_origin, parse_connect_to
+from atm.plan.urls import check_server_name, compile_origin
 from atm.tables.table_request import OpenTable
 
 
@@ -54,6 +56,13 @@ class CompiledTest:
     """For each endpoint, the environment variables used in its scheme, host and port."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """The spec as plain data with literal credentials masked, as shown in results and stored."""
+    setup: CompiledHook | None = None
+    teardown: CompiledHook | None = None
+
+    @property
+    def plans(self) -> tuple[LoadPlan, ...]:
+        """The plan of the load, and those of the hooks."""
+        return (self.plan, *(hook.plan for hook in (self.setup, self.teardown) if hook is not None))
 
 
 def compile_plan(
@@ -62,23 +71,26 @@ def compile_plan(
     *,
     default_seed: int = 0,
     read_file: ReadFile | None = None,
+    read_tls_file: ReadFile | None = None,
     open_table: OpenTable | None = None,
     may_read: MayRead | None = None,
 ) -> CompiledTest:
     """Compile a spec.
 
-    `default_seed` is used when the spec has none. `read_file` returns a TLS file's bytes or raises OSError; with None,
-    files must not be read. `open_table` opens a table of test data; with None, files of test data are refused and rows
+    `default_seed` is used when the spec has none. `read_file` returns the bytes of a body or schema file and
+    `read_tls_file` those of a TLS file; they raise OSError, or DataError for a file that must not be read; with None,
+    no file may be read. `open_table` opens a table of test data; with None, files of test data are refused and rows
     of the spec only checked. `may_read` decides which environment variables `{{env:…}}` may read; None = all. Raises
     SpecError with every problem of the spec.
     """
     document = _document(source)
     findings = Findings()
     spec = TestSpec.read(document.data, (), findings)
-    compilation = _Compilation(spec, findings, environment, read_file, open_table, may_read)
+    compilation = _Compilation(spec, findings, environment, read_file, read_tls_file, open_table, may_read)
     plan = compilation.plan(default_seed)
-    secrets = {**compilation.names.secrets, **compilation.requests.secrets, **compilation.secrets}
-    credentials = compilation.requests.credentials
+    hooks = compilation.hooks
+    secrets = {**compilation.names.secrets, **hooks.secrets, **compilation.requests.secrets, **compilation.secrets}
+    credentials = {**hooks.credentials, **compilation.requests.credentials}
     mask = SecretMask([*compilation.names.known, *secrets.values(), *secrets_of(credentials)])
     if document.problems or len(findings):
         raise SpecError([mask.problem(problem) for problem in (*document.problems, *findings.problems(document.place))])
@@ -93,6 +105,8 @@ def compile_plan(
         environment_hosts=tuple(hosts for _, hosts in sorted(compilation.requests.environment_hosts.items())),
         requests=compilation.written(plan),
         data=masked_spec(spec.to_data()),
+        setup=compilation.setup,
+        teardown=compilation.teardown,
     )
 
 
@@ -111,6 +125,7 @@ class _Compilation:
         findings: Findings,
         environment: Mapping[str, str],
         read_file: ReadFile | None,
+        read_tls_file: ReadFile | None,
         open_table: OpenTable | None,
         may_read: MayRead | None,
     ) -> None:
@@ -119,15 +134,20 @@ class _Compilation:
         self.notes = Findings()
         self.secrets: dict[str, str] = {}
         self.names = Names(spec.variables, environment, findings, may_read)
-        self._files = Files(self.names, read_file)
-        self.requests = Requests(spec, self.names, Checks(self.names, self._files.schema), self._files)
+        self._tls_files = Files(self.names, read_tls_file, "the working directory", "Leave it out")
+        files = Files(self.names, read_file)
+        self.requests = Requests(spec, self.names, Checks(self.names, files.schema), files)
         self.data = DataTables(spec.data, self.names, self.notes, open_table)
         self.scenarios = Scenarios(spec, self.requests, findings, self.notes, self.data.tables)
+        self.hooks = Hooks(spec, self.names, self.notes, files, self.data.tables, self.scenarios.used_blocks)
+        self.setup: CompiledHook | None = None
+        self.teardown: CompiledHook | None = None
 
     def plan(self, default_seed: int) -> LoadPlan:
         """Build the plan; it is only valid if there are no findings."""
         spec = self.spec
         self._check_kind()
+        setup = self.hooks.steps("setup")
         if spec.scenarios is None:
             flows = self._flows()
             lanes: tuple[Lane, ...] = (self._lane(flows),)
@@ -136,13 +156,22 @@ class _Compilation:
             lanes = ScenarioLanes(spec, self.findings).lanes()
             flows = self.scenarios.flows(lanes)
             names = tuple(request.name for request in self.scenarios.step_names.requests)
+        teardown = self.hooks.steps("teardown")
+        self.scenarios.note_unused_blocks()
         timeouts = [step.timeout_ns for flow in flows for step in flow.steps]
         graceful = max(timeouts, default=0) if spec.graceful_stop is None else nanoseconds(spec.graceful_stop)
         connections = self._connections()
-        origins = self._origins()
+        overrides = AddressOverrides(spec.connect_to, self.findings)
+        origins = overrides.applied(self.requests.origins)
+        seed = default_seed if spec.seed is None else spec.seed
+        if setup:
+            self.setup = setup.hook(seed, connections, overrides.applied(setup.requests.origins), None)
+        if teardown:
+            timeout_ns = nanoseconds(spec.teardown_timeout)
+            self.teardown = teardown.hook(seed, connections, overrides.applied(teardown.requests.origins), timeout_ns)
         return LoadPlan(
             name=spec.name,
-            seed=default_seed if spec.seed is None else spec.seed,
+            seed=seed,
             endpoints=names,
             origins=origins,
             flows=flows,
@@ -238,19 +267,6 @@ class _Compilation:
                 self.findings.add(("endpoints", index, "name"), what, "duplicate_name", hint)
             earlier.add(endpoint.name)
 
-    def _origins(self) -> tuple[Origin, ...]:
-        rules: dict[tuple[str, int | None], tuple[int, str, int]] = {}
-        for index, text in enumerate(self.spec.connect_to):
-            if rule := parse_connect_to(text, ("connect_to", index), self.findings):
-                rules.setdefault(rule[:2], (index, rule[2], rule[3] or 0))
-        origins = []
-        for origin in self.requests.origins:
-            candidates = [(host, port) for host in ("", origin.host) for port in (None, origin.port)]
-            if override := min((rules[candidate] for candidate in candidates if candidate in rules), default=None):
-                origin = replace(origin, connect_host=override[1], connect_port=override[2])
-            origins.append(origin)
-        return tuple(origins)
-
     def _connections(self) -> Connections:
         spec = self.spec
         for index, address in enumerate(spec.source_addresses):
@@ -298,7 +314,7 @@ class _Compilation:
 
     def _pem(self, file: str, name: str, content: str) -> str:
         path: Path = ("tls", name)
-        raw = self._files.content(file, path)
+        raw = self._tls_files.content(file, path)
         if raw is None:
             return ""
         try:

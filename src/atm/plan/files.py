@@ -1,4 +1,4 @@
-"""Read the files that a spec names: certificates, JSON Schemas, bodies."""
+"""Read the files that a spec names before the run: certificates, JSON Schemas, bodies."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from atm.errors import DataError
 from atm.models.fields import Path
 from atm.plan import json_schemas
 from atm.plan.templates import Names
+from atm.tables.table_request import file_refused
 
 ReadFile = Callable[[str], bytes]
 MOST_BYTES = 16 * 1024**2
@@ -21,7 +23,11 @@ class Files:
 
     names: Names
     read_file: ReadFile | None
-    """Returns a file's bytes or raises OSError; None: files must not be read."""
+    """Returns a file's bytes, or raises OSError, or DataError for one that must not be read; None: none may be read."""
+    base: str = "the directory of the spec"
+    """What paths are relative to."""
+    instead: str = "Write its content into the spec"
+    """What to do where no file may be read."""
 
     def content(self, name: str, path: Path) -> bytes | None:
         """Return the bytes of a file; None after a problem. The name may hold variables, but no credentials."""
@@ -29,14 +35,17 @@ class Files:
         file = self.names.fixed(name, path, "a file name", secrets=False)
         if len(self.names.findings) > before:
             return None
-        if self.read_file is None:
-            self.names.findings.add(path, f'the file "{file}" cannot be read here', "file_not_allowed")
-            return None
         try:
+            if self.read_file is None:
+                raise file_refused(file, self.instead)
             content = self.read_file(file)
+        except DataError as error:
+            for problem in error.problems:
+                self.names.findings.add(path, problem.what, problem.code, problem.hint)
+            return None
         except OSError as error:
             what = f'the file "{file}" cannot be read: {error.strerror or error}'
-            self.names.findings.add(path, what, "file_not_read", "Paths are relative to the working directory")
+            self.names.findings.add(path, what, "file_not_read", f"Paths are relative to {self.base}")
             return None
         if len(content) > MOST_BYTES:
             what = f'the file "{file}" has {len(content):,} bytes; the maximum is {MOST_BYTES:,}'

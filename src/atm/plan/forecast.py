@@ -244,6 +244,8 @@ def leads_to(test: CompiledTest) -> Iterator[tuple[str, str]]:
 
     proxy = test.plan.connections.proxy
     origins: list[tuple[str, Origin]] = [("url", origin) for origin in test.plan.origins]
+    for hook in (test.setup, test.teardown):
+        origins += [(hook.name, origin) for origin in hook.plan.origins] if hook else []
     if proxy:
         origins.append(("proxy", proxy.origin))
     for path, origin in origins:

@@ -50,6 +50,12 @@ def compiled(path: str) -> Nodes:
     return _all_of(steps) if _ALL in steps else _one_of(steps)
 
 
+def selects_one(path: str) -> bool:
+    """Return whether a valid query of names and indices alone selects at most one node."""
+    steps = _simple_steps(path)
+    return steps is not None and _ALL not in steps
+
+
 def _simple_steps(path: str) -> list[Any] | None:
     """Return the steps of a query of names (str), indices (int) and `*` (_ALL) alone; None for any other text."""
     if not path.startswith("$"):

@@ -31,7 +31,8 @@ class Subject:
     kind: Literal["status", "time", "size", "header", "cookie", "body", "json", "regex", "value"]
     text: str = ""
     pick: Pick = "first"
-    """Of several headers or matches. `count` is a number, also 0; `all` a JSON array, also an empty one."""
+    """Of several headers or matches. `count` is a number, also 0: for a JSONPath of names and indices alone, the length
+    of the array that it selects. `all` is a JSON array, also an empty one."""
     place: int = 0
     """For `random`."""
     value: ValuePart | None = None

@@ -51,10 +51,11 @@ Written = EndpointSpec | TestSpec | RequestStep
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """The scenario that a step belongs to, and its path in the spec."""
+    """The scenario that a step belongs to, its path in the spec, and that of its steps."""
 
     scenario: ScenarioSpec
     path: Path
+    steps_path: Path
 
 
 @dataclass(slots=True)
@@ -139,8 +140,14 @@ class Requests:
         if around:
             # A header that the step replaces or removes may use a variable that is not set yet.
             own = {name.lower() for name in endpoint.headers}
-            inherited = {name: value for name, value in around.scenario.headers.items() if name.lower() not in own}
-            sources.append(((*around.path, "headers"), inherited))
+            general: list[tuple[Path, Mapping[str, HeaderValue]]] = [
+                *sources,
+                ((*around.path, "headers"), around.scenario.headers),
+            ]
+            sources = [
+                (place, {name: value for name, value in given.items() if name.lower() not in own})
+                for place, given in general
+            ]
         if path:
             sources.append(((*path, "headers"), endpoint.headers))
         for source, given in sources:

@@ -8,23 +8,21 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from atm.models.fields import Findings, Path
-from atm.models.request import ExtractSpec
 from atm.models.scenario import ScenarioSpec
 from atm.models.spec import TestSpec
 from atm.plan.checks import MOST_NAMES
 from atm.plan.load import nanoseconds
 from atm.plan.load_plan import Flow, Lane
-from atm.plan.program import DataTable, Slot
+from atm.plan.program import DataTable
 from atm.plan.requests import Around, Requests
-from atm.plan.secret_names import is_sensitive
 from atm.plan.step_names import StepNames
-from atm.plan.steps import StepCompiler, requests_in
+from atm.plan.steps import StepCompiler
+from atm.plan.user_slots import user_slots
 from atm.plan.values import MOST_PLACES, Scope
 
 MOST_SCENARIOS = 256
 """Each has a lane, and an engine runs at most this many."""
 _SCENARIO_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,59}")
-_SLOT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
 @dataclass(slots=True)
@@ -37,7 +35,7 @@ class Scenarios:
     notes: Findings
     tables: Sequence[DataTable] = ()
     step_names: StepNames = field(init=False)
-    _used_blocks: set[str] = field(default_factory=set)
+    used_blocks: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.step_names = StepNames(self.findings)
@@ -49,10 +47,6 @@ class Scenarios:
             for (name, scenario), lane in zip((self.spec.scenarios or {}).items(), lanes, strict=True)
         )
         self._check_names()
-        for name in self.spec.blocks:
-            if name not in self._used_blocks:
-                what = f'no scenario uses the block "{name}", so it was not checked'
-                self.notes.add(("blocks", name), what, "unused_block", f"Write `use: {name}` as a step, or remove it")
         if self.requests.names.places.taken > MOST_PLACES:
             what = f"the spec has more than {MOST_PLACES:,} random values"
             self.findings.add(("scenarios",), what, "spec_too_large", "Use fewer functions, or fewer steps")
@@ -68,10 +62,11 @@ class Scenarios:
             self.findings.add((*path, "pace"), what, "conflict", "Remove it, or give the load `users`")
         keeps_session = (scenario.session or ("keep" if model == "closed" else "new")) == "keep"
         names = self.requests.names
-        names.scope = scope = Scope(names.places, self._slots(scenario, path), tuple(self.tables))
+        slots = user_slots(scenario.steps, (*path, "steps"), self.spec, self.findings, names.setup_values)
+        names.scope = scope = Scope(names.places, slots, tuple(self.tables))
         compiler = StepCompiler(
             name=name,
-            around=Around(scenario, path),
+            around=Around(scenario, path, (*path, "steps")),
             requests=self.requests,
             scope=scope,
             step_names=self.step_names,
@@ -79,7 +74,7 @@ class Scenarios:
             findings=self.findings,
             notes=self.notes,
             keeps_session=keeps_session,
-            used_blocks=self._used_blocks,
+            used_blocks=self.used_blocks,
         )
         compiler.compile(scenario.steps, (*path, "steps"))
         names.scope = None
@@ -98,26 +93,12 @@ class Scenarios:
             pace_ns=0 if scenario.pace is None else nanoseconds(scenario.pace),
         )
 
-    def _slots(self, scenario: ScenarioSpec, path: Path) -> dict[str, Slot]:
-        """Return a slot for each variable that the scenario extracts; report names that cannot be used."""
-        slots: dict[str, Slot] = {}
-        for step, place in requests_in(scenario.steps, (*path, "steps"), self.spec.blocks):
-            for name, written in step.extract.items():
-                where = (*place, "extract", name)
-                if not _SLOT_NAME.fullmatch(name):
-                    what = f'"{name[:80]}" cannot name a variable'
-                    self.findings.add(where, what, "bad_name", "Use letters, digits and underscores: `order_id`")
-                    continue
-                if name in self.spec.variables:
-                    what = f'"{name}" is extracted here and also one of the variables of the spec'
-                    self.findings.add(where, what, "duplicate_name", "Give one of them another name")
-                is_secret = (
-                    is_sensitive(name)
-                    or (isinstance(written, ExtractSpec) and written.secret)
-                    or (name in slots and slots[name].is_secret)
-                )
-                slots[name] = Slot(name, is_secret)
-        return slots
+    def note_unused_blocks(self) -> None:
+        """Note each block that no scenario and no hook uses."""
+        for name in self.spec.blocks:
+            if name not in self.used_blocks:
+                what = f'no scenario uses the block "{name}", so it was not checked'
+                self.notes.add(("blocks", name), what, "unused_block", f"Write `use: {name}` as a step, or remove it")
 
     def _check_names(self) -> None:
         scenarios = len(self.spec.scenarios or {})

@@ -34,7 +34,7 @@ _HARMLESS = frozenset(
     {"type", "kind", "scheme", "user", "username", "name", "email", "login", "scope", "method", "algorithm", "alg"}
 )
 """Fields inside an object with a credential name that are not secret themselves."""
-_REQUEST_LISTS = ("endpoints", "steps", "otherwise", "choose")
+_REQUEST_LISTS = ("endpoints", "steps", "otherwise", "choose", "setup", "teardown")
 """Lists of objects that are requests or contain them."""
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _SHOWN = ("name", "method", "expect_body", "thresholds", "tls", "load", "distribution_strategy")

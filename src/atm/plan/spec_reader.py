@@ -236,11 +236,14 @@ class _Yaml:
         except yaml.MarkedYAMLError as error:
             mark: Any = error.problem_mark or error.context_mark
             line = int(getattr(mark, "line", -1)) + 1
-            if unquoted := _unquoted_template(self._source.text, line):
+            if unquoted := _unquoted_template(self._source.text, line, flow=_start_of_flow(error)):
                 raise self._source.unquoted(*unquoted) from None
             what = f"invalid YAML: {error.problem or error.context or 'it cannot be read'}"
             hint = "Indent with spaces, and quote text that holds `: `, `#` or starts with `{`, `*`, `@`"
-            if _CONDITION_WITH_LIST.search("".join(self._source.text.splitlines()[line - 1 : line])):
+            shown = "".join(self._source.text.splitlines()[line - 1 : line])
+            if _start_of_flow(error) and re.search(r"\$[.\[]", shown):
+                hint = 'Quote a JSONPath inside braces: `{id: "$.items[0].id"}`'
+            elif _CONDITION_WITH_LIST.search(shown):
                 hint = 'Quote a condition that holds brackets: `checks: ["status in [200, 404]"]`'
             raise self._source.problem(what, "bad_yaml", line, hint) from None
         except yaml.YAMLError as error:
@@ -378,17 +381,28 @@ _UNQUOTED = re.compile(
 )
 
 
-def _unquoted_template(text: str, line: int, column: int = 0) -> tuple[int, int, str] | None:
+def _unquoted_template(
+    text: str, line: int, column: int = 0, flow: tuple[int, int] | None = None
+) -> tuple[int, int, str] | None:
     """Find a `{{…}}` outside quotes: at a 0-based column of a line, or as the last one before an error in YAML.
 
-    Returns its line and column, both from 1, and its text.
+    `flow` is where the `{` or `[` begins that the error is in: line (from 1) and 0-based column. Outside of these, YAML
+    reads a text that does not begin with `{{` as it is meant. Returns line and column, both from 1, and the text.
     """
     lines = text.splitlines()
-    for number in range(min(line, len(lines)), max(line - 3, 0), -1):
+    first = max(line - 2, 1) if flow is None else flow[0]
+    for number in range(min(line, len(lines)), first - 1, -1):
         # Quoted texts become blanks, so that columns stay the same.
         shown = _QUOTED_OR_COMMENT.sub(lambda quoted: " " * len(quoted[0]), lines[number - 1])
         for match in _UNQUOTED.finditer(shown):
-            if match.end() > column:
+            is_inside = flow is not None and (number, match.start()) > flow
+            if match.end() > column and (is_inside or column or match[0].startswith("{{")):
                 return number, match.start() + 1, match[0]
         column = 0
     return None
+
+
+def _start_of_flow(error: Any) -> tuple[int, int] | None:
+    """Return where the `{` or `[` begins in which YAML found an error: line (from 1) and 0-based column."""
+    mark = error.context_mark
+    return (mark.line + 1, mark.column) if mark is not None and "flow" in (error.context or "") else None

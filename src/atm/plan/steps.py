@@ -92,7 +92,8 @@ class StepCompiler:
     def _append(self, operation: Op) -> int:
         """Append an operation and return its index. Raises SpecError if there are too many."""
         if len(self.operations) >= MOST_OPERATIONS:
-            what = f'the scenario "{self.name}" has more than {MOST_OPERATIONS:,} steps, its blocks included'
+            kind = "" if self.around.path == self.around.steps_path else "the scenario "
+            what = f'{kind}"{self.name}" has more than {MOST_OPERATIONS:,} steps, its blocks included'
             raise SpecError(Problem(what, "spec_too_large", path_text(self.around.path), hint="Use `repeat`"))
         self.operations.append(operation)
         return len(self.operations) - 1
@@ -262,7 +263,7 @@ class StepCompiler:
         self.notes.add(use.path, what, "may_be_unset", hint)
 
     def _setters(self, slot: str) -> Iterator[str]:
-        for step, path in requests_in(self.around.scenario.steps, (*self.around.path, "steps"), self.blocks):
+        for step, path in requests_in(self.around.scenario.steps, self.around.steps_path, self.blocks):
             if slot in step.extract:
                 yield path_text(path)
 

@@ -160,7 +160,7 @@ def read_subject(scanner: Scanner, names: Names, path: Path, *, of_response: boo
     """Take a subject with its pick. Without `of_response`, only values. Raises ConditionSyntaxError."""
     start = scanner.skip()
     word = scanner.peek_word()
-    is_known = names.scope is not None and word in names.scope.slots
+    is_known = word in names.setup_values or (names.scope is not None and word in names.scope.slots)
     if scanner.text.startswith("$", start):
         if not of_response:
             _refuse_response(scanner, scanner.json_path(), start)

@@ -19,6 +19,7 @@ from typing import Literal, cast, get_args
 
 from atm.errors import Problem, SpecError
 from atm.models.fields import Findings, Path, path_text
+from atm.plan.program import Slot
 from atm.plan.spec_mask import SCHEMES, hides_variable, is_sensitive
 from atm.plan.template_parts import (
     Encoding,
@@ -45,6 +46,8 @@ _OPENING = re.compile(r"\\?\{\{")
 _UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 MayRead = Callable[[str], bool]
 MAXIMUM_EXPANDED = 16 * 1024**2
+SETUP_SLOT = "setup."
+"""The slots of values that `setup` extracts begin with it; they are filled in before the load starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ class Names:
     places: Places = field(default_factory=Places)
     scope: Scope | None = None
     """The values of the scenario that is being compiled; None for an endpoint."""
+    setup_values: Mapping[str, Slot] = field(default_factory=dict)
+    """The variables that `setup` extracts, once it is compiled."""
 
     def template(self, text: str, path: Path, encoding: Encoding = Encoding.RAW) -> Template:
         """Parse a text whose literals need no encoding (a header, a text body, the content of a JSON string)."""
@@ -190,10 +195,14 @@ class Names:
                 )
                 for index, p in enumerate(value)
             ]
+        if name in self.setup_values and not inside:
+            source = TextSource(secret_slot=f"{SETUP_SLOT}{name}")
+            part = ValuePart(source, is_secret=self.setup_values[name].is_secret)
+            return [Piece(variable=name, raw=raw, value=part)]
         if self.scope is not None and not (inside and name in self.scope.slots):
-            part = self.scope.named(name, path, _character(match))
-            if part is not None:
-                return [Piece(variable=name, raw=raw, value=part)]
+            named = self.scope.named(name, path, _character(match))
+            if named is not None:
+                return [Piece(variable=name, raw=raw, value=named)]
         if name in BUILT_INS:
             return [Piece(variable=name, raw=raw)]
         self._unknown(name, match, path, inside)
@@ -298,16 +307,18 @@ class Names:
         return key.startswith("TARGET_") or (self.may_read is None and not is_sensitive(key))
 
     def _unknown(self, name: str, match: re.Match[str], path: Path, inside: str) -> None:
-        if inside and (name in self.variables or (self.scope is not None and name in self.scope.slots)):
+        slots = {} if self.scope is None else self.scope.slots
+        if inside and (name in self.variables or name in self.setup_values or name in slots):
             what = f"{{{{{name}}}}} cannot be used inside another variable"
             hint = "Variables may hold built-ins and {{env:NAME}}, no other variables"
             self.findings.add(path, what, "nested_variable", hint, _character(match))
             return
         from atm.models.nearest import listed, nearest
 
-        names = [*([] if inside else self.variables), *BUILT_INS]
+        variables = [] if inside else [*self.variables, *self.setup_values]
+        names = [*variables, *BUILT_INS]
         if self.scope is not None:
-            names = [*([] if inside else self.variables), *self.scope.names()]
+            names = [*variables, *self.scope.names()]
             names += [name for name in BUILT_INS if name != "request_number"]
         if close := nearest(name, names, cutoff=0.75):
             fix = f"Did you mean {{{{{close[0]}}}}}? "

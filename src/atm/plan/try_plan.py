@@ -1,22 +1,37 @@
-"""Derive the plan that sends one request per endpoint, for `atm try` and the dashboard's `Try one request`."""
+"""Derive the plan of a trial, for `atm try` and the dashboard's dry run: each endpoint once, or one iteration of each
+scenario."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from atm.plan.load_plan import Lane, Load, LoadPlan, Sampling, Segment
+from atm.plan.load_plan import Flow, Lane, Load, LoadPlan, Sampling, Segment
+from atm.plan.program import Op, ThinkOp
 
 MOST_BODY_BYTES = 65_536
 """Limit of the body stored in a sample."""
+LONGEST_THINK_NS = 200_000_000
+"""Think time in a trial: long enough for a loop that polls, short enough for a person who waits."""
 
 
 def one_of_each(plan: LoadPlan) -> LoadPlan:
-    """Return the plan that sends one request to each endpoint, in sequence."""
+    """Return the plan that sends one request to each endpoint, or runs one iteration of each scenario, in sequence."""
     flows = tuple(range(len(plan.flows)))
     load = Load("closed", (Segment(1, 1, None),))
     return replace(
         plan,
+        flows=tuple(_without_waits(flow) for flow in plan.flows),
         lanes=(Lane(plan.name, flows, "sequential", load, len(flows), None),),
         thresholds=(),
         sampling=Sampling(first_per_endpoint=1, failures_per_kind=0, slowest=0, body_bytes=MOST_BODY_BYTES),
     )
+
+
+def _without_waits(flow: Flow) -> Flow:
+    return replace(flow, program=tuple(_shortened(operation) for operation in flow.program), pace_ns=0)
+
+
+def _shortened(operation: Op) -> Op:
+    if not isinstance(operation, ThinkOp):
+        return operation
+    return ThinkOp("fixed", min(LONGEST_THINK_NS, max(operation.first_ns, operation.second_ns)))

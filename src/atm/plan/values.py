@@ -109,6 +109,8 @@ class Scope:
     slots: dict[str, Slot] = field(default_factory=dict)
     """In the order of their indices."""
     tables: tuple[DataTable, ...] = ()
+    hidden_tables: tuple[str, ...] = ()
+    """Names of tables that its templates cannot refer to, because their rows belong to users and iterations."""
     uses: list[Use] = field(default_factory=list)
     """Every reference to a slot so far, in the order of compilation."""
     _shared: dict[str, int] = field(default_factory=dict)
@@ -151,6 +153,9 @@ class Scope:
     def _column(self, name: str, column: str) -> ValuePart | None:
         from atm.plan.secret_names import is_sensitive
 
+        if name in self.hidden_tables:
+            what = f'the rows of "{name}" belong to the users and iterations of scenarios, and here is none'
+            raise ValueSyntaxError(what, "Put the value into `variables`", "no_test_data")
         for index, table in enumerate(self.tables):
             if table.name != name:
                 continue

@@ -10,14 +10,14 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from atm.errors import AtmError
 from atm.models.fields import Path
 from atm.plan.compile import CompiledTest
-from atm.plan.load_plan import Step
+from atm.plan.load_plan import LoadPlan, Step
 from atm.plan.spec_mask import MASK
 from atm.plan.template_parts import LiteralPart, SecretPart, ValuePart, secret_slots
 
@@ -71,8 +71,16 @@ def recipients(
 
 
 def _received(test: CompiledTest) -> Iterator[tuple[int, Recipient]]:
-    """Yield each marker in a plan with one of its recipients."""
-    plan = test.plan
+    """Yield each marker in the plans of a test with one of its recipients."""
+    yield from _received_in(test, test.plan, test.environment_hosts)
+    for hook in (test.setup, test.teardown):
+        if hook is not None:
+            yield from _received_in(test, hook.plan, hook.environment_hosts)
+
+
+def _received_in(
+    test: CompiledTest, plan: LoadPlan, environment_hosts: Sequence[tuple[str, ...]]
+) -> Iterator[tuple[int, Recipient]]:
     connections = plan.connections
     tls = connections.tls
     proxy = connections.proxy.origin if connections.proxy else None
@@ -91,7 +99,7 @@ def _received(test: CompiledTest) -> Iterator[tuple[int, Recipient]]:
             index = step.endpoint
             origin = plan.origins[step.origin]
             dialled = (origin.connect_host, origin.connect_port)
-            hosts = test.environment_hosts[index] if index < len(test.environment_hosts) else ()
+            hosts = environment_hosts[index] if index < len(environment_hosts) else ()
             there = recipient(origin.scheme, origin.host, origin.port, dialled, hosts)
             for number in _in_step(step, in_slots):
                 yield number, there

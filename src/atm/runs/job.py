@@ -11,6 +11,7 @@ from atm.models.field_types import INVALID
 from atm.models.fields import Findings
 from atm.models.spec import TestSpec
 from atm.plan.compile import CompiledTest
+from atm.plan.hooks import CompiledHook
 from atm.plan.load_plan import LoadPlan
 from atm.plan.plan_decoder import decode
 from atm.plan.step_names import WrittenRequest
@@ -44,6 +45,8 @@ class Job:
             "token": self.token,
             "spool": self.spool,
             "plan": test.plan.to_bytes().decode(),
+            "setup": _hook_document(test.setup),
+            "teardown": _hook_document(test.teardown),
             "secrets": dict(test.secrets),
             "credentials": {slot: credential.to_data() for slot, credential in test.credentials.items()},
             "requests": [[request.name, request.method, request.url] for request in test.requests],
@@ -61,6 +64,8 @@ class Job:
         findings = Findings()
         test = CompiledTest(
             plan=decode(LoadPlan, json.loads(document["plan"])),
+            setup=_hook(document["setup"]),
+            teardown=_hook(document["teardown"]),
             secrets=document["secrets"],
             credentials={slot: _credential(given) for slot, given in document["credentials"].items()},
             # Masked values may break a field's rules, so findings are ignored; the spec is only shown.
@@ -77,6 +82,23 @@ class Job:
             document["other_run"],
             document["max_seconds"],
         )
+
+
+def _hook_document(hook: CompiledHook | None) -> dict[str, Any] | None:
+    if hook is None:
+        return None
+    return {
+        "plan": hook.plan.to_bytes().decode(),
+        "tolerated": hook.tolerated,
+        "timeout_ns": hook.timeout_ns,
+    }
+
+
+def _hook(data: Mapping[str, Any] | None) -> CompiledHook | None:
+    if data is None:
+        return None
+    plan = decode(LoadPlan, json.loads(data["plan"]))
+    return CompiledHook(plan, tuple(data["tolerated"]), data["timeout_ns"])
 
 
 def _credential(data: Mapping[str, Any]) -> FetchedCredential:

@@ -13,6 +13,7 @@ from atm.config import Settings
 from atm.errors import Problem, SpecError
 from atm.plan.compile import CompiledTest, compile_plan
 from atm.plan.forecast import forecast, lane_forecast, leads_to
+from atm.plan.hooks import CompiledHook
 from atm.plan.load_plan import Lane, LoadPlan
 from atm.plan.targets import TargetRules
 from atm.tables.table_request import OpenTable
@@ -64,7 +65,17 @@ class Policy:
         problems = [*self._beyond_caps(test.plan), *self._refused(test)]
         if problems:
             raise SpecError(problems)
-        return self._capped(replace(test, plan=self._with_target_rules(test.plan)))
+        return self._capped(
+            replace(
+                test,
+                plan=self._with_target_rules(test.plan),
+                setup=self._hook_with_target_rules(test.setup),
+                teardown=self._hook_with_target_rules(test.teardown),
+            )
+        )
+
+    def _hook_with_target_rules(self, hook: CompiledHook | None) -> CompiledHook | None:
+        return None if hook is None else replace(hook, plan=self._with_target_rules(hook.plan))
 
     def _capped(self, test: CompiledTest) -> CompiledTest:
         """Apply the caps where the spec sets no limit: rate of a closed model, requests in flight, total requests."""

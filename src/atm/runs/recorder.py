@@ -45,10 +45,13 @@ class Recorder:
         settings: Mapping[str, Any],
         runner: subprocess.Popen[bytes],
         graceful_seconds: float = 0.0,
+        teardown_seconds: float = 0.0,
         max_seconds: float | None = None,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        """`graceful_seconds` is the plan's time for requests in flight, `max_seconds` the installation's cap."""
+        """`graceful_seconds` is the plan's time for requests in flight, `teardown_seconds` that for `teardown`,
+        `max_seconds` the installation's cap.
+        """
         self._lease = Lease(run_id, token)
         self._spool = Path(spool)
         self._reader = SpoolReader(self._spool)
@@ -58,6 +61,7 @@ class Recorder:
         self._last_command = ""
         self._renewed = self._checked = self._ended = 0.0
         self._graceful_seconds = graceful_seconds
+        self._teardown_seconds = teardown_seconds
         self._grace_seconds = grace_seconds
         self._max_seconds = max_seconds
         self._began = time.monotonic() + START_SECONDS
@@ -132,7 +136,8 @@ class Recorder:
         if command == self._last_command or self._runner.stdin is None:
             return
         self._last_command = command
-        patience = self._grace_seconds + (0 if command == "cancel" else self._graceful_seconds)
+        patience = self._grace_seconds + self._teardown_seconds
+        patience += 0 if command == "cancel" else self._graceful_seconds
         self._deadlines.setdefault(command, time.monotonic() + patience)
         with suppress(BrokenPipeError):  # the runner has exited
             self._runner.stdin.write(f"{command}\n".encode())
@@ -149,7 +154,7 @@ class Recorder:
         limit = (
             None
             if self._max_seconds is None
-            else self._began + self._max_seconds + self._graceful_seconds + self._grace_seconds
+            else self._began + self._max_seconds + self._graceful_seconds + self._teardown_seconds + self._grace_seconds
         )
         if late is not None:
             what = f"the load process did not react to {late} within {self._grace_seconds:g} s and was killed"

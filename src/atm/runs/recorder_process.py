@@ -49,6 +49,7 @@ def main() -> int:
         settings=document["settings"],
         runner=runner,
         graceful_seconds=json.loads(document["plan"])["graceful_stop_ns"] / 1e9,
+        teardown_seconds=document["teardown"]["timeout_ns"] / 1e9 if document["teardown"] else 0.0,
         max_seconds=document["max_seconds"],
     )
     return asyncio.run(recorder.record())

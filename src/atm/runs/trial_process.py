@@ -1,4 +1,4 @@
-"""The process that tries a spec: send one request to each endpoint and print the exchanges as one line of JSON.
+"""The process that tries a spec: send its requests once, and print exchanges and checks as one line of JSON.
 
 It reads its job from standard input (one line). It is a separate process so that no spec can block or crash the server,
 which kills it at the time limit.
@@ -30,8 +30,12 @@ async def _try(job: Job) -> dict[str, object]:
         kind = "target" if isinstance(error, UnreachableError | CredentialError) else "engine"
         return {"failed": kind, "problems": [asdict(problem) for problem in error.problems]}
     if result.run.error and not result.samples:
-        return {"failed": "engine", "problems": [asdict(Problem(result.run.error, "not_tried"))]}
-    return {"exchanges": [sample.model_dump(mode="json") for sample in result.samples]}
+        hint = result.setup.hint if result.setup else ""
+        return {"failed": "engine", "problems": [asdict(Problem(result.run.error, "not_tried", hint=hint))]}
+    return {
+        "exchanges": [sample.model_dump(mode="json") for sample in result.samples],
+        "checks": [asdict(check) for check in result.checks],
+    }
 
 
 def main() -> int:

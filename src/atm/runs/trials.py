@@ -10,12 +10,14 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from atm import child_process
 from atm.engine.executor import new_run_id
 from atm.errors import AtmError, CredentialError, EngineError, Problem
 from atm.models.run import SampledExchange
+from atm.models.run_figures import CheckFigures
 from atm.plan.compile import CompiledTest
 from atm.runs.job import Job
 
@@ -36,6 +38,16 @@ class TooManyTrialsError(AtmError):
     """The limit of concurrent trials is reached."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What the requests of a spec came to, each sent once; of a step in a loop, its first request."""
+
+    exchanges: list[SampledExchange]
+    """Secrets masked."""
+    checks: list[CheckFigures]
+    """Of every request, those of further rounds of a loop included."""
+
+
 class Trials:
     """The trials of one server process."""
 
@@ -54,8 +66,8 @@ class Trials:
         self._most = most
         self.in_progress = 0
 
-    async def run(self, test: CompiledTest) -> list[SampledExchange]:
-        """Send one request to each endpoint and return the exchanges, secrets masked.
+    async def run(self, test: CompiledTest) -> Trial:
+        """Send one request to each endpoint, or run one iteration of each scenario.
 
         Raises TooManyTrialsError, TrialTimeoutError, CredentialError (also for an unreachable target) when no request
         could be sent, and EngineError.
@@ -68,9 +80,9 @@ class Trials:
         began = time.monotonic()
         self.in_progress += 1
         try:
-            exchanges = await self._run(test, trial_id)
-            outcome = f"{len(exchanges)} exchanges"
-            return exchanges
+            trial = await self._run(test, trial_id)
+            outcome = f"{len(trial.exchanges)} exchanges"
+            return trial
         except AtmError as error:
             outcome = error.problems[0].code
             raise
@@ -81,7 +93,7 @@ class Trials:
                 "try %s of %r: %d endpoints, %s, %.1f s", trial_id, test.plan.name, len(test.plan.flows), outcome, took
             )
 
-    async def _run(self, test: CompiledTest, trial_id: str) -> list[SampledExchange]:
+    async def _run(self, test: CompiledTest, trial_id: str) -> Trial:
         job = Job(trial_id, "", "", test, {}, max_seconds=self._seconds)
         process = await child_process.start_async(
             "atm.runs.trial_process",
@@ -105,7 +117,7 @@ class Trials:
             raise EngineError(Problem("the process that tried the spec died", "engine_died"))
         return self._read(json.loads(output))
 
-    def _read(self, result: dict[str, object]) -> list[SampledExchange]:
+    def _read(self, result: dict[str, object]) -> Trial:
         if result.get("timed_out"):
             raise self._timed_out()
         if "failed" in result:
@@ -113,9 +125,13 @@ class Trials:
             assert isinstance(documents, list)
             problems = [Problem(**problem) for problem in documents]
             raise (CredentialError if result["failed"] == "target" else EngineError)(problems)
-        exchanges = result["exchanges"]
+        exchanges, checks = result["exchanges"], result["checks"]
         assert isinstance(exchanges, list)
-        return [SampledExchange.model_validate(exchange) for exchange in exchanges]
+        assert isinstance(checks, list)
+        return Trial(
+            [SampledExchange.model_validate(exchange) for exchange in exchanges],
+            [CheckFigures(**check) for check in checks],
+        )
 
     def _timed_out(self) -> TrialTimeoutError:
         what = f"not all endpoints responded within {self._seconds:g} s"

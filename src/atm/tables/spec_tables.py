@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from atm import data_directory
-from atm.errors import DataError, Problem
+from atm.tables.spec_files import SpecFiles
 from atm.tables.table_cache import TableCache
 from atm.tables.table_request import OpenedTable, TableRequest, file_refused
 
@@ -22,7 +22,7 @@ class SpecTables:
 
         Without `data_dir`, it is that of ATM_DATA_DIR, or the default.
         """
-        self._base = base
+        self._files = None if base is None else SpecFiles(base)
         self._data_dir = data_dir
 
     def __call__(self, request: TableRequest) -> OpenedTable:
@@ -38,15 +38,9 @@ class SpecTables:
         return opened
 
     def _path(self, file: str) -> Path:
-        if self._base is None:
+        if self._files is None:
             raise file_refused(file)
-        base = self._base.resolve()
-        path = (base / file).resolve()
-        if not path.is_relative_to(base):
-            what = f'the file "{file}" is outside of the directory of the spec'
-            hint = f"Move it there, or below it: {base}"
-            raise DataError(Problem(what, "file_not_allowed", hint=hint))
-        return path
+        return self._files.path(file)
 
     def _directory(self) -> Path:
         if self._data_dir is not None:

@@ -43,8 +43,7 @@ def checked_table(request: TableRequest) -> OpenedTable:
     return OpenedTable("", inline_rows(request.rows, request.columns).columns, len(request.rows))
 
 
-def file_refused(file: str) -> DataError:
-    """Return the error for a file where none may be read."""
+def file_refused(file: str, hint: str = "Write the rows into the spec (`rows: […]`)") -> DataError:
+    """Return the error for a file where none may be read. `hint` says what to do instead."""
     what = f'the file "{file}" cannot be used here: a server reads no files of its own for a spec'
-    hint = "Write the rows into the spec (`rows: […]`), or run it on the command line"
-    return DataError(Problem(what, "file_not_allowed", hint=hint))
+    return DataError(Problem(what, "file_not_allowed", hint=f"{hint}, or run it on the command line"))

@@ -79,6 +79,13 @@ impl Jar {
         self.cookies.clear();
     }
 
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let texts = self.cookies.iter().map(|cookie| cookie.texts.len()).sum::<usize>();
+        size_of::<Jar>() + self.cookies.capacity() * size_of::<Cookie>() + texts
+    }
+
     /// True without cookies.
     #[must_use]
     pub fn is_empty(&self) -> bool {

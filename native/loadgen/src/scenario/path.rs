@@ -53,6 +53,20 @@ impl Path {
         }
     }
 
+    /// The number of matches; of a path that selects at most one node, the length of the array that it selects. None if
+    /// the body is not JSON.
+    #[must_use]
+    pub fn count(&self, answer: &Answer<'_>) -> Option<u64> {
+        let count = match &self.steps {
+            Some(steps) if !steps.contains(&Step::All) => match walked(steps, answer.node()?) {
+                Some(Node::Array(elements)) => elements.len(),
+                node => usize::from(node.is_some()),
+            },
+            _ => self.nodes(answer)?.len(),
+        };
+        Some(count as u64)
+    }
+
     /// The nodes of a response in order; None if the body is not JSON.
     #[must_use]
     pub fn nodes<'a>(&self, answer: &'a Answer<'_>) -> Option<Vec<Seen<'a>>> {

@@ -97,6 +97,7 @@ impl Subject {
             Kind::Body => answer.text().map(|text| Seen::Text(Cow::Borrowed(text))),
             Kind::Json(path) => match self.pick {
                 Pick::First => path.first(answer),
+                Pick::Count => path.count(answer).map(Seen::number),
                 _ => self.picked(path.nodes(answer)?.into_iter(), scope),
             },
             Kind::Regex(regex) => self.picked(matches(regex, answer.text()?), scope),

@@ -119,3 +119,14 @@ fn a_condition_compares_a_subject() {
         assert_eq!(condition(&negated).holds(Some(&answer()), &scope), !expected, "{negated}");
     }
 }
+
+/// The session of a user with 10 variables and 10 cookies of 100 bytes must stay far below 8 KiB.
+#[test]
+fn a_user_takes_little_memory() {
+    let place = Place { host: "www.shop.test", target: "/", is_https: true };
+    let mut jar = Jar::default();
+    for number in 0..10 {
+        jar.store(format!("c{number}={}", "v".repeat(100)).as_bytes(), &place, 0);
+    }
+    assert!(10 * size_of::<Value>() + jar.memory() < 4096, "{} {}", size_of::<Value>(), jar.memory());
+}

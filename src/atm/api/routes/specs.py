@@ -113,13 +113,13 @@ def _plan(test: CompiledTest) -> PlanView:
 
 @router.post("/specs/try")
 async def try_spec(plane: Plane, body: TryRequest) -> TryAnswer:
-    """Send one request to each endpoint of a spec and return requests and responses, secrets masked."""
+    """Send one request to each endpoint of a spec, or run one iteration of each scenario; secrets are masked."""
     credentials.reject_masks(body.spec)
     test = await off_loop(plane.runs.compile, body.spec)
     if len(test.plan.endpoints) > MOST_TRIED:
         raise bad_request(f"at most {MOST_TRIED} endpoints can be tried at once", "too_many_endpoints", "endpoints")
     try:
-        exchanges = await plane.trials.run(test)
+        trial = await plane.trials.run(test)
     except TooManyTrialsError as error:
         raise ApiError(429, error.problems) from error
     except TrialTimeoutError as error:
@@ -127,7 +127,7 @@ async def try_spec(plane: Plane, body: TryRequest) -> TryAnswer:
     except (EngineError, CredentialError) as error:
         raise ApiError(502, error.problems) from error
     order = {name: number for number, name in enumerate(test.plan.endpoints)}
-    return TryAnswer(exchanges=sorted(exchanges, key=lambda sample: order[sample.endpoint]))
+    return TryAnswer(exchanges=sorted(trial.exchanges, key=lambda sample: order[sample.endpoint]), checks=trial.checks)
 
 
 @router.post("/import/curl")

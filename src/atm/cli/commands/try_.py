@@ -39,8 +39,12 @@ def command(
     output = Output.of(color, json=json)
     test = compile_source(spec, Overrides(variables=tuple(var or ())))
     result = asyncio.run(Execution(replace(test, plan=one_of_each(test.plan))).run())
+    if result.teardown is not None and result.teardown.status == "failed":
+        what = f"teardown: {result.teardown.described}"
+        output.note(Problem(what, "teardown_failed", path="teardown", hint=result.teardown.hint))
     if result.run.error and not result.samples:
-        raise EngineError(Problem(result.run.error, "not_tried"))
+        hint = result.setup.hint if result.setup else ""
+        raise EngineError(Problem(result.run.error, "not_tried", hint=hint))
     order = {name: number for number, name in enumerate(test.plan.endpoints)}
     samples = sorted(result.samples, key=lambda sample: order[sample.endpoint])
     if json:

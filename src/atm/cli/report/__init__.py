@@ -13,11 +13,11 @@ from atm.cli.report.distribution import shape
 from atm.cli.report.layout import Block, Sheet, saved_as
 from atm.cli.report.scenarios import checks, scenarios, steps
 from atm.cli.report.summary import load, rate, requests, times
-from atm.cli.report.verdicts import header, measurement, stopped, thresholds, unreachable
+from atm.cli.report.verdicts import header, hooks, measurement, stopped, thresholds, unreachable
 from atm.cli.text import Line, Paper
 from atm.models.run import RunResult
 
-VERDICTS: tuple[Block, ...] = (unreachable, stopped, thresholds, measurement)
+VERDICTS: tuple[Block, ...] = (unreachable, stopped, hooks, thresholds, measurement)
 FIGURES: tuple[Block, ...] = (
     load,
     scenarios,

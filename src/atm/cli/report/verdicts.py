@@ -12,6 +12,7 @@ from atm.models import figures
 from atm.models.exit_code import ExitCode
 from atm.models.outcome import Outcome, StopReason
 from atm.models.run import FailureSummary, Measurement, ThresholdResult
+from atm.models.run_figures import HookFigures
 
 _NAME_END = 16
 
@@ -159,6 +160,25 @@ def stopped(sheet: Sheet) -> list[Line]:
         covers += f", {figures.count(metrics.unfinished)} in flight were cut off"
     label = _ENDED_EARLY[run.stop_reason]
     return _headline(sheet, signs.stopped, Style.WARN, label, f"{by} at {at}; {covers}", ExitCode.INTERRUPTED)
+
+
+def hooks(sheet: Sheet) -> list[Line]:
+    """What `setup` and `teardown` did, a line each; why one failed, with a hint."""
+    signs = sheet.paper.signs
+    lines: list[Line] = []
+    for name in ("setup", "teardown"):
+        hook: HookFigures | None = getattr(sheet.result, name)
+        if hook is None or (sheet.verdicts_only and hook.status == "passed"):
+            continue
+        sign, style = {
+            "passed": (signs.passed, Style.PASS),
+            "failed": (signs.failed, Style.FAIL),
+        }.get(hook.status, (signs.stopped, Style.WARN))
+        code = ExitCode.UNEXPECTED_ERROR if hook.status == "failed" and name == "teardown" else None
+        lines += _headline(sheet, sign, style, name.upper(), hook.described, code)
+        if hook.hint:
+            lines += _hint(sheet, hook.hint, 4 + signs.width)
+    return lines
 
 
 _ENDED_EARLY = {

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atm.engine.asyncio_engine.run import Run
 from atm.engine.base import Capability, Command, Control, EngineReport
@@ -19,6 +19,9 @@ from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
 from atm.version import VERSION
+
+if TYPE_CHECKING:
+    from atm.engine.asyncio_engine.users.session import Session
 
 CAPABILITIES = frozenset(
     {
@@ -52,9 +55,18 @@ class AsyncioEngine:
     version = VERSION
     capabilities = CAPABILITIES
 
-    def __init__(self, new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
-        """`new_loop` creates the loop that sends the load; by default uvloop's, or the standard one without uvloop."""
+    def __init__(
+        self,
+        new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+        *,
+        on_session_end: Callable[[Session], None] | None = None,
+    ) -> None:
+        """`new_loop` creates the loop that sends the load; by default uvloop's, or the standard one without uvloop.
+
+        `on_session_end` gets the variables at the end of each iteration of a scenario, on the thread of that loop.
+        """
         self._new_loop = new_loop or fastest_loop
+        self._on_session_end = on_session_end
 
     async def run(
         self,
@@ -63,7 +75,7 @@ class AsyncioEngine:
         on_interval: Callable[[Interval], None],
         control: Control,
     ) -> EngineReport:
-        thread = _LoadThread(plan, dict(secrets), control, self._new_loop)
+        thread = _LoadThread(plan, dict(secrets), control, self._new_loop, self._on_session_end)
         thread.handover = ThreadBridge(on_interval, thread.cancel)
         thread.start()
         return await thread.handover.report()
@@ -78,12 +90,14 @@ class _LoadThread(threading.Thread):
         secrets: dict[str, str],
         control: Control,
         new_loop: Callable[[], asyncio.AbstractEventLoop],
+        on_session_end: Callable[[Session], None] | None,
     ) -> None:
         super().__init__(name="atm-load", daemon=True)
         self._plan = plan
         self._secrets = secrets
         self._control = control
         self._new_loop = new_loop
+        self._on_session_end = on_session_end
         self.handover: ThreadBridge
         """Set before the thread starts."""
         self._door = threading.Lock()
@@ -129,7 +143,7 @@ class _LoadThread(threading.Thread):
 
     async def _main(self, loop: asyncio.AbstractEventLoop) -> EngineReport:
         require_secrets(self._plan, self._secrets)
-        run = Run(loop, self._plan, self._secrets, self.handover.deliver)
+        run = Run(loop, self._plan, self._secrets, self.handover.deliver, self._on_session_end)
         loop.set_exception_handler(lambda _loop, context: run.crash(_error_in(context)))
         with self._door:
             self._run, self._loop = run, loop

@@ -31,6 +31,7 @@ from atm.plan.pacer import NEVER, SECOND
 
 if TYPE_CHECKING:
     from atm.engine.asyncio_engine.users.scenarios import Scenarios
+    from atm.engine.asyncio_engine.users.session import Session
 
 _BEAT_NS = 10_000_000
 """Longest sleep of the loop; without a regular wake-up it could not detect its own stalls."""
@@ -47,8 +48,11 @@ class Run:
         plan: LoadPlan,
         secrets: Mapping[str, str],
         on_interval: Callable[[Interval], None],
+        on_session_end: Callable[[Session], None] | None = None,
     ) -> None:
+        """`on_session_end` gets the variables at the end of each iteration of a scenario."""
         self._loop = loop
+        self._on_session_end = on_session_end
         self._plan = plan
         self._secrets = dict(secrets)
         self._masker = Masker(plan, self._secrets)
@@ -94,7 +98,9 @@ class Run:
         from atm.engine.asyncio_engine.users.data_rows import TableRows
         from atm.engine.asyncio_engine.users.scenarios import Scenarios
 
-        return Scenarios(self._plan, self._secrets, [TableRows(table) for table in self._plan.data])
+        return Scenarios(
+            self._plan, self._secrets, [TableRows(table) for table in self._plan.data], self._on_session_end
+        )
 
     async def until_done(self) -> EngineReport:
         """Run from start to end. Raises the error that made the run impossible to continue."""

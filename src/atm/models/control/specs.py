@@ -10,6 +10,7 @@ from atm.models.control.base import Answer, Name, Request, Spec
 from atm.models.control.errors import ErrorEntry
 from atm.models.forecast import Forecast
 from atm.models.run import SampledExchange
+from atm.models.run_figures import CheckFigures
 
 
 class ValidateRequest(Request):
@@ -89,9 +90,11 @@ class TryRequest(Request):
 
 
 class TryAnswer(Answer):
-    """One sampled request per endpoint."""
+    """One sampled request per endpoint, or per step that one iteration of each scenario reached."""
 
     exchanges: list[SampledExchange]
+    checks: list[CheckFigures]
+    """Of every request of the trial; of a step that was not reached without an evaluation."""
 
 
 class CurlRequest(Request):

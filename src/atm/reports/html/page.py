@@ -134,6 +134,12 @@ def _verdicts(result: RunResult) -> Markup:
         parts.append(_verdict("warn", str(result.verdict.outcome).capitalize(), text))
     elif result.verdict.outcome is RunOutcome.FAILED and not failed:
         parts.append(_verdict("fail", "Failed", "; ".join(failure_reasons(result))))
+    for name, hook in (("Setup", result.setup), ("Teardown", result.teardown)):
+        if hook is not None:
+            kind = {"passed": "pass", "failed": "fail"}.get(hook.status, "warn")
+            parts.append(_verdict(kind, name, hook.described))
+            if hook.hint:
+                parts.append(tag("p", f"hint: {hook.hint}", class_="muted"))
     if result.thresholds:
         text = f"{failed} of {len(result.thresholds)} failed" if failed else f"{len(result.thresholds)} hold"
         parts.append(_verdict("fail" if failed else "pass", "Thresholds", text))

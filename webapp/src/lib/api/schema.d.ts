@@ -455,7 +455,7 @@ export type paths = {
         put?: never;
         /**
          * Try Spec
-         * @description Send one request to each endpoint of a spec and return requests and responses, secrets masked.
+         * @description Send one request to each endpoint of a spec, or run one iteration of each scenario; secrets are masked.
          */
         post: operations["try_spec"];
         delete?: never;
@@ -3836,11 +3836,13 @@ export type components = {
         };
         /**
          * TryAnswer
-         * @description One sampled request per endpoint.
+         * @description One sampled request per endpoint, or per step that one iteration of each scenario reached.
          */
         TryAnswer: {
             /** Exchanges */
             exchanges: components["schemas"]["SampledExchange"][];
+            /** Checks */
+            checks: components["schemas"]["CheckFigures"][];
         };
         /**
          * TryRequest

@@ -18,6 +18,10 @@ export function inWords(spec: Spec, load: LoadView | null): string {
         const about = load.model === "open" && load.arrival === "poisson" ? "about " : "";
         const requests = `${shown(count(forecast.requests))} ${forecast.requests === 1 ? noun : `${noun}s`}`;
         parts.push(`${isMost ? "at most " : about}${requests}${ends}`);
+    } else if (load.model === "mixed") {
+        // Of open and closed loads together, the peak is that of the open ones.
+        const most = shown(rateText(forecast.peak));
+        parts.push(`up to ${most} iterations /s, and users beside them, for ${planned(forecast.seconds)}`);
     } else {
         parts.push(`${users} for ${planned(forecast.seconds)}`);
     }

@@ -5,7 +5,7 @@ import { parse, patched, render } from "./document";
 import { extractRows, extractsOf, newExtract } from "./extracts";
 import { withoutSecrets } from "./fields";
 import { inWords } from "./preview";
-import { asKind, extractedBefore, kindOf, usable } from "./scenarios";
+import { asKind, extractedBefore, kindOf, usable, withOneLoad, withOwnLoads } from "./scenarios";
 import { type Spec, targetsOf } from "./spec";
 import {
     branchesOf,
@@ -159,6 +159,38 @@ describe("the ways to write requests", () => {
     it("say where the load goes", () => {
         expect(targetsOf(JOURNEY, "")).toBe("https://shop.example.com");
         expect(inWords(JOURNEY, null)).toBe("");
+        const forecast = { warm_up_seconds: 0, seconds: 5, requests: null, peak: 5, points: [], phases: [] };
+        const limits = { most_at_once: null, most_rate: null, total_requests: null };
+        const mixed = {
+            model: "mixed" as const,
+            arrival: "even" as const,
+            ...limits,
+            forecast: { ...forecast, most_seconds: 5, most_requests: null },
+        };
+        expect(inWords(JOURNEY, mixed)).toMatch(/^up to 5\S* iterations \/s, and users beside them, for 5 s to shop/);
+    });
+});
+
+describe("the load of scenarios", () => {
+    it("is one for all or one for each, and never both", () => {
+        const steps = [{ GET: "/" }];
+        const shared: Spec = {
+            load: { rate: 5 },
+            scenarios: { a: { weight: 2, steps }, b: { steps } },
+            duration: "5s",
+        };
+        const own = withOwnLoads(shared);
+        expect(own).toEqual({
+            scenarios: { a: { load: { rate: 5 }, steps }, b: { load: { rate: 5 }, steps } },
+            duration: "5s",
+        });
+        expect(withOneLoad(own)).toEqual({
+            load: { rate: 5 },
+            scenarios: { a: { steps }, b: { steps } },
+            duration: "5s",
+        });
+        const later = { load: { users: 1 }, start_after: "1s", duration: "1s", steps };
+        expect(withOneLoad({ scenarios: { a: later } })).toEqual({ load: { users: 1 }, scenarios: { a: { steps } } });
     });
 });
 

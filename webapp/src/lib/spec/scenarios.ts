@@ -1,5 +1,6 @@
 // Scenarios of a spec: its other ways to write requests, and the variables that its steps can use. Pure.
 import { asSeveral, asSingle, nameFor, textOf } from "./fields";
+import { loadOf } from "./load";
 import { freeName } from "./names";
 import { get, isObject, omit, type Path } from "./paths";
 import type { Spec } from "./spec";
@@ -98,6 +99,29 @@ export function scenariosOf(spec: Spec): [string, Step][] {
         name,
         isObject(scenario) ? scenario : {},
     ]);
+}
+
+// Loads of scenarios
+
+/** Each scenario with a load of its own: that of the spec, which goes. */
+export function withOwnLoads(spec: Spec): Spec {
+    const load = omit(loadOf(spec), "warm_up", "warm_up_level");
+    const scenarios = scenariosOf(spec).map(([name, scenario]): [string, Step] => [
+        name,
+        { load: structuredClone(load), ...omit(scenario, "weight") },
+    ]);
+    const rest = omit(spec, "load", "concurrency", "requests_per_second", "total_requests");
+    return { ...rest, scenarios: Object.fromEntries(scenarios) };
+}
+
+/** One load for all scenarios: that of the first. */
+export function withOneLoad(spec: Spec): Spec {
+    const [first] = scenariosOf(spec).flatMap(([, { load }]) => (isObject(load) ? [load] : []));
+    const scenarios = scenariosOf(spec).map(([name, scenario]): [string, Step] => [
+        name,
+        omit(scenario, "load", "start_after", "duration"),
+    ]);
+    return { ...spec, ...(first ? { load: first } : {}), scenarios: Object.fromEntries(scenarios) };
 }
 
 // Variables

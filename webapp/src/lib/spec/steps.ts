@@ -13,15 +13,20 @@ const ACTIONS: readonly StepKind[] = ["think", "repeat", "while", "when", "choos
 
 export function stepKind(step: unknown): StepKind {
     if (!isObject(step)) return "other";
-    const found: StepKind[] = ACTIONS.filter((key) => step[key] !== undefined);
+    const found: StepKind[] = ACTIONS.filter((key) => isSet(step[key]));
     if (urlKey(step)) found.push("request");
     const [only, ...more] = found;
     // Two actions in a step are a mistake, which stays as it is written.
     return only && !more.length ? only : "other";
 }
 
+/** An empty value in YAML is as good as none. */
+function isSet(value: unknown): boolean {
+    return value !== undefined && value !== null;
+}
+
 function urlKey(step: Step): string | undefined {
-    const keys = ["url", ...SHORT_METHODS].filter((key) => step[key] !== undefined);
+    const keys = ["url", ...SHORT_METHODS].filter((key) => isSet(step[key]));
     return keys.length === 1 ? keys[0] : undefined;
 }
 

@@ -1,6 +1,6 @@
 // What people do with a spec that they write: try it, keep it, run it. The same for a new one and for one that is edited.
 import { api, ApiProblem } from "$lib/api/client";
-import type { SampledExchange } from "$lib/api/schema";
+import type { TryAnswer } from "$lib/api/schema";
 import { named } from "$lib/spec/fields";
 import type { Spec } from "$lib/spec/spec";
 
@@ -14,8 +14,10 @@ export class SpecActions {
     readonly #editor: SpecEditor;
     /** What is being done now; empty: nothing. */
     busy = $state<Act | "">("");
-    /** What a try came to: its exchanges, or why there are none. */
-    exchanges = $state.raw<SampledExchange[] | null>(null);
+    /** What a try came to, or why it came to nothing. */
+    trial = $state.raw<TryAnswer | null>(null);
+    /** Steps of the plan that the trial did not come to. */
+    unreached = $state.raw<string[]>([]);
     tried = $state.raw<ApiProblem | null>(null);
 
     constructor(editor: SpecEditor) {
@@ -52,8 +54,13 @@ export class SpecActions {
         this.act("try", async (spec) => {
             this.forget();
             try {
-                const { exchanges } = await api.tryOnce(spec);
-                this.#answered(() => (this.exchanges = exchanges));
+                const endpoints = this.#editor.plan?.endpoints ?? [];
+                const trial = await api.tryOnce(spec);
+                const reached = new Set(trial.exchanges.map((exchange) => exchange.endpoint));
+                this.#answered(() => {
+                    this.trial = trial;
+                    this.unreached = endpoints.filter((name) => !reached.has(name));
+                });
             } catch (error) {
                 if (!(error instanceof ApiProblem)) throw error;
                 this.#answered(() => (this.tried = error));
@@ -68,6 +75,7 @@ export class SpecActions {
     }
 
     forget = (): void => {
-        this.tried = this.exchanges = null;
+        this.tried = this.trial = null;
+        this.unreached = [];
     };
 }

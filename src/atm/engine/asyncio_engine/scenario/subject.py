@@ -66,6 +66,8 @@ def _header_of(subject: Subject, context: Context) -> ReadSubject:
 
 def _json_of(subject: Subject, context: Context) -> ReadSubject:
     nodes, pick = json_paths.compiled(subject.text), _pick_of(subject, context.seed)
+    if subject.pick == "count" and json_paths.selects_one(subject.text):
+        pick = _length
 
     def read(answer: Answer, scope: Scope) -> Value:
         document = answer.document
@@ -138,6 +140,14 @@ def _random_of(seed: int, place: int) -> _Pick:
 def _last(values: Iterator[Value], _scope: Scope) -> Value:
     last = deque(values, maxlen=1)
     return last[0] if last else UNSET
+
+
+def _length(values: Iterator[Value], _scope: Scope) -> Value:
+    """Return the length of the only value if it is an array, else the number of values (0 or 1)."""
+    only = next(values, UNSET)
+    if isinstance(only, list):
+        return len(only)
+    return 0 if only is UNSET else 1
 
 
 _PICKS: dict[str, _Pick] = {

@@ -38,6 +38,8 @@ class ScenarioContext(UserContext):
     """Called when an iteration has ended, with the time; its user starts no other."""
     stop_run: Callable[[], None]
     """Start no iteration any more."""
+    on_session_end: Callable[[Session], None] | None = None
+    """Called with the variables of an iteration that has ended, or is left unfinished."""
     clock: Callable[[], int] = monotonic_ns
 
 
@@ -157,6 +159,8 @@ class ScenarioUser(User):
             self.request.leave_unfinished()
         else:
             self._pause.end()
+        if self.session is not None and self._scenario.on_session_end is not None:
+            self._scenario.on_session_end(self.session)
         if self._ledger.counts_iterations:
             self._books.unfinished += 1
 
@@ -276,6 +280,8 @@ class ScenarioUser(User):
             ledger.roll(now)
         sending = self._scenario.sending
         sending.last_finish = max(sending.last_finish, at)
+        if self._scenario.on_session_end is not None:
+            self._scenario.on_session_end(session)
         if session.visited != program.all_visited:
             figures = ledger.warm_up if self.iteration.is_warm_up else ledger.measured
             for index, endpoint in enumerate(program.endpoints):

@@ -11,6 +11,7 @@ from atm.engine.asyncio_engine.users.prepared_program import PreparedProgram
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep, needs_session
 from atm.engine.asyncio_engine.users.scenario_step import ScenarioStep
 from atm.engine.asyncio_engine.users.scenario_user import ScenarioContext, ScenarioUser
+from atm.engine.asyncio_engine.users.session import Session
 from atm.engine.asyncio_engine.users.user import Connections, User, UserContext
 from atm.plan.load_plan import LoadPlan
 
@@ -18,8 +19,18 @@ from atm.plan.load_plan import LoadPlan
 class Scenarios:
     """The prepared flows of a plan of which at least one needs a session."""
 
-    def __init__(self, plan: LoadPlan, secrets: Mapping[str, str], rows: Sequence[Rows]) -> None:
-        """`secrets` may change during the run; `rows` are the cells of the plan's data tables."""
+    def __init__(
+        self,
+        plan: LoadPlan,
+        secrets: Mapping[str, str],
+        rows: Sequence[Rows],
+        on_session_end: Callable[[Session], None] | None = None,
+    ) -> None:
+        """`secrets` may change during the run; `rows` are the cells of the plan's data tables.
+
+        `on_session_end` gets the variables at the end of each iteration.
+        """
+        self._on_session_end = on_session_end
         self._scope = Context(plan.seed, secrets)
         self._data = DataRows(plan.seed, plan.data, rows)
         self.flows: list[tuple[PreparedStep, ...]] = []
@@ -45,6 +56,7 @@ class Scenarios:
             data=self._data,
             on_user_stopped=on_user_stopped,
             stop_run=stop_run,
+            on_session_end=self._on_session_end,
         )
 
     @staticmethod

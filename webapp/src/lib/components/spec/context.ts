@@ -2,4 +2,4 @@
 import { createContext } from "svelte";
 
 /** What `{{…}}` can name at this place of the form. */
-export const [usableHere, provideUsable] = createContext<() => readonly string[]>();
+export const [usableHere, provideUsable, hasUsable] = createContext<() => readonly string[]>();
