@@ -3,6 +3,8 @@
     extract = source *( "|" pick ) [ "|" "default" operand ]
     source  = "status" / "body" / ( "header" / "cookie" ) NAME / JSONPATH / "regex" pattern
     operand = number / "true" / "false" / "null" / quoted text / word
+
+Definitions for users: docs/reference/scenarios.md.
 """
 
 from __future__ import annotations
