@@ -250,6 +250,17 @@ def test_a_stop_during_setup_ends_it_soon_without_load(target: TargetServer) -> 
     assert result.run.stop_reason is StopReason.STOPPED
 
 
+def test_a_setup_that_a_limit_of_the_run_ends_is_an_error(target: TargetServer) -> None:
+    control = Control()
+    timer = threading.Timer(0.5, control.stop, (StopReason.DURATION,))
+    timer.start()
+    result = stopped_before_its_load(target, control)
+    timer.join()
+    assert result.setup is not None
+    assert (result.setup.status, result.setup.message) == ("failed", "not finished within the time limit of the run")
+    assert (result.verdict.outcome, result.verdict.passed) == (RunOutcome.ERROR, None)
+
+
 def test_teardown_has_a_time_limit_of_its_own(target: TargetServer) -> None:
     steps = [{"GET": "/fixed?as=teardown"}, {"think": "60s"}, {"GET": "/fixed?as=late"}]
     result = run_sync(spec(target, teardown=steps, teardown_timeout=0.3))

@@ -10,6 +10,7 @@ from atm.mcp_server import summaries
 from atm.mcp_server.findings import findings
 from atm.models.outcome import Outcome, RunStatus, StopReason
 from atm.models.run import Measurement, RunResult
+from atm.models.run_figures import HookFigures
 from tests.cli import results
 from tests.mcp_server.agent import tokens
 from tests.metrics.shop import shop_result
@@ -50,6 +51,13 @@ KINDS: dict[str, RunResult] = {
     "scenarios": shop_result(),
     "many": results.result(thresholds=results.thresholds() * 20, failures=results.failures() * 30),
 }
+
+
+def test_a_summary_tells_what_setup_and_teardown_did() -> None:
+    setup = HookFigures(status="failed", steps=1, seconds=0.5, failed_step="setup/log in", message="503")
+    lines = summaries.result(results.result(setup=setup, teardown=HookFigures(status="passed", steps=2, seconds=1.5)))
+    assert 'setup: failed at "setup/log in": "503", 1 request in 500 ms' in lines
+    assert "teardown: passed, 2 requests in 1.5 s" in lines
 
 
 def test_a_summary_tells_what_became_of_iterations_and_checks() -> None:

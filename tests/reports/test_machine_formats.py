@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from atm.models.outcome import Outcome
 from atm.models.run import Measurement
+from atm.models.run_figures import HookFigures
 from atm.reports.csv import render_csv
 from atm.reports.github import step_summary, workflow_commands
 from atm.reports.junit import render_junit
@@ -135,3 +136,11 @@ def test_the_step_summary_has_scenarios_and_failed_checks() -> None:
     assert "3 of 5 checks passed every time" in text
     assert "| in stock known | browse/open | 19 | 1 | 95.0 % |" in text
     assert "| never judged | order/order | 0 | 0 | - |" in text
+
+
+def test_the_step_summary_says_what_setup_and_teardown_did() -> None:
+    setup = HookFigures(status="passed", steps=2, seconds=0.5)
+    teardown = HookFigures(status="failed", steps=1, seconds=1.5, failed_step="teardown/a|b", message="503")
+    lines = step_summary(results.result(setup=setup, teardown=teardown)).splitlines()
+    assert "Setup **passed** · 2 steps in 500 ms" in lines
+    assert r"Teardown **failed** at teardown/a\|b: 503 · 1 step in 1.5 s" in lines

@@ -28,6 +28,8 @@ class Capability(StrEnum):
     TARGET_RULES = "target_rules"
     SCENARIOS = "scenarios"
     """Flows with a program, checks by name, extracts and values of users."""
+    BEFORE_USER = "before_user"
+    """Flows whose users do something before their first iteration."""
 
 
 class Command(StrEnum):

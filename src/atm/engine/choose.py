@@ -59,6 +59,7 @@ _DESCRIPTIONS = {
     Capability.RE_RESOLUTION: "name resolution during the run",
     Capability.TARGET_RULES: "rules for what may be dialled",
     Capability.SCENARIOS: "scenarios",
+    Capability.BEFORE_USER: "before_user of a scenario",
 }
 
 

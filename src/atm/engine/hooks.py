@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from atm.engine.asyncio_engine.scenario.value import UNSET, Value
 from atm.engine.base import Control
 from atm.engine.hook_run import HookRun
 from atm.engine.setup_values import SetupValues
 from atm.errors import EngineError, Problem
+from atm.models.outcome import StopReason
 from atm.models.run_figures import HookFigures
 from atm.plan.compile import CompiledTest
 from atm.plan.hooks import CompiledHook
@@ -47,6 +48,10 @@ class Hooks:
             self.setup = await run.run(hook.plan, self.secrets, self._stopped)
         finally:
             self._values = run.values
+        if self.setup.status == "stopped" and self.control.stop_reason is StopReason.DURATION:
+            # A server's limit on the length of runs: without a load there is nothing to judge.
+            what = "not finished within the time limit of the run"
+            self.setup = replace(self.setup, status="failed", message=what)
         if self.setup.status == "failed":
             place = f"{self.setup.failed_step}: " if self.setup.failed_step else ""
             what = f"setup failed: {place}{self.setup.message}"

@@ -41,7 +41,12 @@ def is_secret_value(part: Part, slots: Sequence[Slot]) -> bool:
 
 def _slots_of_program(flow: Flow) -> set[str]:
     """Return the secret slots that the operations and extracts of a flow read."""
-    parts = [part for op in flow.program if isinstance(op, UnlessOp) for part in condition_parts(op.condition)]
+    parts = [
+        part
+        for op in (*flow.before_user, *flow.program)
+        if isinstance(op, UnlessOp)
+        for part in condition_parts(op.condition)
+    ]
     values = [extract.subject.value for step in flow.steps for extract in step.extracts]
     return set().union(*(secret_slots(part) for part in (*parts, *values) if part is not None))
 

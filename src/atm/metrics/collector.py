@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, GeneratorInterval, Interval
@@ -18,7 +18,7 @@ from atm.metrics.snapshot import Snapshot, figures_so_far
 from atm.metrics.test_data import DataTotals
 from atm.metrics.timeline import Timeline
 from atm.models.outcome import FULL_RESPONSES, Outcome
-from atm.models.outline import CheckName, DataSource, ScenarioSteps
+from atm.models.outline import CheckName, DataSource, ScenarioSteps, endpoints_apart
 from atm.models.run_figures import Second
 
 SPARKLINE_SECONDS = 60
@@ -153,6 +153,10 @@ class Collector:
         """Measured load of all endpoints together."""
         self.warm_up = EndpointInterval(endpoint=-1, warm_up=True)
         """Warm-up of all endpoints together."""
+        self._apart = endpoints_apart(scenarios)
+        """Endpoints that are in neither of the two."""
+        self.apart = EndpointInterval(endpoint=-1)
+        """Those of all endpoints that are in no total, warm-up included."""
         self.scenarios = ScenarioTotals(scenarios, checks)
         """Measured iterations and checks so far."""
         self.data = DataTotals(data)
@@ -181,7 +185,11 @@ class Collector:
         for part in interval.endpoints:
             if not 0 <= part.endpoint < len(self.measured):
                 raise ValueError(f"endpoint {part.endpoint} of {len(self.measured)} in second {interval.second}")
-            if part.warm_up:
+            if part.endpoint in self._apart:
+                self.apart.merge(part)
+                if not part.warm_up:
+                    self.measured[part.endpoint].merge(part)
+            elif part.warm_up:
                 self.warm_up.merge(part)
             else:
                 measured_started += part.started
@@ -194,8 +202,13 @@ class Collector:
         self.samples.add_all(interval.samples)
         sending = interval.phase not in ("warm_up", "drain") or measured_started > 0
         self.generator.add(interval, sending=sending)
-        self._recent.append(self.timeline.add(interval))
+        self._recent.append(self.timeline.add(self._without_those_apart(interval)))
         self._advance(interval)
+
+    def _without_those_apart(self, interval: Interval) -> Interval:
+        if not self._apart:
+            return interval
+        return replace(interval, endpoints=[part for part in interval.endpoints if part.endpoint not in self._apart])
 
     def _advance(self, interval: Interval) -> None:
         start_ns = interval.second * 1_000_000_000
@@ -229,12 +242,12 @@ class Collector:
     def answered(self) -> int:
         """Number of requests of the whole run, warm-up included, that got any response, even an unreadable one."""
         kinds = (*FULL_RESPONSES, Outcome.PROTOCOL_ERROR, Outcome.RESPONSE_TOO_LARGE)
-        return sum(part.outcomes.get(kind, 0) for part in (self.total, self.warm_up) for kind in kinds)
+        return sum(part.outcomes.get(kind, 0) for part in (self.total, self.warm_up, self.apart) for kind in kinds)
 
     @property
     def completed(self) -> int:
         """Number of requests of the whole run, warm-up included, that ended by themselves."""
-        return self.total.completed + self.warm_up.completed
+        return self.total.completed + self.warm_up.completed + self.apart.completed
 
     def snapshot(self) -> Snapshot:
         """Return the live view's figures, after the last added interval."""

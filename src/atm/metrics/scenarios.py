@@ -8,7 +8,7 @@ from typing import Any
 from atm.metrics.interval import CheckInterval, EndpointInterval, Interval, IterationInterval
 from atm.metrics.spread import spread
 from atm.models.outline import CheckName, ScenarioSteps, step_name
-from atm.models.run_figures import CheckFigures, ScenarioMetrics, ScenarioSoFar, StepReach
+from atm.models.run_figures import CheckFigures, ScenarioMetrics, ScenarioSoFar, StepBefore, StepReach
 
 
 class ScenarioTotals:
@@ -110,7 +110,20 @@ def _figures(
             _step(scenario.name, endpoints[endpoint], measured[endpoint].not_reached, ended)
             for endpoint in scenario.endpoints
         ],
+        "before_user": [
+            _step_before(scenario.name, endpoints[endpoint], measured[endpoint]) for endpoint in scenario.before_user
+        ],
     }
+
+
+def _step_before(scenario: str, endpoint: str, requests: EndpointInterval) -> StepBefore:
+    return StepBefore(
+        name=step_name(f"{scenario}/before_user", endpoint),
+        endpoint=endpoint,
+        started=requests.started,
+        completed=requests.completed,
+        failed=requests.failed,
+    )
 
 
 def _step(scenario: str, endpoint: str, not_reached: int, ended: int) -> StepReach:

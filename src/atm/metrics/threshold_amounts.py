@@ -12,7 +12,7 @@ from atm.metrics.histogram import HIGHEST_NS, Histogram, highest_of, index_of, l
 from atm.metrics.interval import CheckInterval, EndpointInterval, Interval, IterationInterval
 from atm.models.metric import METRICS, Metric, Source, Statistic
 from atm.models.outcome import FAILED, Outcome
-from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.outline import CheckName, ScenarioSteps, endpoints_apart
 from atm.models.threshold import Threshold
 
 Part = EndpointInterval | IterationInterval | CheckInterval
@@ -109,6 +109,8 @@ class Judged:
     source: Source
     members: frozenset[int] | None
     """Their indices in the plan; None for all."""
+    apart: frozenset[int] = frozenset()
+    """Endpoints that are judged only as members."""
 
     @classmethod
     def by(cls, threshold: Threshold, scenarios: Sequence[ScenarioSteps], checks: Sequence[CheckName]) -> Judged:
@@ -122,7 +124,9 @@ class Judged:
         elif threshold.scenario is not None:
             endpoints = frozenset(scenarios[threshold.scenario].endpoints)
         if source is Source.REQUESTS:
-            return cls(source, endpoints)
+            return cls(source, endpoints, frozenset() if endpoints else endpoints_apart(scenarios))
+        if threshold.scenario is not None and threshold.endpoint is None:
+            endpoints = frozenset((*(endpoints or ()), *scenarios[threshold.scenario].before_user))
         named = (index for index, check in enumerate(checks) if check.name == threshold.check)
         return cls(
             source, frozenset(index for index in named if endpoints is None or checks[index].endpoint in endpoints)
@@ -160,7 +164,7 @@ class Judged:
         return _merged(EndpointInterval(-1), parts)
 
     def _has(self, index: int) -> bool:
-        return self.members is None or index in self.members
+        return index not in self.apart if self.members is None else index in self.members
 
 
 def _merged(total: _Part, parts: Iterable[Part]) -> _Part:

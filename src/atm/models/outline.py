@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -14,6 +15,9 @@ class ScenarioSteps:
     """Indices of the endpoints of its steps, in the order of the scenario, each once."""
     is_open: bool = True
     """Its iterations arrive at a rate; otherwise its users start them."""
+    before_user: tuple[int, ...] = ()
+    """Indices of the endpoints of the steps that each user sends once, before its first iteration. Their figures are
+    apart: they are in no total of the run and of the scenario."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +50,8 @@ class DataSource:
 def step_name(scenario: str, endpoint: str) -> str:
     """Return the name of a step within its scenario: `list` for the endpoint `browse/list`."""
     return endpoint.removeprefix(f"{scenario}/") or endpoint
+
+
+def endpoints_apart(scenarios: Iterable[ScenarioSteps]) -> frozenset[int]:
+    """Return the endpoints that are in no total of a run, because users send them before their first iteration."""
+    return frozenset(endpoint for scenario in scenarios for endpoint in scenario.before_user)

@@ -137,6 +137,20 @@ class StepReach:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepBefore:
+    """A step that each user of a scenario sends before its first iteration; its requests are in no total."""
+
+    name: str
+    """Within its scenario: `login`."""
+    endpoint: str
+    """Under which its requests are counted: `order/before_user/login`."""
+    started: int
+    """Requests of the measured load, without those of the warm-up."""
+    completed: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioFigures:
     """The iterations of one scenario: `due = started + missed`, `started = completed + failed + unfinished`."""
 
@@ -155,6 +169,8 @@ class ScenarioFigures:
     active_time: Spread
     """The same without think time."""
     steps: Sequence[StepReach]
+    before_user: Sequence[StepBefore] = ()
+    """What each user does before its first iteration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -204,6 +204,12 @@ class ScenarioSpec(SpecModel):
     synonyms: ClassVar[Mapping[str, str]] = {"requests": "steps", "flow": "steps", "sessions": "session"}
 
     steps: Sequence[StepSpec] = declared(Steps(), "What an iteration does, in order.")
+    before_user: Sequence[StepSpec] = declared(
+        Steps(),
+        "Closed load: what each user does once, before its first iteration, as logging in; its requests have figures "
+        "of their own, apart from those of the run. Its variables and cookies stay with the user.",
+        default=(),
+    )
     load: LoadSpec | None = declared(
         Nested(LoadSpec), "Load of this scenario alone; without it, a share of the spec's.", default=None
     )

@@ -404,5 +404,6 @@ def _needs(flows: tuple[Flow, ...], origins: tuple[Origin, ...], connections: Co
         "re_resolution": connections.resolve_every_ns is not None,
         "scenarios": any(flow.program for flow in flows)
         or any(step.named_checks or any(isinstance(part, ValuePart) for part in step.parts) for step in steps),
+        "before_user": any(flow.before_user for flow in flows),
     }
     return tuple(name for name, needed in needs.items() if needed)

@@ -20,7 +20,7 @@ from atm.plan.load_plan import Connections, Flow, Lane, Load, LoadPlan, Origin, 
 from atm.plan.program import DataTable, Slot
 from atm.plan.requests import Around, Requests
 from atm.plan.step_names import StepNames
-from atm.plan.steps import StepCompiler
+from atm.plan.steps import StepCompiler, requests_in
 from atm.plan.template_parts import TextSource, ValuePart
 from atm.plan.templates import SETUP_SLOT, Names
 from atm.plan.user_slots import user_slots
@@ -125,7 +125,7 @@ class Hooks:
         names, findings = self.names, self.names.findings
         requests = Requests(self.spec, names, Checks(names, self.files.schema), self.files)
         self._requests.append(requests)
-        slots = user_slots(written, path, self.spec, findings, names.setup_values)
+        slots = user_slots(requests_in(written, path, self.spec.blocks), self.spec, findings, names.setup_values)
         names.scope = scope = Scope(names.places, slots, hidden_tables=tuple(table.name for table in self.tables))
         # A failed step ends setup. Teardown continues, so that it leaves behind as little as possible.
         around = ScenarioSpec(steps=written, on_fail="end_iteration" if name == SETUP else "continue")

@@ -21,6 +21,9 @@ from atm.plan.template_parts import Part, Template
 PLAN_FORMAT = 2
 """Increased with every change that an older engine would misread."""
 
+RETRY_NS = 1_000_000_000
+"""How long after a failed attempt a user begins again with `Flow.before_user`."""
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -119,6 +122,11 @@ class Flow:
     pace_ns: int = 0
     """Closed model: an iteration is due this long after the intended start of the user's one before, at the earliest
     when that has ended; 0 = when it has ended."""
+    before_user: tuple[Op, ...] = ()
+    """Closed model: what a user does once, before its first iteration, over the same slots, steps and counters. Its
+    steps are others than those of `program`, and come after them. Needs `program` and `keeps_session`, and a lane
+    without other flows. In random draws and values, the number of the user takes the place of the iteration's. A step
+    that would end an iteration ends the attempt; after `RETRY_NS` the user begins again, without slots and cookies."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from atm.models.outline import DataSource, OpenLane, ScenarioSteps
+from atm.plan.before_user import steps_before
 from atm.plan.load_plan import Flow, LoadPlan
 
 
@@ -51,4 +52,11 @@ def scenarios_in(flows: Sequence[Flow]) -> tuple[ScenarioSteps, ...]:
     """
     if not any(flow.program or len(flow.steps) > 1 for flow in flows):
         return ()
-    return tuple(ScenarioSteps(flow.name, tuple(dict.fromkeys(step.endpoint for step in flow.steps))) for flow in flows)
+    return tuple(_scenario(flow) for flow in flows)
+
+
+def _scenario(flow: Flow) -> ScenarioSteps:
+    before = steps_before(flow)
+    steps = dict.fromkeys(step.endpoint for index, step in enumerate(flow.steps) if index not in before)
+    before_user = dict.fromkeys(step.endpoint for index, step in enumerate(flow.steps) if index in before)
+    return ScenarioSteps(flow.name, tuple(steps), before_user=tuple(before_user))

@@ -56,6 +56,8 @@ class Around:
     scenario: ScenarioSpec
     path: Path
     steps_path: Path
+    has_headers: bool = True
+    """Its requests have the headers of the scenario; those of `before_user` do not."""
 
 
 @dataclass(slots=True)
@@ -142,7 +144,7 @@ class Requests:
             own = {name.lower() for name in endpoint.headers}
             general: list[tuple[Path, Mapping[str, HeaderValue]]] = [
                 *sources,
-                ((*around.path, "headers"), around.scenario.headers),
+                ((*around.path, "headers"), around.scenario.headers if around.has_headers else {}),
             ]
             sources = [
                 (place, {name: value for name, value in given.items() if name.lower() not in own})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from atm.models.fields import Findings, Path
@@ -13,16 +13,21 @@ from atm.models.spec import TestSpec
 from atm.plan.checks import MOST_NAMES
 from atm.plan.load import nanoseconds
 from atm.plan.load_plan import Flow, Lane
-from atm.plan.program import DataTable
+from atm.plan.program import DataTable, Op, RequestOp
 from atm.plan.requests import Around, Requests
 from atm.plan.step_names import StepNames
-from atm.plan.steps import StepCompiler
+from atm.plan.steps import StepCompiler, requests_of
 from atm.plan.user_slots import user_slots
 from atm.plan.values import MOST_PLACES, Scope
 
 MOST_SCENARIOS = 256
 """Each has a lane, and an engine runs at most this many."""
 _SCENARIO_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,59}")
+
+
+def _after(op: Op, steps: int) -> Op:
+    """Return an operation whose step comes after a number of others."""
+    return replace(op, step=op.step + steps) if isinstance(op, RequestOp) else op
 
 
 @dataclass(slots=True)
@@ -62,11 +67,36 @@ class Scenarios:
             self.findings.add((*path, "pace"), what, "conflict", "Remove it, or give the load `users`")
         keeps_session = (scenario.session or ("keep" if model == "closed" else "new")) == "keep"
         names = self.requests.names
-        slots = user_slots(scenario.steps, (*path, "steps"), self.spec, self.findings, names.setup_values)
+        requests = requests_of(scenario, path, (*path, "steps"), self.spec.blocks)
+        slots = user_slots(requests, self.spec, self.findings, names.setup_values)
         names.scope = scope = Scope(names.places, slots, tuple(self.tables))
-        compiler = StepCompiler(
+        before = self._before_user(name, scenario, path, model)
+        compiler = self._compiler(name, Around(scenario, path, (*path, "steps")), scope, keeps_session=keeps_session)
+        compiler.counters = before.counters
+        # In the iterations of a user, what its first steps have set is set.
+        compiler.assigned = before.assigned.copy()
+        compiler.compile(scenario.steps, (*path, "steps"))
+        names.scope = None
+        if not compiler.steps and not self.findings.touch(*path) and not self.findings.touch("blocks"):
+            what = f'the scenario "{name}" has no step that sends a request'
+            self.findings.add((*path, "steps"), what, "no_request", "Add one: `- GET: /users`")
+        return Flow(
             name=name,
-            around=Around(scenario, path, (*path, "steps")),
+            weight=1,
+            steps=(*compiler.steps, *before.steps),
+            program=tuple(compiler.operations),
+            before_user=tuple(_after(op, len(compiler.steps)) for op in before.operations),
+            slots=tuple(scope.slots.values()),
+            counters=compiler.counters,
+            uses_cookies=scenario.cookies,
+            keeps_session=keeps_session,
+            pace_ns=0 if scenario.pace is None else nanoseconds(scenario.pace),
+        )
+
+    def _compiler(self, name: str, around: Around, scope: Scope, *, keeps_session: bool) -> StepCompiler:
+        return StepCompiler(
+            name=name,
+            around=around,
             requests=self.requests,
             scope=scope,
             step_names=self.step_names,
@@ -76,22 +106,31 @@ class Scenarios:
             keeps_session=keeps_session,
             used_blocks=self.used_blocks,
         )
-        compiler.compile(scenario.steps, (*path, "steps"))
-        names.scope = None
+
+    def _before_user(
+        self, name: str, scenario: ScenarioSpec, path: Path, model: Literal["open", "closed"]
+    ) -> StepCompiler:
+        """Compile what a user does before its first iteration."""
+        scope = self.requests.names.scope
+        assert scope is not None
+        around = Around(scenario, path, (*path, "steps"), has_headers=False)
+        compiler = self._compiler(f"{name}/before_user", around, scope, keeps_session=False)
+        place = (*path, "before_user")
+        if not scenario.before_user:
+            return compiler
+        if model == "open":
+            what = "before_user needs users: this load is open, so each of its iterations is a new user"
+            self.findings.add(place, what, "conflict", "Give the load `users`, or move its steps to `steps`")
+        elif scenario.session == "new":
+            what = "before_user prepares a user for all its iterations, and `session: new` forgets it after each"
+            self.findings.add(place, what, "conflict", "Remove `session`, or move its steps to `steps`")
+        scope.has_iteration = False
+        compiler.compile(scenario.before_user, place)
+        scope.has_iteration = True
         if not compiler.steps and not self.findings.touch(*path) and not self.findings.touch("blocks"):
-            what = f'the scenario "{name}" has no step that sends a request'
-            self.findings.add((*path, "steps"), what, "no_request", "Add one: `- GET: /users`")
-        return Flow(
-            name=name,
-            weight=1,
-            steps=tuple(compiler.steps),
-            program=tuple(compiler.operations),
-            slots=tuple(scope.slots.values()),
-            counters=compiler.counters,
-            uses_cookies=scenario.cookies,
-            keeps_session=keeps_session,
-            pace_ns=0 if scenario.pace is None else nanoseconds(scenario.pace),
-        )
+            what = "before_user has no step that sends a request"
+            self.findings.add(place, what, "no_request", "Add one: `- POST: /login`")
+        return compiler
 
     def note_unused_blocks(self) -> None:
         """Note each block that no scenario and no hook uses."""

@@ -11,6 +11,7 @@ from atm.models.scenario import (
     ChooseStep,
     RepeatStep,
     RequestStep,
+    ScenarioSpec,
     StepSpec,
     ThinkStep,
     UseStep,
@@ -65,7 +66,10 @@ class StepCompiler:
     counters: int = 0
     assigned: Assigned = field(default_factory=Assigned)
     _block_stack: list[str] = field(default_factory=list)
-    _uses_seen: int = 0
+    _uses_seen: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._uses_seen = len(self.scope.uses)
 
     def compile(self, steps: Sequence[StepSpec], path: Path) -> None:
         """Append the operations of a list of steps."""
@@ -263,7 +267,8 @@ class StepCompiler:
         self.notes.add(use.path, what, "may_be_unset", hint)
 
     def _setters(self, slot: str) -> Iterator[str]:
-        for step, path in requests_in(self.around.scenario.steps, self.around.steps_path, self.blocks):
+        around = self.around
+        for step, path in requests_of(around.scenario, around.path, around.steps_path, self.blocks):
             if slot in step.extract:
                 yield path_text(path)
 
@@ -271,6 +276,14 @@ class StepCompiler:
         """Return the slots that steps can set."""
         names = {name for step, _ in requests_in(steps, (), self.blocks) for name in step.extract}
         return {self.scope.index(name) for name in names if name in self.scope.slots}
+
+
+def requests_of(
+    scenario: ScenarioSpec, path: Path, steps_path: Path, blocks: Blocks
+) -> Iterator[tuple[RequestStep, Path]]:
+    """Yield each request of a scenario with its path, those before the first iteration of a user first."""
+    yield from requests_in(scenario.before_user, (*path, "before_user"), blocks)
+    yield from requests_in(scenario.steps, steps_path, blocks)
 
 
 def requests_in(steps: Sequence[StepSpec], path: Path, blocks: Blocks) -> Iterator[tuple[RequestStep, Path]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from atm.plan.before_user import in_each_iteration
 from atm.plan.load_plan import Flow, Lane, Load, LoadPlan, Sampling, Segment
 from atm.plan.program import Op, ThinkOp
 
@@ -20,7 +21,8 @@ def one_of_each(plan: LoadPlan) -> LoadPlan:
     load = Load("closed", (Segment(1, 1, None),))
     return replace(
         plan,
-        flows=tuple(_without_waits(flow) for flow in plan.flows),
+        flows=tuple(_without_waits(in_each_iteration(flow)) for flow in plan.flows),
+        needs=tuple(need for need in plan.needs if need != "before_user"),
         lanes=(Lane(plan.name, flows, "sequential", load, len(flows), None),),
         thresholds=(),
         sampling=Sampling(first_per_endpoint=1, failures_per_kind=0, slowest=0, body_bytes=MOST_BODY_BYTES),

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable
 
 from atm.models.fields import Findings, Path
 from atm.models.request import ExtractSpec
-from atm.models.scenario import StepSpec
+from atm.models.scenario import RequestStep
 from atm.models.spec import TestSpec
 from atm.plan.program import Slot
 from atm.plan.secret_names import is_sensitive
-from atm.plan.steps import requests_in
 
 _SLOT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
 def user_slots(
-    steps: Sequence[StepSpec], path: Path, spec: TestSpec, findings: Findings, of_setup: Container[str]
+    requests: Iterable[tuple[RequestStep, Path]], spec: TestSpec, findings: Findings, of_setup: Container[str]
 ) -> dict[str, Slot]:
-    """Return a slot for each variable that steps extract; report names that cannot be used.
+    """Return a slot for each variable that requests, given with their paths, extract; report names that cannot be used.
 
     `of_setup` has the names of the variables that `setup` extracts.
     """
     slots: dict[str, Slot] = {}
-    for step, place in requests_in(steps, path, spec.blocks):
+    for step, place in requests:
         for name, written in step.extract.items():
             where = (*place, "extract", name)
             if not _SLOT_NAME.fullmatch(name):

@@ -109,6 +109,8 @@ class Scope:
     slots: dict[str, Slot] = field(default_factory=dict)
     """In the order of their indices."""
     tables: tuple[DataTable, ...] = ()
+    has_iteration: bool = True
+    """Whether the templates belong to an iteration, and not to what a user does before its first one."""
     hidden_tables: tuple[str, ...] = ()
     """Names of tables that its templates cannot refer to, because their rows belong to users and iterations."""
     uses: list[Use] = field(default_factory=list)
@@ -138,6 +140,9 @@ class Scope:
         if dot:
             return self._column(table, column)
         sources: dict[str, Source] = {"user": UserSource(), "iteration": IterationSource()}
+        if name == "iteration" and not self.has_iteration:
+            what = "{{iteration}} is not defined in before_user, which is no part of an iteration"
+            raise ValueSyntaxError(what, "Use {{user}}: the number of the user, from 1", "no_iteration")
         if name in sources:
             return ValuePart(sources[name])
         if name == "uuid":
@@ -162,6 +167,9 @@ class Scope:
             if not table.rows:
                 # It could not be opened, which was reported.
                 return ValuePart(DataSource(index, 0))
+            if table.per == "iteration" and not self.has_iteration:
+                what = f'before_user is no part of an iteration, and the data "{name}" has a row for each iteration'
+                raise ValueSyntaxError(what, "Write `per: user` in its data, or `per: use`", "no_iteration")
             if column in table.columns:
                 place = self.places.take() if table.per == "use" else 0
                 source = DataSource(index, table.columns.index(column), place)

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from atm.models.run import NamedEndpointMetrics, RunResult
-from atm.models.run_figures import CheckFigures, ScenarioMetrics, StepReach
+from atm.models.run_figures import CheckFigures, ScenarioMetrics, StepBefore, StepReach
+
+BEFORE_USER = "(before each user)"
+"""What reports write after the name of a step that each user sends once, before its first iteration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Funnel:
 
     scenario: ScenarioMetrics
     steps: Sequence[FunnelStep]
+    before_user: Sequence[tuple[StepBefore, NamedEndpointMetrics]] = ()
+    """What each user does before its first iteration, with the figures of its requests."""
 
 
 def funnels(result: RunResult) -> list[Funnel]:
@@ -32,6 +37,7 @@ def funnels(result: RunResult) -> list[Funnel]:
         Funnel(
             scenario,
             [FunnelStep(reach, metrics[reach.endpoint]) for reach in scenario.steps if reach.endpoint in metrics],
+            [(step, metrics[step.endpoint]) for step in scenario.before_user if step.endpoint in metrics],
         )
         for scenario in result.scenarios
     ]
@@ -40,6 +46,7 @@ def funnels(result: RunResult) -> list[Funnel]:
 def outside_scenarios(result: RunResult) -> list[NamedEndpointMetrics]:
     """Return the endpoints that are no step of a scenario."""
     steps = {step.endpoint for scenario in result.scenarios for step in scenario.steps}
+    steps |= {step.endpoint for scenario in result.scenarios for step in scenario.before_user}
     return [entry for entry in result.endpoint_metrics if entry.name not in steps]
 
 

@@ -45,6 +45,9 @@ def step_summary(result: RunResult) -> str:
             row = (sign, threshold.expression, measured(threshold), threshold.message)
             lines.append(f"| {' | '.join(_cell(cell) for cell in row)} |")
         lines.append("")
+    for name, hook in (("Setup", result.setup), ("Teardown", result.teardown)):
+        if hook is not None:
+            lines += [f"{name} **{hook.status}**{_cell(hook.described.removeprefix(hook.status))}", ""]
     lines.append(
         f"Measurement **{verdict.measurement}**" + "".join(f"; {_cell(reason.what)}" for reason in verdict.reasons)
     )

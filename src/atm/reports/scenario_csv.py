@@ -42,6 +42,8 @@ class ScenarioColumns:
     def of_step(self, endpoint: str) -> Cells:
         """Return the cells of an endpoint: its scenario, and how many iterations reached it."""
         for scenario in self._result.scenarios:
+            if any(step.endpoint == endpoint for step in scenario.before_user):
+                return self._padded(0, (scenario.name,))
             for step in scenario.steps:
                 if step.endpoint == endpoint:
                     return self._padded(0, (scenario.name, step.reached, step.not_reached, step.reached_share))

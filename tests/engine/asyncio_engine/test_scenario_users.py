@@ -78,6 +78,7 @@ class Bench:
                     on_generator_error=lambda _user, _now: self.ended.append("rest"),
                 ),
                 on_user_stopped=lambda _user, _now: self.ended.append("stopped"),
+                on_not_prepared=lambda _user, _now: self.ended.append("not prepared"),
                 stop_run=lambda: self.ended.append("run"),
             ),
             clock=lambda: self.now,

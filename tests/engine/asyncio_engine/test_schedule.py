@@ -27,6 +27,10 @@ class Numbered:
         self.number = number
         self._log = log
         self.not_before = 0
+        self.is_prepared = True
+
+    def prepare(self, flow: int, now: int, is_warm_up: bool) -> None:
+        raise AssertionError((self.number, flow, now, is_warm_up))
 
     def begin(self, number: int, flow: int, intended: int, now: int, is_warm_up: bool) -> None:
         if self._log.pace:

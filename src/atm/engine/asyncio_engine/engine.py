@@ -33,6 +33,7 @@ CAPABILITIES = frozenset(
         Capability.RE_RESOLUTION,
         Capability.TARGET_RULES,
         Capability.SCENARIOS,
+        Capability.BEFORE_USER,
     }
 )
 

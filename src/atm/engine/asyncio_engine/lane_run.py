@@ -93,7 +93,9 @@ class LaneRun:
         )
         if scenarios is None:
             return lambda pool, _number: User(context, pool)
-        scenario_context = scenarios.context(context, schedule.user_stopped, parts.stop_as_planned)
+        scenario_context = scenarios.context(
+            context, schedule.user_stopped, schedule.user_not_prepared, parts.stop_as_planned
+        )
         return lambda pool, number: scenarios.user(scenario_context, pool, number)
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from atm.models import figures
 from atm.models.run import RunResult
 from atm.models.run_figures import CheckFigures, ScenarioMetrics, Spread
-from atm.reports.funnel import checks_failed_first, funnels, outside_scenarios
+from atm.reports.funnel import BEFORE_USER, checks_failed_first, funnels, outside_scenarios
 from atm.reports.html.markup import Child, Markup, markup, tag
 from atm.reports.html.parts import card, doubted, table, wrapping
 from atm.reports.html.tables import PERCENTILES, colour_chip, request_cells
@@ -61,6 +61,9 @@ def steps(result: RunResult) -> Markup | None:
     cards = []
     for journey in journeys:
         rows: list[Sequence[Child]] = []
+        for before, metrics in journey.before_user:
+            name = wrapping(colour_chip(places[metrics.name]), f"{before.name} {BEFORE_USER}")
+            rows.append([name, "", "", *request_cells(result, metrics, unit)])
         for step in journey.steps:
             name = wrapping(colour_chip(places[step.metrics.name]), step.reach.name)
             bar = tag("td", _bar(step.reach.reached_share or 0.0), class_="barcell")

@@ -9,7 +9,7 @@ from itertools import count
 
 from atm.engine.asyncio_engine.schedule.schedule import Decisions, Schedule, UserT
 from atm.models.outcome import StopReason
-from atm.plan.load_plan import LoadPlan
+from atm.plan.load_plan import RETRY_NS, LoadPlan
 from atm.plan.pacer import NEVER, user_changes
 
 _BACK_OFF_NS = 100_000_000
@@ -37,10 +37,13 @@ class ClosedSchedule(Schedule[UserT]):
         self._gap = int(1e9 / load.max_rate) if load.max_rate else 0
         self._last_token = 0
         self._has_pace = any(plan.flows[flow].pace_ns for flow in plan.lanes[lane].flows)
+        self._to_prepare = next((flow for flow in plan.lanes[lane].flows if plan.flows[flow].before_user), None)
+        """The flow, the only one of its lane, whose users do something before their first iteration."""
         self._is_unpaced = not self._gap and not self._has_pace
         self._with_token: deque[tuple[int, UserT]] = deque()
         self._paced: list[tuple[int, int, UserT]] = []
-        """Heap of users that wait for their pace, with a serial number."""
+        """Heap of users that wait for their pace, or to begin again before their first iteration, with a serial
+        number."""
         self._serials = count()
         self._stopped: list[UserT] = []
         """Users that start no other iteration; the profile does not replace them."""
@@ -113,6 +116,9 @@ class ClosedSchedule(Schedule[UserT]):
         elif self._is_exhausted:
             self._parked.append(user)
             self._leg_is_exhausted(now)
+        elif self._to_prepare is not None and not user.is_prepared:
+            user.prepare(self._to_prepare, now, now < self._warm_up_end)
+            self.in_flight += 1
         elif self._is_unpaced:
             self._begin(user, now, now)
         elif self._has_pace and not due and user.not_before > now:
@@ -134,6 +140,13 @@ class ClosedSchedule(Schedule[UserT]):
         self.in_flight -= 1
         self._backing_off.append((now + _BACK_OFF_NS, user))
         self._decisions.wake_at(now + _BACK_OFF_NS)
+        if not self.is_sending:
+            self._decisions.settle()
+
+    def user_not_prepared(self, user: UserT, now: int) -> None:
+        self.in_flight -= 1
+        heappush(self._paced, (now + RETRY_NS, next(self._serials), user))
+        self._decisions.wake_at(now + RETRY_NS)
         if not self.is_sending:
             self._decisions.settle()
 

@@ -32,6 +32,15 @@ class ScheduledUser(Protocol):
         """The earliest intended start of its next iteration (the pace of its scenario); 0 without a pace."""
         ...
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether it has done what `Flow.before_user` demands before its first iteration."""
+        ...
+
+    def prepare(self, flow: int, now: int, is_warm_up: bool) -> None:
+        """Do it at `now`; its end is reported by `user_free` or `user_not_prepared`, never within this call."""
+        ...
+
     def begin(self, number: int, flow: int, intended: int, now: int, is_warm_up: bool) -> None:
         """Start an iteration at `now`; its end is reported by `user_free` or `user_failed`, never within this call."""
         ...
@@ -133,6 +142,10 @@ class Schedule(ABC, Generic[UserT]):
     @abstractmethod
     def user_failed(self, user: UserT, now: int) -> None:
         """Handle an iteration of `user` that ended with a generator error."""
+
+    def user_not_prepared(self, user: UserT, now: int) -> None:
+        """Handle a user that failed before its first iteration."""
+        raise AssertionError(f"{user!r} of an open load has failed to prepare at {now}")
 
     def user_stopped(self, user: UserT, now: int) -> None:
         """Handle an iteration after which `user` is to start no other; here like any end."""

@@ -75,6 +75,10 @@ class DataRows:
                 self._begun.add((table, user))
             yield table, self.row(table, user=user or iteration, iteration=iteration)
 
+    def rows_of_user(self, tables: Iterable[int], user: int) -> Iterator[tuple[int, int]]:
+        """Yield, of these tables, those per user with the row that a user begins with, once for each user."""
+        return self.rows_begun((table for table in tables if self._tables[table].per == "user"), user, 0)
+
     def is_per_use(self, table: int) -> bool:
         """Return whether each place draws a row of its own."""
         return self._tables[table].per == "use"

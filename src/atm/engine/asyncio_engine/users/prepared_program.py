@@ -9,6 +9,7 @@ from atm.engine.asyncio_engine.scenario.condition import condition_of
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.users.scenario_step import ScenarioStep
 from atm.engine.asyncio_engine.users.session import Session
+from atm.plan.before_user import joined, steps_before
 from atm.plan.load_plan import Flow
 from atm.plan.program import Condition, Op, RequestOp
 from atm.plan.table_uses import tables_of
@@ -22,7 +23,9 @@ class PreparedProgram:
 
     def __init__(self, flow: Flow, steps: Sequence[ScenarioStep], context: Context) -> None:
         self.steps = steps
-        self.ops: tuple[Op, ...] = flow.program or tuple(RequestOp(index) for index in range(len(steps)))
+        operations, self.start = joined(flow)
+        self.ops: tuple[Op, ...] = operations or tuple(RequestOp(index) for index in range(len(steps)))
+        """Those before the first iteration of a user, then those of an iteration, from `start` on."""
         self.counters = flow.counters
         self.slots = len(flow.slots)
         self.uses_cookies = flow.uses_cookies
@@ -33,6 +36,8 @@ class PreparedProgram:
         self.endpoints = tuple(step.endpoint for step in steps)
         self.all_visited = (1 << len(steps)) - 1
         """The value of `Session.visited` after a request of each step."""
+        self.steps_before = sum(1 << step for step in steps_before(flow))
+        """The steps that are no part of an iteration, as bits; 0 if users do nothing before their first iteration."""
         self.conditions: dict[int, Callable[[Session], bool]] = {
             position: _test_of(op.condition, context) for position, op in enumerate(self.ops) if op.op == "unless"
         }

@@ -36,6 +36,8 @@ class ScenarioContext(UserContext):
     data: DataRows
     on_user_stopped: Callable[[User, int], None]
     """Called when an iteration has ended, with the time; its user starts no other."""
+    on_not_prepared: Callable[[User, int], None]
+    """Called when a user has failed before its first iteration, with the time."""
     stop_run: Callable[[], None]
     """Start no iteration any more."""
     on_session_end: Callable[[Session], None] | None = None
@@ -77,7 +79,17 @@ class Pause:
 class ScenarioUser(User):
     """Runs the operations of a program, each after the previous one has ended."""
 
-    __slots__ = ("_op", "_pause", "_program", "_scenario", "_sessions", "number", "session")
+    __slots__ = (
+        "_is_prepared",
+        "_is_preparing",
+        "_op",
+        "_pause",
+        "_program",
+        "_scenario",
+        "_sessions",
+        "number",
+        "session",
+    )
 
     def __init__(self, context: ScenarioContext, connections: Connections, number: int) -> None:
         """`number` is that of the user, 1-based."""
@@ -92,10 +104,16 @@ class ScenarioUser(User):
         """By flow, those that the user keeps."""
         self._op = RequestOp(0)
         self._pause = Pause(self, context)
+        self._is_prepared = False
+        self._is_preparing = False
 
     @property
     def is_busy(self) -> bool:
         return self.request.deadline < NEVER or self._pause.deadline < NEVER
+
+    @property
+    def is_prepared(self) -> bool:
+        return self._is_prepared
 
     def begin(self, number: int, flow: int, intended: int, now: int, is_warm_up: bool) -> None:
         """Start iteration `number` at `now`."""
@@ -119,11 +137,31 @@ class ScenarioUser(User):
         self.not_before = intended + program.pace_ns if program.pace_ns else 0
         session = self._session_of(flow, program)
         session.begin(number, self.number or number)
+        session.position = program.start
+        session.visited = program.steps_before
         if program.tables:
             for table, row in self._scenario.data.rows_begun(program.tables, self.number, number):
                 ledger.data.count(table, row)
         self.session = session
         self._run(program, session, intended, now, is_beginning=True)
+
+    def prepare(self, flow: int, now: int, is_warm_up: bool) -> None:
+        """Start what a user of a flow does before its first iteration, with new variables and cookies."""
+        program = self._program = self._scenario.programs[flow]
+        assert program is not None
+        iteration = self.iteration
+        iteration.number = self.number
+        iteration.flow = flow
+        iteration.intended = now
+        iteration.is_warm_up = is_warm_up
+        iteration.position = 0
+        self._is_preparing = True
+        self.session = session = self._sessions[flow] = self._new_session(program)
+        session.begin(self.number, self.number)
+        session.visited = program.all_visited & ~program.steps_before
+        for table, row in self._scenario.data.rows_of_user(program.tables, self.number):
+            self._ledger.data.count(table, row)
+        self._run(program, session, now, now, is_beginning=True)
 
     def next_step(self, finished: int) -> None:
         """Continue after a full response at `finished`."""
@@ -161,7 +199,7 @@ class ScenarioUser(User):
             self._pause.end()
         if self.session is not None and self._scenario.on_session_end is not None:
             self._scenario.on_session_end(self.session)
-        if self._ledger.counts_iterations:
+        if self._ledger.counts_iterations and not self._is_preparing:
             self._books.unfinished += 1
 
     def _session_of(self, flow: int, program: PreparedProgram) -> Session:
@@ -253,6 +291,11 @@ class ScenarioUser(User):
     def _complete(self, program: PreparedProgram, session: Session, at: int) -> None:
         """Complete the iteration, whose last operation ended at `at`."""
         now = self._enter_end(program, session, at)
+        if self._is_preparing:
+            self._is_preparing = False
+            self._is_prepared = True
+            self._context.on_end(self, now)
+            return
         if self._ledger.counts_iterations:
             time = max(at - self.iteration.intended, 0)
             self._books.complete(time, max(time - session.think_ns, 0))
@@ -263,12 +306,16 @@ class ScenarioUser(User):
     def _fail(self, program: PreparedProgram, session: Session, policy: OnFail) -> None:
         """Fail the iteration, and stop what `policy` says."""
         now = self._enter_end(program, session, self._scenario.sending.last_finish)
-        self._books.failed += 1
+        was_preparing, self._is_preparing = self._is_preparing, False
+        if not was_preparing:
+            self._books.failed += 1
         if policy == "stop_run":
             self._scenario.stop_run()
         if policy == "stop_user":
             self._sessions.clear()
             self._scenario.on_user_stopped(self, now)
+        elif was_preparing:
+            self._scenario.on_not_prepared(self, now)
         else:
             self._release(session, now)
 

@@ -45,7 +45,11 @@ class Scenarios:
                 self._programs.append(None)
 
     def context(
-        self, context: UserContext, on_user_stopped: Callable[[User, int], None], stop_run: Callable[[], None]
+        self,
+        context: UserContext,
+        on_user_stopped: Callable[[User, int], None],
+        on_not_prepared: Callable[[User, int], None],
+        stop_run: Callable[[], None],
     ) -> ScenarioContext:
         """Return the context of users of scenarios, from that of users without."""
         shared = {field.name: getattr(context, field.name) for field in fields(context)}
@@ -55,6 +59,7 @@ class Scenarios:
             scope=self._scope,
             data=self._data,
             on_user_stopped=on_user_stopped,
+            on_not_prepared=on_not_prepared,
             stop_run=stop_run,
             on_session_end=self._on_session_end,
         )

@@ -321,6 +321,15 @@ class User:
     def is_busy(self) -> bool:
         return self.request.deadline < NEVER
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether it may start an iteration: one of a scenario may have something to do before its first."""
+        return True
+
+    def prepare(self, flow: int, now: int, is_warm_up: bool) -> None:
+        """Start what a user of a flow does before its first iteration; never for one that is prepared."""
+        raise AssertionError(f"flow {flow} has no scenario to prepare a user for: {now}, {is_warm_up}")
+
     def begin(self, number: int, flow: int, intended: int, now: int, is_warm_up: bool) -> None:
         """Start iteration `number` at `now`."""
         ledger = self._ledger
