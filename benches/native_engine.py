@@ -59,7 +59,7 @@ def main() -> int:
     if sys.platform != "linux" or load_native_engine() is None:
         print("error: this benchmark needs Linux and the native engine (`atm doctor` says why it is not there)")
         return 2
-    _raise_descriptors()
+    raise_descriptors()
     with Nginx(SERVER_CORE) as nginx:
         url = f"http://127.0.0.1:{nginx.port}/users/4711?page=1"
         try:
@@ -229,7 +229,8 @@ def child(document: bytes) -> RunFigures:
     return RunFigures(ok, not_ok, most_connections, ended["window_end_ns"] / 1e9, cpu, lag.percentile(99) or 0, peak)
 
 
-def _raise_descriptors() -> None:
+def raise_descriptors() -> None:
+    """Let this process and its children open as many connections as the system allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benches.measure import MeasurementError
 
@@ -37,8 +38,11 @@ RATE = 200.0
 """Arrivals a second of the open model: low enough that none waits, although valgrind slows execution 50 times."""
 
 
-def plan(model: str, port: int, total: int) -> bytes:
-    """Return a plan with one constant GET: `USERS` users, or `RATE` arrivals/s. No samples, as they depend on times."""
+def plan(plan_format: int, model: str, port: int, total: int) -> bytes:
+    """Return a plan with one constant GET: `USERS` users, or `RATE` arrivals/s. No samples, as they depend on times.
+
+    In format 1, of engines without scenarios, a plan has one load, later one for each of its lanes.
+    """
     level = USERS if model == "closed" else RATE
     step = {
         "endpoint": 0,
@@ -51,32 +55,43 @@ def plan(model: str, port: int, total: int) -> bytes:
         "checks": [],
         "timeout_ns": 10**10,
     }
-    document = {
-        "format": 1,
+    document: dict[str, Any] = {
+        "format": plan_format,
         "name": "instructions",
         "seed": 1,
         "endpoints": ["e"],
         "origins": [{"scheme": "http", "host": "127.0.0.1", "port": port, "addresses": ["127.0.0.1"]}],
         "flows": [{"name": "e", "weight": 1, "steps": [step]}],
-        "selection": "round_robin",
-        "load": {
-            "model": model,
-            "segments": [{"start": level, "end": level, "duration_ns": None}],
-            "warm_up_ns": 0,
-            "warm_up_level": 0.0,
-            "arrival": "even",
-            "on_saturation": "queue",
-            "catch_up": "full",
-            "catch_up_max_ns": 10**11,
-            "max_in_flight": None if model == "closed" else 10,
-            "max_rate": None,
-        },
-        "total_requests": total,
-        "duration_ns": None,
         "graceful_stop_ns": 10**10,
         "sampling": {"first_per_endpoint": 0, "failures_per_kind": 0, "slowest": 0, "body_bytes": 0},
     }
+    load = {
+        "model": model,
+        "segments": [{"start": level, "end": level, "duration_ns": None}],
+        "warm_up_ns": 0,
+        "warm_up_level": 0.0,
+        "arrival": "even",
+        "on_saturation": "queue",
+        "catch_up": "full",
+        "catch_up_max_ns": 10**11,
+        "max_in_flight": None if model == "closed" else 10,
+        "max_rate": None,
+    }
+    lane = {"selection": "round_robin", "load": load, "duration_ns": None}
+    if plan_format == 1:
+        document |= {**lane, "total_requests": total}
+    else:
+        document["lanes"] = [{**lane, "name": "instructions", "flows": [0], "total": total, "start_ns": 0}]
     return json.dumps(document).encode()
+
+
+def format_of(native: Path) -> int:
+    """Return the format of the plans that an engine reads. Raises MeasurementError if its source does not say it."""
+    source = (native / "loadgen/src/plan/mod.rs").read_text(encoding="utf-8")
+    found = re.search(r"^pub const PLAN_FORMAT: u32 = (\d+);$", source, re.MULTILINE)
+    if found is None:
+        raise MeasurementError(f"{native} does not say which format of plans it reads")
+    return int(found[1])
 
 
 def programs(native: Path) -> Path:
@@ -90,7 +105,7 @@ def instructions(native: Path, model: str, port: int, total: int) -> tuple[int, 
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.json"
-        path.write_bytes(plan(model, port, total))
+        path.write_bytes(plan(format_of(native), model, port, total))
         command = ["valgrind", "--tool=callgrind", f"--toggle-collect={_THREAD}*", "--callgrind-out-file=/dev/null"]
         drive = programs(native) / "drive"
         result = subprocess.run(
@@ -126,7 +141,19 @@ def main(native: Path = _NATIVE) -> int:
     if shutil.which("valgrind") is None:
         print("error: valgrind is not installed (Debian: apt-get install valgrind)", file=sys.stderr)
         return 2
-    build = ["cargo", "build", "--quiet", "--release", "--locked", "-p", "loadgen", "--examples"]
+    build = [
+        "cargo",
+        "build",
+        "--quiet",
+        "--release",
+        "--locked",
+        "-p",
+        "loadgen",
+        "--example",
+        "drive",
+        "--example",
+        "answer",
+    ]
     subprocess.run(build, cwd=native, check=True)
     with target(native) as port:
         for model, (few, many) in REQUESTS.items():

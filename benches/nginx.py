@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,7 +35,7 @@ http {{
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         default_type application/json;
-        location / {{ return 200 '{body}'; }}
+        location / {{ {headers} return 200 '{body}'; }}
         location = /__status__ {{ stub_status; }}
     }}
 }}
@@ -44,8 +45,11 @@ http {{
 class Nginx:
     """Context manager of a running nginx. Raises MeasurementError if nginx is not installed or does not start."""
 
-    def __init__(self, core: int) -> None:
+    def __init__(self, core: int, body: str = BODY, headers: Mapping[str, str] | None = None) -> None:
+        """Create one that answers everything with `body`, without quotes and dollars, and these further headers."""
         self._core = core
+        self._body = body
+        self._headers = " ".join(f"add_header {name} '{value}';" for name, value in (headers or {}).items())
         self._directory = tempfile.TemporaryDirectory(prefix="atm-nginx-")
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -58,7 +62,9 @@ class Nginx:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         configuration = Path(self._directory.name) / "nginx.conf"
-        text = _CONFIGURATION.format(directory=self._directory.name, port=self.port, body=BODY)
+        text = _CONFIGURATION.format(
+            directory=self._directory.name, port=self.port, body=self._body, headers=self._headers
+        )
         configuration.write_text(text, encoding="utf-8")
         command = ["taskset", "-c", str(self._core), program, "-p", self._directory.name, "-c", str(configuration)]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)

@@ -12,6 +12,7 @@ MARK = "figures of its own"
 TITLES = {
     "startup": "Start-up: CPU time against that of `python -c pass`",
     "native_engine": "The native engine by itself",
+    "scenarios": "Scenarios: a journey of three steps, native engine",
     "soak": "20 million requests",
     "asyncio_engine": "The asyncio engine: CPU time for each request against that of wrk",
     "storage": "Storage: SQLite, 100,000 runs, wall time",

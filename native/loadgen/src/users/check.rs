@@ -77,7 +77,7 @@ impl Rules {
             // The plan's check has compiled them, so nothing is left out.
             named_checks: step.named_checks.iter().map(NamedCheck::new).collect(),
             extracts: step.extracts.iter().filter_map(NamedExtract::new).collect(),
-            has_values: step.parts().any(|part| matches!(part, Part::Value { .. })),
+            has_values: step.compresses || step.parts().any(|part| matches!(part, Part::Value { .. })),
         }
     }
 

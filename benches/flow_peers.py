@@ -1,0 +1,94 @@
+"""The journey with other load testers: CPU time of the whole client per request, while nginx answers at once.
+
+As in the closed rows of `benches.peers`, a client starts, warms up, and is measured between two points in time; nginx
+counts the requests. A client that is not installed is left out with its reason: `python -m benches.peers
+--install-only` installs it.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from benches.flow import USERS, journey
+from benches.measure import BIN, MeasurementError
+from benches.nginx import Nginx
+from benches.peers.command import Command
+from benches.peers.install import NotInstalledError, path_of
+from benches.peers.processes import ClientProcess
+
+CLIENT_CORE = 0
+ATM = "atm native"
+WINDOW_SECONDS = 4.0
+FASTER: Mapping[str, float] = {"k6": 6.0, "Locust FastHttpUser": 15.0}
+"""Requests per CPU second of atm, as a multiple of the client's: the bars."""
+_SCRIPTS = Path(__file__).parent / "peers" / "scripts"
+_SPARE_SECONDS = 300
+"""Seconds for which a client is configured; it is killed at the end of the window."""
+_STEADY_AFTER_REQUESTS = 500
+_FIRST_REQUESTS_SECONDS = 60.0
+_SETTLE_SECONDS = 0.7
+
+
+def _atm(base_url: str, scratch: Path) -> Command:
+    spec = {**journey(base_url), "load": {"users": USERS}, "duration": f"{_SPARE_SECONDS}s"}
+    (scratch / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
+    options = ("--engine", "native", "--json", "--quiet", "--no-history")
+    return Command((str(BIN / "atm"), "run", "spec.json", *options))
+
+
+def _k6(base_url: str, _scratch: Path) -> Command:
+    argv = (str(path_of("k6")), "run", "--quiet", "--no-color", "--address", "", str(_SCRIPTS / "flow.js"))
+    return Command(argv, {"TARGET": base_url, "SECONDS": str(_SPARE_SECONDS), "VUS": str(USERS)})
+
+
+def _locust(base_url: str, _scratch: Path) -> Command:
+    shape = ("-u", str(USERS), "-r", str(USERS), "-t", f"{_SPARE_SECONDS}s", "--host", base_url)
+    quiet = ("--headless", "--only-summary", "--loglevel", "WARNING")
+    return Command((str(path_of("locust")), "-f", str(_SCRIPTS / "flow_locustfile.py"), *quiet, *shape))
+
+
+_COMMANDS: Mapping[str, Callable[[str, Path], Command]] = {ATM: _atm, "k6": _k6, "Locust FastHttpUser": _locust}
+
+
+def subjects(nginx: Nginx) -> tuple[dict[str, Callable[[], float]], dict[str, str]]:
+    """Return the measurements of CPU seconds per 1,000 requests by client, and the reasons why others are missing."""
+    found: dict[str, Callable[[], float]] = {}
+    missing: dict[str, str] = {}
+    for name in _COMMANDS:
+        try:
+            with tempfile.TemporaryDirectory(prefix="atm-flow-") as folder:
+                _COMMANDS[name]("http://127.0.0.1", Path(folder))
+        except NotInstalledError as error:
+            missing[name] = str(error)
+        else:
+            found[name] = lambda name=name: cpu_per_1000(name, nginx)  # type: ignore[misc]
+    return found, missing
+
+
+def cpu_per_1000(name: str, nginx: Nginx) -> float:
+    """Return the CPU seconds per 1,000 requests of a client, in a window of steady traffic.
+
+    Raises MeasurementError if it ends early or sends nothing.
+    """
+    with tempfile.TemporaryDirectory(prefix="atm-flow-") as folder:
+        scratch = Path(folder)
+        command = _COMMANDS[name](f"http://127.0.0.1:{nginx.port}", scratch)
+        begin = nginx.requests()
+        with ClientProcess(command, CLIENT_CORE, scratch) as process:
+            deadline = time.monotonic() + _FIRST_REQUESTS_SECONDS
+            while nginx.requests() < begin + _STEADY_AFTER_REQUESTS:
+                if not process.running or time.monotonic() > deadline:
+                    raise MeasurementError(f"{name} does not send: {process.said()}")
+                time.sleep(0.1)
+            time.sleep(_SETTLE_SECONDS)
+            requests, usage = nginx.requests(), process.usage()
+            time.sleep(WINDOW_SECONDS)
+            # The first query of the window counts itself.
+            requests, spent = nginx.requests() - requests - 1, process.usage().since(usage)
+            if not process.running or requests <= 0:
+                raise MeasurementError(f"{name} ended early: {process.said()}")
+    return spent.total / requests * 1000
