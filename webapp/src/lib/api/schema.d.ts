@@ -4199,17 +4199,23 @@ export type components = {
                          * File
                          * @description A file in the directory of the spec or below.
                          */
-                        file: string | number | boolean;
+                        file?: string | number | boolean;
+                        /**
+                         * Value
+                         * @description A text, instead of a file.
+                         */
+                        value?: string | number | boolean;
                         /**
                          * Filename
-                         * @description The name that is sent; default: the file's.
+                         * @description The name that is sent; default: the file's, none for a text.
                          */
                         filename?: string | number | boolean;
                         /**
-                         * Content type
-                         * @description Default: by the ending of the name.
+                         * Type
+                         * @description The content type; default: by the ending of the file's name, none for a text.
+                         * @example application/json
                          */
-                        content_type?: string | number | boolean;
+                        type?: string | number | boolean;
                     };
                 };
                 /**
@@ -4239,6 +4245,12 @@ export type components = {
                  * @description Request body: the content of a file in the directory of the spec or below.
                  */
                 file?: string | number | boolean;
+                /**
+                 * Compress
+                 * @description Send the body compressed, with Content-Encoding.
+                 * @enum {unknown}
+                 */
+                compress?: "gzip";
                 /**
                  * Expected status codes
                  * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
@@ -4864,17 +4876,23 @@ export type components = {
                                  * File
                                  * @description A file in the directory of the spec or below.
                                  */
-                                file: string | number | boolean;
+                                file?: string | number | boolean;
+                                /**
+                                 * Value
+                                 * @description A text, instead of a file.
+                                 */
+                                value?: string | number | boolean;
                                 /**
                                  * Filename
-                                 * @description The name that is sent; default: the file's.
+                                 * @description The name that is sent; default: the file's, none for a text.
                                  */
                                 filename?: string | number | boolean;
                                 /**
-                                 * Content type
-                                 * @description Default: by the ending of the name.
+                                 * Type
+                                 * @description The content type; default: by the ending of the file's name, none for a text.
+                                 * @example application/json
                                  */
-                                content_type?: string | number | boolean;
+                                type?: string | number | boolean;
                             };
                         };
                         /**
@@ -4904,6 +4922,12 @@ export type components = {
                          * @description Request body: the content of a file in the directory of the spec or below.
                          */
                         file?: string | number | boolean;
+                        /**
+                         * Compress
+                         * @description Send the body compressed, with Content-Encoding.
+                         * @enum {unknown}
+                         */
+                        compress?: "gzip";
                         /**
                          * Expected status codes
                          * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
@@ -5605,17 +5629,23 @@ export type components = {
                                  * File
                                  * @description A file in the directory of the spec or below.
                                  */
-                                file: string | number | boolean;
+                                file?: string | number | boolean;
+                                /**
+                                 * Value
+                                 * @description A text, instead of a file.
+                                 */
+                                value?: string | number | boolean;
                                 /**
                                  * Filename
-                                 * @description The name that is sent; default: the file's.
+                                 * @description The name that is sent; default: the file's, none for a text.
                                  */
                                 filename?: string | number | boolean;
                                 /**
-                                 * Content type
-                                 * @description Default: by the ending of the name.
+                                 * Type
+                                 * @description The content type; default: by the ending of the file's name, none for a text.
+                                 * @example application/json
                                  */
-                                content_type?: string | number | boolean;
+                                type?: string | number | boolean;
                             };
                         };
                         /**
@@ -5645,6 +5675,12 @@ export type components = {
                          * @description Request body: the content of a file in the directory of the spec or below.
                          */
                         file?: string | number | boolean;
+                        /**
+                         * Compress
+                         * @description Send the body compressed, with Content-Encoding.
+                         * @enum {unknown}
+                         */
+                        compress?: "gzip";
                         /**
                          * Expected status codes
                          * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
@@ -6936,17 +6972,23 @@ export type components = {
                              * File
                              * @description A file in the directory of the spec or below.
                              */
-                            file: string | number | boolean;
+                            file?: string | number | boolean;
+                            /**
+                             * Value
+                             * @description A text, instead of a file.
+                             */
+                            value?: string | number | boolean;
                             /**
                              * Filename
-                             * @description The name that is sent; default: the file's.
+                             * @description The name that is sent; default: the file's, none for a text.
                              */
                             filename?: string | number | boolean;
                             /**
-                             * Content type
-                             * @description Default: by the ending of the name.
+                             * Type
+                             * @description The content type; default: by the ending of the file's name, none for a text.
+                             * @example application/json
                              */
-                            content_type?: string | number | boolean;
+                            type?: string | number | boolean;
                         };
                     };
                     /**
@@ -6976,6 +7018,12 @@ export type components = {
                      * @description Request body: the content of a file in the directory of the spec or below.
                      */
                     file?: string | number | boolean;
+                    /**
+                     * Compress
+                     * @description Send the body compressed, with Content-Encoding.
+                     * @enum {unknown}
+                     */
+                    compress?: "gzip";
                     /**
                      * Expected status codes
                      * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
@@ -7689,17 +7737,23 @@ export type components = {
                          * File
                          * @description A file in the directory of the spec or below.
                          */
-                        file: string | number | boolean;
+                        file?: string | number | boolean;
+                        /**
+                         * Value
+                         * @description A text, instead of a file.
+                         */
+                        value?: string | number | boolean;
                         /**
                          * Filename
-                         * @description The name that is sent; default: the file's.
+                         * @description The name that is sent; default: the file's, none for a text.
                          */
                         filename?: string | number | boolean;
                         /**
-                         * Content type
-                         * @description Default: by the ending of the name.
+                         * Type
+                         * @description The content type; default: by the ending of the file's name, none for a text.
+                         * @example application/json
                          */
-                        content_type?: string | number | boolean;
+                        type?: string | number | boolean;
                     };
                 };
                 /**
@@ -7729,6 +7783,12 @@ export type components = {
                  * @description Request body: the content of a file in the directory of the spec or below.
                  */
                 file?: string | number | boolean;
+                /**
+                 * Compress
+                 * @description Send the body compressed, with Content-Encoding.
+                 * @enum {unknown}
+                 */
+                compress?: "gzip";
                 /**
                  * Expected status codes
                  * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
@@ -8430,17 +8490,23 @@ export type components = {
                          * File
                          * @description A file in the directory of the spec or below.
                          */
-                        file: string | number | boolean;
+                        file?: string | number | boolean;
+                        /**
+                         * Value
+                         * @description A text, instead of a file.
+                         */
+                        value?: string | number | boolean;
                         /**
                          * Filename
-                         * @description The name that is sent; default: the file's.
+                         * @description The name that is sent; default: the file's, none for a text.
                          */
                         filename?: string | number | boolean;
                         /**
-                         * Content type
-                         * @description Default: by the ending of the name.
+                         * Type
+                         * @description The content type; default: by the ending of the file's name, none for a text.
+                         * @example application/json
                          */
-                        content_type?: string | number | boolean;
+                        type?: string | number | boolean;
                     };
                 };
                 /**
@@ -8470,6 +8536,12 @@ export type components = {
                  * @description Request body: the content of a file in the directory of the spec or below.
                  */
                 file?: string | number | boolean;
+                /**
+                 * Compress
+                 * @description Send the body compressed, with Content-Encoding.
+                 * @enum {unknown}
+                 */
+                compress?: "gzip";
                 /**
                  * Expected status codes
                  * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
