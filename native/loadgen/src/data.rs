@@ -88,10 +88,27 @@ impl Data {
 
     /// Calls `count` with each table of a flow whose row an iteration begins with, or per user whose row its user
     /// begins with, and whether that row was used before. Tables per use are left out.
-    pub fn begin(&self, seed: u64, flow: usize, of: Numbers, mut count: impl FnMut(usize, bool)) {
+    pub fn begin(&self, seed: u64, flow: usize, of: Numbers, count: impl FnMut(usize, bool)) {
+        self.begin_some(seed, flow, of, |_| true, count);
+    }
+
+    /// The same for a user before its first iteration: tables per iteration are left out.
+    pub fn begin_user(&self, seed: u64, flow: usize, of: Numbers, count: impl FnMut(usize, bool)) {
+        self.begin_some(seed, flow, of, |per| per == Per::User, count);
+    }
+
+    fn begin_some(
+        &self,
+        seed: u64,
+        flow: usize,
+        of: Numbers,
+        begins: impl Fn(Per) -> bool,
+        mut count: impl FnMut(usize, bool),
+    ) {
         for &table in self.of_flows.get(flow).map_or(&[][..], Vec::as_slice) {
             let Some(source) = self.sources.get(table) else { continue };
             let number = match source.plan.per {
+                per if !begins(per) => continue,
                 Per::Use => continue,
                 Per::Iteration => of.iteration,
                 Per::User if of.is_lasting && source.begun.set(of.user) => continue,

@@ -115,6 +115,9 @@ impl Plan {
             check_duration(lane.duration_ns, &path)?;
             ensure(lane.start_ns <= LONGEST_NS, &path, "it starts after more than ten years")?;
             check_load(lane, &path)?;
+            let prepares = lane.flows.iter().any(|flow| !self.flows[*flow].before_user.is_empty());
+            let is_alone = lane.flows.len() == 1 && lane.load.model == Model::Closed;
+            ensure(!prepares || is_alone, &path, "only the one flow of a closed load may have a before_user")?;
         }
         ensure(has_lane.iter().all(|has_lane| *has_lane), "flows", "one belongs to no lane")
     }

@@ -55,7 +55,10 @@ impl Plan {
             for (position, step) in flow.steps.iter().enumerate() {
                 self.check_values(step, &known, &format!("{path}.steps[{position}]"))?;
             }
-            check_program(flow, &known, &path)?;
+            check_program(flow, &flow.program, &known, &path, "program")?;
+            check_program(flow, &flow.before_user, &known, &path, "before_user")?;
+            let lasts = flow.keeps_session && !flow.program.is_empty();
+            ensure(flow.before_user.is_empty() || lasts, &path, "it has a before_user, and no session that is kept")?;
         }
         ensure(steps <= MOST_NAMES, "flows", "the scenarios have more than 1,000 steps")
     }
@@ -162,13 +165,12 @@ fn comparisons(
     }
 }
 
-fn check_program(flow: &Flow, known: &Known<'_>, flow_path: &str) -> Result<(), PlanError> {
-    let program = &flow.program;
+fn check_program(flow: &Flow, program: &[Op], known: &Known<'_>, flow_path: &str, part: &str) -> Result<(), PlanError> {
     ensure(program.len() <= MOST_OPERATIONS, flow_path, "its program has more than 20,000 operations")?;
     let sends = program.iter().any(|op| matches!(op, Op::Request { .. }));
     ensure(program.is_empty() || sends, flow_path, "its program sends no request")?;
     for (index, op) in program.iter().enumerate() {
-        let path = format!("{flow_path}.program[{index}]");
+        let path = format!("{flow_path}.{part}[{index}]");
         // The end of the program is a place to continue, too.
         let is_later = |to: u32| {
             let is_later = (to as usize) > index && (to as usize) <= program.len();
@@ -208,17 +210,17 @@ fn check_program(flow: &Flow, known: &Known<'_>, flow_path: &str) -> Result<(), 
             }
         }
     }
-    check_loops(flow, flow_path)
+    check_loops(flow.counters, program, flow_path, part)
 }
 
 /// Checks that loops end. A loop counts with a counter of its own; other operations, whose `times` is 1, may only set
 /// that counter to 0, and only after the loop.
-fn check_loops(flow: &Flow, flow_path: &str) -> Result<(), PlanError> {
-    let mut is_used = vec![false; flow.counters as usize];
+fn check_loops(counters: u32, program: &[Op], flow_path: &str, part: &str) -> Result<(), PlanError> {
+    let mut is_used = vec![false; counters as usize];
     let mut loops = Vec::new();
-    for (index, op) in flow.program.iter().enumerate() {
+    for (index, op) in program.iter().enumerate() {
         let Op::Loop { counter, times, to } = op else { continue };
-        let path = format!("{flow_path}.program[{index}]");
+        let path = format!("{flow_path}.{part}[{index}]");
         let was_used = std::mem::replace(&mut is_used[*counter as usize], true);
         if *times > 1 {
             ensure(!was_used, &path, "its counter is used before it")?;
@@ -227,8 +229,8 @@ fn check_loops(flow: &Flow, flow_path: &str) -> Result<(), PlanError> {
     }
     ensure(loops.len() <= MOST_COUNTERS as usize, flow_path, "it has more than 1,000 loops")?;
     for (begin, end, times) in &loops {
-        let waits = flow.program[*begin..*end].iter().any(|op| matches!(op, Op::Request { .. } | Op::Think { .. }));
-        let path = format!("{flow_path}.program[{end}]");
+        let waits = program[*begin..*end].iter().any(|op| matches!(op, Op::Request { .. } | Op::Think { .. }));
+        let path = format!("{flow_path}.{part}[{end}]");
         ensure(waits, &path, "its loop neither sends nor thinks")?;
         let around = loops.iter().filter(|(other, last, _)| last > end && other <= end);
         let rounds = around.fold(*times, |rounds, (_, _, times)| rounds.saturating_mul(*times));

@@ -136,6 +136,7 @@ pub const CAPABILITIES: &[&str] = &[
     "http2",
     "target_rules",
     "scenarios",
+    "before_user",
 ];
 
 impl Plan {

@@ -318,6 +318,9 @@ pub struct Flow {
     /// Closed model: least time between the starts of a user's iterations; 0 for none.
     #[serde(default)]
     pub pace_ns: u64,
+    /// Closed model: what a user does once, before its first iteration.
+    #[serde(default)]
+    pub before_user: Vec<Op>,
 }
 
 impl Flow {
@@ -333,7 +336,7 @@ impl Flow {
                 check.condition.append_parts(&mut parts);
             }
         }
-        for op in &self.program {
+        for op in self.before_user.iter().chain(&self.program) {
             if let Op::Unless { condition, .. } = op {
                 condition.append_parts(&mut parts);
             }

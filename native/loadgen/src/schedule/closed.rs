@@ -84,22 +84,42 @@ impl ClosedSchedule {
         timetable.next_rise(users, now + 1).unwrap_or(u64::MAX)
     }
 
+    /// True before the measured load.
+    pub(super) fn is_warm_up(&self, now: u64) -> bool {
+        now < self.measured_from
+    }
+
     /// The next action of `user`.
     #[inline]
     pub(super) fn next_action(&mut self, user: u32, now: u64, timetable: &Timetable, sending: &Sending) -> NextAction {
+        if let Some(action) = self.pause_or_end(user, now, timetable, sending) {
+            return action;
+        }
+        let Some(gap) = self.token_gap else { return NextAction::Start { intended: now } };
+        let token = self.counters.next_token.reserve(now, gap);
+        if token <= now { NextAction::Start { intended: token } } else { NextAction::Token { due: token } }
+    }
+
+    /// The next action of `user` if it should not run at `now`.
+    #[inline]
+    pub(super) fn pause_or_end(
+        &mut self,
+        user: u32,
+        now: u64,
+        timetable: &Timetable,
+        sending: &Sending,
+    ) -> Option<NextAction> {
         if sending.is_over || sending.total_reached || now >= sending.ends_at() || sending.barrier.is_some() {
-            return NextAction::Park;
+            return Some(NextAction::Park);
         }
         if self.users_vary {
             let users = timetable.users(now);
             if users <= user as usize * self.shard.of + self.shard.index {
                 self.next_rise = self.next_rise_from(timetable, users, now);
-                return NextAction::End;
+                return Some(NextAction::End);
             }
         }
-        let Some(gap) = self.token_gap else { return NextAction::Start { intended: now } };
-        let token = self.counters.next_token.reserve(now, gap);
-        if token <= now { NextAction::Start { intended: token } } else { NextAction::Token { due: token } }
+        None
     }
 
     /// Takes the iteration with this intended start; None if there is none left for now.

@@ -147,6 +147,16 @@ impl Schedule {
         self.closed.next_action(user, now, &self.timetable, &self.sending)
     }
 
+    /// Closed model: whether `user` should run at `now`.
+    pub(crate) fn should_run(&mut self, user: u32, now: u64) -> bool {
+        self.closed.pause_or_end(user, now, &self.timetable, &self.sending).is_none()
+    }
+
+    /// Closed model: whether `now` is before the measured load.
+    pub(crate) fn is_warm_up(&self, now: u64) -> bool {
+        self.closed.is_warm_up(now)
+    }
+
     /// Closed model: whether a user whose token was due at `due` may start.
     pub(crate) fn may_start(&self, due: u64) -> bool {
         !self.sending.is_over && !self.sending.total_reached && due < self.sending.ends_at()

@@ -8,11 +8,14 @@ use crate::scenario::Condition;
 /// A flow with its program.
 #[derive(Debug)]
 pub(super) struct Journey {
+    /// Those before the first iteration of a user, if any, then those of an iteration.
     pub(super) ops: Vec<Op>,
+    /// Where an iteration begins.
+    pub(super) start: usize,
+    /// By step: it belongs to what a user does before its first iteration.
+    pub(super) is_before: Vec<bool>,
     /// The flow's first step in the plan.
     pub(super) first_step: u32,
-    /// Number of its steps.
-    pub(super) steps: usize,
     /// Number of its loop counters.
     pub(super) counters: usize,
     /// Number of its variables.
@@ -43,15 +46,26 @@ impl Journey {
             on_error: OnFail::EndIteration,
             on_fail: OnFail::Continue,
         });
-        let ops = if flow.program.is_empty() {
-            in_order.collect()
+        let mut ops: Vec<Op> = flow.before_user.iter().map(|op| Op::new(op, first_step, 0)).collect();
+        let is_before = (0_u32..).zip(&flow.steps).map(|(position, _)| {
+            let sends = |op: &program::Op| matches!(op, program::Op::Request { step, .. } if *step == position);
+            flow.before_user.iter().any(sends)
+        });
+        let is_before = is_before.collect();
+        if !ops.is_empty() {
+            ops.push(Op::Jump { to: ops.len() + 1 + flow.program.len() });
+        }
+        let start = ops.len();
+        if flow.program.is_empty() {
+            ops.extend(in_order);
         } else {
-            flow.program.iter().map(|op| Op::new(op, first_step)).collect()
-        };
+            ops.extend(flow.program.iter().map(|op| Op::new(op, first_step, start)));
+        }
         Journey {
             ops,
+            start,
+            is_before,
             first_step,
-            steps: flow.steps.len(),
             counters: flow.counters as usize,
             slots: flow.slots.len(),
             secret_slots: (0..flow.slots.len()).filter(|slot| flow.slots[*slot].is_secret).collect(),
@@ -63,7 +77,8 @@ impl Journey {
 }
 
 impl Op {
-    fn new(op: &program::Op, first_step: u32) -> Op {
+    /// Prepares an operation of a program whose first one is at `start`.
+    fn new(op: &program::Op, first_step: u32, start: usize) -> Op {
         match op {
             program::Op::Request { step, on_error, on_fail } => {
                 Op::Request { step: first_step + step, on_error: *on_error, on_fail: *on_fail }
@@ -71,16 +86,17 @@ impl Op {
             program::Op::Think { distribution, first_ns, second_ns, place } => {
                 Op::Think { distribution: *distribution, first_ns: *first_ns, second_ns: *second_ns, place: *place }
             }
-            program::Op::Jump { to } => Op::Jump { to: *to as usize },
+            program::Op::Jump { to } => Op::Jump { to: start + *to as usize },
             // The plan's check has compiled it, so there is one.
             program::Op::Unless { condition, to } => {
-                Op::Unless { condition: Condition::new(condition).ok(), to: *to as usize }
+                Op::Unless { condition: Condition::new(condition).ok(), to: start + *to as usize }
             }
             program::Op::Loop { counter, times, to } => {
-                Op::Loop { counter: *counter as usize, times: *times, to: *to as usize }
+                Op::Loop { counter: *counter as usize, times: *times, to: start + *to as usize }
             }
             program::Op::Choose { weights, to, place } => {
-                Op::Choose { weights: weights.clone(), to: to.iter().map(|to| *to as usize).collect(), place: *place }
+                let to = to.iter().map(|to| start + *to as usize).collect();
+                Op::Choose { weights: weights.clone(), to, place: *place }
             }
         }
     }

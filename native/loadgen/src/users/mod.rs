@@ -9,6 +9,7 @@
 //! - `mod.rs`: all users of a thread; `user.rs`: one of them; `deadlines.rs`: timeouts;
 //! - `check.rs`: whether a response passes;
 //! - `journey.rs`: programs; `session.rs`: the state of a user in its program; `advance.rs`: runs programs;
+//! - `preparation.rs`: what a user does before its first iteration;
 //! - `personal.rs`: variables and cookies in requests and of responses.
 
 mod advance;
@@ -16,6 +17,7 @@ mod check;
 mod deadlines;
 mod journey;
 mod personal;
+mod preparation;
 mod session;
 mod user;
 
@@ -69,6 +71,8 @@ pub(crate) struct Users {
     last_finish: u64,
     /// Closed model.
     pauses: bool,
+    /// The flow whose users do something before their first iteration.
+    to_prepare: Option<u32>,
     counts_iterations: bool,
     seed: u64,
     shard: Shard,
@@ -106,6 +110,10 @@ impl Users {
             retired: 0,
             last_finish: 0,
             pauses: plan.lanes[shard.lane].load.model == Model::Closed,
+            to_prepare: plan.lanes[shard.lane].flows.iter().find_map(|flow| {
+                // There are at most 100,000 flows.
+                (!plan.flows[*flow].before_user.is_empty()).then_some(u32::try_from(*flow).unwrap_or(0))
+            }),
             counts_iterations: plan.counts_iterations(),
             seed: plan.seed,
             shard,
@@ -182,7 +190,8 @@ impl Users {
     }
 
     fn add(&mut self) -> u32 {
-        self.all.push(User::new());
+        let state = if self.to_prepare.is_some() { State::Unprepared } else { State::Idle };
+        self.all.push(User { state, ..User::new() });
         u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
     }
 

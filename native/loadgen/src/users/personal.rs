@@ -47,7 +47,7 @@ impl Users {
     }
 
     /// The 1-based number of a user in its lane, over all threads; in the open model, of its iteration.
-    fn number_of(&self, user: u32) -> u64 {
+    pub(super) fn number_of(&self, user: u32) -> u64 {
         if self.pauses {
             u64::from(user) * self.shard.of as u64 + self.shard.index as u64 + 1
         } else {

@@ -8,6 +8,8 @@ use crate::scenario::{Jar, Value};
 pub(super) struct Session {
     /// The flow that it belongs to.
     pub(super) flow: u32,
+    /// The user does what comes before its first iteration.
+    pub(super) is_preparing: bool,
     /// The next operation.
     pub(super) at: usize,
     /// The operation of the request in flight.
@@ -28,16 +30,32 @@ pub(super) struct Session {
 impl Session {
     /// Begins an iteration.
     pub(super) fn begin(&mut self, journey: &Journey) {
-        (self.at, self.requested, self.round, self.thought) = (0, 0, 0, 0);
-        self.counters.clear();
-        self.counters.resize(journey.counters, 0);
-        self.visited.clear();
-        self.visited.resize(journey.steps, false);
+        self.begin_at(journey, journey.start);
+        // The other steps are no part of it.
+        self.visited.extend(&journey.is_before);
         if !journey.keeps_session {
             self.slots.clear();
             self.jar.clear();
         }
         self.slots.resize(journey.slots, Value::Unset);
+    }
+
+    /// Begins what comes before the first iteration, with new variables and cookies.
+    pub(super) fn begin_preparation(&mut self, journey: &Journey) {
+        self.begin_at(journey, 0);
+        self.is_preparing = true;
+        self.visited.extend(journey.is_before.iter().map(|is_before| !is_before));
+        self.slots.clear();
+        self.jar.clear();
+        self.slots.resize(journey.slots, Value::Unset);
+    }
+
+    fn begin_at(&mut self, journey: &Journey, at: usize) {
+        (self.at, self.requested, self.round, self.thought) = (at, 0, 0, 0);
+        self.is_preparing = false;
+        self.counters.clear();
+        self.counters.resize(journey.counters, 0);
+        self.visited.clear();
     }
 }
 

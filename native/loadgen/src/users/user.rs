@@ -21,6 +21,8 @@ pub(crate) enum State {
     Pace,
     /// Ended by a step; starts no other iteration.
     Retired,
+    /// Has not done yet what comes before its first iteration; begins with it at the intended start of its request.
+    Unprepared,
 }
 
 /// One pass through a flow.

@@ -40,6 +40,14 @@ impl Worker {
                 self.parts.ledger.generator().schedule_lag.record(self.parts.now.saturating_sub(due));
                 self.start_step(user);
             }
+            State::Unprepared => {
+                let due = self.parts.users.user(user).request.intended;
+                if due > self.parts.now {
+                    self.timers.push(Reverse((due, user)));
+                } else {
+                    self.prepare(user);
+                }
+            }
             State::Retired => {
                 self.transport.close_user(user);
                 if self.parts.users.retire() {
@@ -49,6 +57,25 @@ impl Worker {
             }
             // In a think time, or between two iterations of a paced user.
             _ => self.timers.push(Reverse((self.parts.users.user(user).request.intended, user))),
+        }
+    }
+
+    /// Starts what comes before the first iteration of a user, if the user should run now.
+    pub(super) fn prepare(&mut self, user: u32) {
+        self.touch();
+        if !self.parts.schedule.should_run(user, self.parts.now) {
+            self.transport.close_user(user);
+            self.parts.users.park_unprepared(user);
+            return;
+        }
+        let warm_up = self.parts.schedule.is_warm_up(self.parts.now);
+        let next = self.parts.users.begin_preparation(user, self.parts.now, warm_up);
+        let Parts { users, ledger, .. } = &mut self.parts;
+        users.begin_rows_of_user(user, |table, was_used| ledger.count_row(table, was_used));
+        if next == Next::Under && self.parts.users.user(user).state == State::NextStep {
+            self.start_step(user);
+        } else {
+            self.parts.go_on(user, next);
         }
     }
 
@@ -148,7 +175,8 @@ impl Parts {
         // Between two operations, the request's intended start is the end of the last one.
         let (iteration, last) = (self.users.user(user).iteration, self.users.user(user).request);
         let warm_up = iteration.arrival.warm_up;
-        if self.users.counts_iterations() {
+        let is_preparing = self.users.is_preparing(user);
+        if self.users.counts_iterations() && !is_preparing {
             let drains_from = self.schedule.drains_from();
             let books = self.ledger.iterations(iteration.flow, warm_up);
             books.count(end);
@@ -162,6 +190,11 @@ impl Parts {
         for endpoint in self.users.not_reached(user) {
             self.ledger.figures(endpoint, warm_up).not_reached += 1;
         }
-        self.users.end_journey(user, then, self.now);
+        if is_preparing {
+            let then = if end == IterationEnd::Failed && then != State::Retired { State::Unprepared } else { then };
+            self.users.end_preparation(user, then, self.now);
+        } else {
+            self.users.end_journey(user, then, self.now);
+        }
     }
 }

@@ -123,6 +123,7 @@ impl Worker {
             State::Pause => self.continue_closed(user),
             State::Think => self.end_thinking(user),
             State::Pace => self.continue_paced(user, due),
+            State::Unprepared => self.prepare(user),
             _ if self.parts.schedule.may_start(due) => self.start_late(user, due),
             _ => self.parts.users.park(user),
         }

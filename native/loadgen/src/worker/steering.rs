@@ -69,12 +69,13 @@ impl Worker {
     fn abandon(&mut self) {
         self.touch();
         for (user, has_request) in self.parts.users.abandon(self.parts.now) {
+            let is_preparing = self.parts.users.is_preparing(user);
             let (state, rules) = self.parts.users.with_rules(user);
             let (warm_up, flow) = (state.iteration.arrival.warm_up, state.iteration.flow);
             if has_request {
                 self.parts.ledger.finished(rules.endpoint, warm_up, Finished::UNFINISHED);
             }
-            if self.parts.users.counts_iterations() {
+            if self.parts.users.counts_iterations() && !is_preparing {
                 self.parts.ledger.iterations(flow, warm_up).count(IterationEnd::Unfinished);
             }
         }
