@@ -29,6 +29,7 @@ CHECKS: tuple[tuple[str, list[str]], ...] = (
 )
 
 _CARGO = ("--locked", "--manifest-path", str(ROOT / "native" / "Cargo.toml"))
+_DASHBOARD_TYPES = ["npm", "run", "--silent", "--prefix", "webapp", "types", "--", "--check"]
 _STUBS = [sys.executable, "-m", "mypy.stubtest", "atm_engine"]
 NATIVE_CHECKS: tuple[tuple[str, list[str]], ...] = (
     ("Rust format", ["cargo", "fmt", "--check", "--all", *_CARGO[1:]]),
@@ -37,12 +38,17 @@ NATIVE_CHECKS: tuple[tuple[str, list[str]], ...] = (
 
 
 def checks() -> Iterator[tuple[str, list[str]]]:
-    """Yield the checks that can run on this machine: those of the native engine need a Rust toolchain."""
+    """Yield the checks that can run on this machine: those of the native engine need a Rust toolchain, that of the
+    types generated from openapi.json the packages of the dashboard."""
     yield from CHECKS
     if shutil.which("cargo"):
         yield from NATIVE_CHECKS
     else:
         print("lint: no Rust toolchain, so native/ is not checked", flush=True)
+    if (ROOT / "webapp" / "node_modules").is_dir():
+        yield "dashboard types", _DASHBOARD_TYPES
+    else:
+        print("lint: webapp/node_modules is missing, so the dashboard's types are not checked", flush=True)
     if importlib.util.find_spec("atm_engine"):
         yield "native stubs", _STUBS
 

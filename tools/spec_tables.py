@@ -23,7 +23,7 @@ from atm.models.field_types import (
 )
 from atm.models.fields import REQUIRED, Declared, SpecModel
 from atm.models.load import LoadSpec, Stage
-from atm.models.request import Checks, CheckSpec, ExpectBody, ExtractSpec, GraphQl, MultipartFile
+from atm.models.request import Checks, CheckSpec, ExpectBody, ExtractSpec, GraphQl, MultipartPart
 from atm.models.scenario import (
     Branch,
     ChooseStep,
@@ -46,7 +46,7 @@ _TABLES: tuple[tuple[str, type[SpecModel]], ...] = (
     ("Test data (`data`; a text alone means `file`, a list `rows`)", DataSpec),
     ("A step with a request", RequestStep),
     ("A check (`checks`; a text alone means `check`)", CheckSpec),
-    ("A file in a multipart body (`multipart`)", MultipartFile),
+    ("A file in a multipart body (`multipart`)", MultipartPart),
     ("GraphQL (`graphql`; a text alone means `query`)", GraphQl),
     ("An extract in long form (`extract`)", ExtractSpec),
     ("A step that waits", ThinkStep),

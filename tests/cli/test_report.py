@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from atm.cli.report import report_lines
-from atm.cli.report.summary import described_loads
 from atm.cli.report.verdicts import why_unreachable
 from atm.cli.text import Paper, cells, joined
 from atm.metrics.histogram import Histogram
+from atm.models.load_description import described_loads
 from atm.models.outcome import Outcome, RunStatus, StopReason
 from atm.models.run import FailureSummary, Measurement, RunResult
 from tests.cli import results

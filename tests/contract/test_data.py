@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from atm.engine.base import Capability, Engine
+from atm.engine.native_engine import NativeEngine
 from atm.errors import EngineError
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
@@ -73,9 +74,22 @@ def test_the_number_of_an_iteration_selects_its_row(
 
 @pytest.mark.parametrize("pick", ["in_order", "shuffled"])
 @pytest.mark.parametrize("users", [1, 300])
-def test_every_row_is_used_exactly_once_whatever_the_number_of_users_and_threads(
+def test_every_row_is_used_exactly_once_whatever_the_number_of_users(
     engine: Engine, target: TargetServer, numbers: DataTable, pick: Any, users: int
 ) -> None:
+    use_every_row_once(engine, target, numbers, pick, users)
+
+
+@pytest.mark.parametrize("pick", ["in_order", "shuffled"])
+@pytest.mark.parametrize("threads", [2, 3, 8])
+def test_every_row_is_used_exactly_once_whatever_the_number_of_threads(
+    target: TargetServer, numbers: DataTable, pick: Any, threads: int
+) -> None:
+    pytest.importorskip("atm_engine", reason="the native engine is not installed")
+    use_every_row_once(NativeEngine(threads), target, numbers, pick, 30)
+
+
+def use_every_row_once(engine: Engine, target: TargetServer, numbers: DataTable, pick: Any, users: int) -> None:
     made = plan_of(target, replace(numbers, pick=pick), load=closed(users), total=None, duration=60.0)
     ran = run(engine, replace(made, lanes=(replace(made.lanes[0], last_number=ROWS),)))
     assert ran.report.stop_reason is StopReason.TOTAL

@@ -256,8 +256,8 @@ class Case:
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     alone = draw(st.booleans())
-    # How many iterations begin before `stop_run` reaches all threads is not determined: test_programs.py tests it.
-    policies = ["continue", "continue", "end_iteration", *(["stop_user"] if alone else [])]
+    # How many iterations of other users are in progress at a stop is not determined: test_programs.py tests it.
+    policies = ["continue", "continue", "end_iteration", *(["stop_user", "stop_run"] if alone else [])]
     made = tuple(draw(steps(number)) for number in range(draw(st.integers(1, 3))))
     program = Program()
     for block in draw(blocks(len(made), policies, 2)):

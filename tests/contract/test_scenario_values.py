@@ -96,6 +96,46 @@ def sent_bodies(target: TargetServer) -> list[bytes]:
     return bodies
 
 
+def test_an_extract_reads_the_variables_that_earlier_ones_of_its_step_have_set(
+    engine: Engine, target: TargetServer
+) -> None:
+    copy = Subject("value", value=value(0, "upper"))
+    answered = replace(
+        returning('{"a": "one", "b": "two"}'),
+        extracts=(
+            Extract(1, copy, "before", has_default=True, default="unset"),
+            extract(0, "json", "$.a"),
+            Extract(2, copy, "after"),
+            extract(0, "json", "$.b"),
+            Extract(3, copy, "again"),
+        ),
+    )
+    bodies = post(*(piece for slot in range(4) for piece in (value(slot), ",")))
+    run(engine, scenario(target, requests(0, 1), answered, bodies, slots=["a", "b", "c", "d"], total=3))
+    assert sent_bodies(target) == [b"two,unset,ONE,TWO,"] * 3
+
+
+def test_matches_after_the_first_10_000_are_ignored(engine: Engine, target: TargetServer) -> None:
+    answered = replace(
+        returning("ab" * 10_001),
+        extracts=(
+            extract(0, "regex", "a", pick="count"),
+            extract(1, "regex", "ab?", pick="all"),
+        ),
+    )
+    run(engine, scenario(target, requests(0, 1), answered, post(value(0), value(1)), slots=["n", "all"], total=1))
+    assert sent_bodies(target) == [b"10000[" + b",".join([b'"ab"'] * 10_000) + b"]"]
+
+
+def test_a_number_beyond_64_bits_is_written_alike_by_both_engines(engine: Engine, target: TargetServer) -> None:
+    body = '{"n": [12000000000000000000000, 1.2E+22, 18446744073709551616, -9223372036854775809, 1e-7, 1e300]}'
+    answered = replace(returning(body), extracts=(extract(0, "json", "$.n"), extract(1, "json", "$.n[0]")))
+    bodies = post(value(0, encoding=Encoding.JSON_VALUE), " ", value(1))
+    run(engine, scenario(target, requests(0, 1), answered, bodies, slots=["n", "first"], total=1))
+    written = "[1.2e22,1.2e22,1.8446744073709552e19,-9.223372036854776e18,1e-7,1e300] 1.2e22"
+    assert sent_bodies(target) == [written.encode()]
+
+
 def test_an_extract_goes_into_the_next_url_and_none_is_sampled_from_another_iteration(
     engine: Engine, target: TargetServer
 ) -> None:

@@ -14,7 +14,7 @@ from atm.plan.load_plan import Step
 from atm.plan.overrides import Overrides
 from atm.plan.program import CheckName
 from atm.plan.spec_reader import read_spec_text
-from atm.plan.template_parts import Encoding, LiteralPart, ValuePart
+from atm.plan.template_parts import BytesPart, Encoding, LiteralPart, ValuePart
 from tests.plan.test_compile_errors import error_text
 
 FILES = {
@@ -101,6 +101,32 @@ def test_a_file_is_sent_as_it_is() -> None:
     assert (literal(step), content_type(step)) == ("a {{b}} c", "text/plain")
 
 
+def test_a_file_that_is_not_text_is_sent_as_bytes() -> None:
+    step = last_step(compiled("{POST: /x, file: photo.jpg}"))
+    assert (step.body, content_type(step)) == ((BytesPart("/9g="),), "image/jpeg")
+    step = last_step(
+        compiled('{POST: /x, multipart: {photo: {file: photo.jpg, type: image/x}, meta: {value: "{}", type: text/a}}}')
+    )
+    boundary = content_type(step).partition("; boundary=")[2]
+    assert step.body == (
+        LiteralPart(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="photo"; filename="photo.jpg"\r\n'
+            "Content-Type: image/x\r\n\r\n"
+        ),
+        BytesPart("/9g="),
+        LiteralPart(
+            f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="meta"\r\nContent-Type: text/a\r\n\r\n'
+            f"{{}}\r\n--{boundary}--\r\n"
+        ),
+    )
+
+
+def test_a_compressed_body_is_declared() -> None:
+    step = last_step(compiled("{POST: /x, body: a, compress: gzip}"))
+    assert step.compresses
+    assert [header.value for header in step.headers if header.name == "Content-Encoding"] == [(LiteralPart("gzip"),)]
+
+
 def test_a_schema_is_read_before_the_run() -> None:
     step = last_step(compiled("{GET: /x, checks: [schema order.schema.json]}"))
     condition = step.named_checks[0].condition
@@ -112,19 +138,43 @@ def test_a_schema_is_read_before_the_run() -> None:
     ("step", "problem"),
     [
         (
-            "{POST: /x, file: photo.jpg}",
-            (
-                'the file "photo.jpg" is not text in UTF-8, and bodies are text',
-                "scenarios.s.steps[0].file",
-                "Convert it: `iconv -f latin-1 -t utf-8 photo.jpg`, or send it as base64 in a `body`",
-            ),
-        ),
-        (
             "{POST: /x, file: none.txt}",
             (
                 'the file "none.txt" cannot be read: No such file or directory',
                 "scenarios.s.steps[0].file",
                 "Paths are relative to the directory of the spec",
+            ),
+        ),
+        (
+            "{POST: /x, multipart: {a: {type: text/plain}}}",
+            (
+                "a part of a multipart body has a file or a value, and this one has none",
+                "scenarios.s.steps[0].multipart.a",
+                "Write `{file: photo.jpg}`, or `{value: text, type: text/plain}`",
+            ),
+        ),
+        (
+            "{POST: /x, multipart: {a: {file: note.txt, value: b}}}",
+            (
+                "a part of a multipart body has a file or a value, and this one has both",
+                "scenarios.s.steps[0].multipart.a",
+                "Write `{file: photo.jpg}`, or `{value: text, type: text/plain}`",
+            ),
+        ),
+        (
+            "{GET: /x, compress: gzip}",
+            (
+                "compress: gzip applies to a body, and this request has none",
+                "scenarios.s.steps[0].compress",
+                "Remove it, or add one of: body, json, form, multipart, graphql, file",
+            ),
+        ),
+        (
+            "{POST: /x, body: a, compress: gzip, headers: {content-encoding: br}}",
+            (
+                "compress: gzip sets the header content-encoding, which is also written",
+                "scenarios.s.steps[0].compress",
+                "Remove the header, or `compress` for a body that is compressed",
             ),
         ),
         (

@@ -11,7 +11,7 @@ from atm.models.spec import EndpointSpec, TestSpec
 from atm.plan.compile import CompiledTest, compile_plan
 from atm.plan.load_plan import BodyCheck, Header, Load, Origin, Segment, Step
 from atm.plan.spec_reader import read_spec_text
-from atm.plan.template_parts import Encoding, LiteralPart, SecretPart, Template, VariablePart
+from atm.plan.template_parts import BytesPart, Encoding, LiteralPart, SecretPart, Template, VariablePart
 from atm.testing.certificates import Authority
 from atm.version import VERSION
 
@@ -120,7 +120,9 @@ def test_an_object_body_is_compact_json_with_escaped_values() -> None:
     assert text(request.body) == (
         '{"id":"{random_int}","n":[1,1.5,true,null],"quote":"a\\"b\\"\\n","ü":"<env:E>","b\\"\\n":{}}'
     )
-    assert {part.encoding for part in request.body or () if not isinstance(part, LiteralPart)} == {Encoding.JSON}
+    assert {part.encoding for part in request.body or () if not isinstance(part, LiteralPart | BytesPart)} == {
+        Encoding.JSON
+    }
     assert text({h.name: h.value for h in request.headers}["Content-Type"]) == "application/json"
 
 

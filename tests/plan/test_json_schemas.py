@@ -89,6 +89,45 @@ def test_a_refusal_says_what_is_wrong_and_what_to_do(schema: Any, what: str) -> 
     assert error.value.hint
 
 
+def chain(length: int, *, copies: int = 1) -> dict[str, Any]:
+    """A schema whose definitions each refer to the next one."""
+    definitions: dict[str, Any] = {
+        f"d{number}": {"allOf": [{"$ref": f"#/$defs/d{number + 1}"}] * copies} for number in range(length)
+    }
+    return {"$ref": "#/$defs/d0", "$defs": {**definitions, f"d{length}": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "what"),
+    [
+        (chain(20, copies=2), "applies more than 10,000 schemas to one value"),
+        (chain(900), "applies more than 50 schemas within each other to one value"),
+        ({"$ref": "#"}, "applies more than 50 schemas"),
+        ({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}, "applies more than 50 schemas"),
+        (
+            {"properties": {"x": {"$anchor": "b", "not": {"$ref": "#b"}}}},
+            "applies more than 50 schemas",
+        ),
+        ({"$id": "http://a.invalid/x", "if": {"$ref": "http://a.invalid/x#"}}, "applies more than 50 schemas"),
+    ],
+)
+def test_a_schema_that_visits_a_value_too_often_is_refused(schema: Any, what: str) -> None:
+    with pytest.raises(JsonSchemaError, match=what) as error:
+        compiled(schema)
+    assert error.value.hint
+
+
+def test_a_recursive_schema_of_a_tree_judges_the_deepest_body() -> None:
+    tree = {"anyOf": [{"type": "null"}, {"type": "object", "properties": {"l": {"$ref": "#"}, "r": {"$ref": "#"}}}]}
+    judge = compiled(tree)
+    deepest: Any = None
+    for _ in range(127):
+        deepest = {"l": deepest, "r": None}
+    assert judge(deepest)
+    assert not judge({"l": {"r": 1}})
+    assert compiled(chain(20))("text")
+
+
 def test_a_hostile_response_takes_limited_time() -> None:
     started = time.monotonic()
     assert not compiled({"pattern": "^(a+)+$"})("a" * 100_000 + "b")

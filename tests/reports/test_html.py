@@ -151,3 +151,10 @@ def test_one_sample_is_enough_for_a_distribution() -> None:
     histogram.record(5_000_000)
     page = render_html(results.result(histograms={"response": base64.b64encode(histogram.encode()).decode()}))
     assert "Distribution" in outline(page).text
+
+
+def test_the_header_names_the_load_of_each_scenario() -> None:
+    loads = {"browse": {"load": {"rate": 40, "arrival": "poisson"}}, "order": {"load": {"users": 50}}}
+    page = outline(render_html(results.result(spec={"name": "shop", "scenarios": loads})))
+    assert "browse: open, 40 /s poisson" in page.text
+    assert "order: closed, 50 users" in page.text

@@ -71,7 +71,12 @@ impl Shared {
 
     /// Starts no more iterations from now on.
     pub fn stop(&self) {
-        self.stop_at.fetch_min(self.now(), Ordering::AcqRel);
+        self.stop_from(self.now());
+    }
+
+    /// Starts no more iterations from `at` on, which has passed.
+    pub fn stop_from(&self, at: u64) {
+        self.stop_at.fetch_min(at, Ordering::AcqRel);
         self.announce();
     }
 

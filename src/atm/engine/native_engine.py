@@ -33,11 +33,15 @@ class NativeEngine:
 
     name = "native"
 
-    def __init__(self) -> None:
-        """Raises ImportError where `atm_engine` is not installed."""
+    def __init__(self, threads: int | None = None) -> None:
+        """`threads`: of each lane that may have several; None chooses by its load and the cores of the machine.
+
+        Raises ImportError where `atm_engine` is not installed.
+        """
         import atm_engine
 
         self._module = atm_engine
+        self._threads = threads
         names = {capability.value for capability in Capability}
         self._capabilities = frozenset(Capability(name) for name in atm_engine.capabilities if name in names)
 
@@ -74,7 +78,7 @@ class NativeEngine:
     ) -> EngineReport:
         require_secrets(plan, secrets)
         try:
-            native = self._module.Run(plan.to_bytes(), dict(secrets))
+            native = self._module.Run(plan.to_bytes(), dict(secrets), threads=self._threads)
         except self._module.PlanRefused as refused:
             raise EngineError(Problem(str(refused), "plan_refused")) from refused
         handover = ThreadBridge(on_interval, native.cancel)

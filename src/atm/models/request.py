@@ -90,25 +90,35 @@ class ExpectBody(SpecModel):
 EXPECT_BODY = Nested(ExpectBody, lambda text: {"contains": text}, {"type": "string"})
 
 
-class MultipartFile(SpecModel):
-    """A part of a multipart body that is a file."""
+class MultipartPart(SpecModel):
+    """A part of a multipart body: a file, or a text with a content type."""
 
-    file: str = declared(Text(1), "A file in the directory of the spec or below.")
-    filename: str | None = declared(Text(1), "The name that is sent; default: the file's.", default=None)
-    content_type: str | None = declared(Text(1), "Default: by the ending of the name.", default=None)
+    synonyms: ClassVar[Mapping[str, str]] = {"content_type": "type", "name": "filename", "text": "value"}
+
+    file: str | None = declared(Text(1), "A file in the directory of the spec or below.", default=None)
+    value: str | None = declared(Text(), "A text, instead of a file.", default=None)
+    filename: str | None = declared(
+        Text(1), "The name that is sent; default: the file's, none for a text.", default=None
+    )
+    type: str | None = declared(
+        Text(1),
+        "The content type; default: by the ending of the file's name, none for a text.",
+        default=None,
+        examples=["application/json"],
+    )
 
 
 class _Part(Kind):
-    """A text, or a MultipartFile."""
+    """A text, or a MultipartPart."""
 
     def __init__(self) -> None:
-        self._file = Nested(MultipartFile)
+        self._part = Nested(MultipartPart)
 
     def read(self, value: Any, path: Path, findings: Findings) -> Any:
-        return (self._file if isinstance(value, Mapping | MultipartFile) else Text()).read(value, path, findings)
+        return (self._part if isinstance(value, Mapping | MultipartPart) else Text()).read(value, path, findings)
 
     def schema(self, definitions: Schema) -> Schema:
-        return {"anyOf": [Text().schema(definitions), self._file.schema(definitions)]}
+        return {"anyOf": [Text().schema(definitions), self._part.schema(definitions)]}
 
 
 class GraphQl(SpecModel):
@@ -225,7 +235,7 @@ class RequestSpec(SpecModel):
     form: dict[str, Any] | None = declared(
         FORM, "Request body: the fields of a form, sent as application/x-www-form-urlencoded.", default=None
     )
-    multipart: dict[str, str | MultipartFile] | None = declared(
+    multipart: dict[str, str | MultipartPart] | None = declared(
         MULTIPART,
         "Request body: texts and files, sent as multipart/form-data.",
         default=None,
@@ -236,6 +246,9 @@ class RequestSpec(SpecModel):
     )
     file: str | None = declared(
         Text(1), "Request body: the content of a file in the directory of the spec or below.", default=None
+    )
+    compress: Literal["gzip"] | None = declared(
+        Choice("gzip"), "Send the body compressed, with Content-Encoding.", default=None
     )
     expected_status_codes: Sequence[int | str] | None = declared(
         STATUSES,

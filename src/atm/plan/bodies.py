@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 from atm.models.fields import Path
-from atm.models.request import GraphQl, MultipartFile
+from atm.models.request import GraphQl, MultipartPart
 from atm.plan.files import Files
 from atm.plan.hidden_text import HiddenText
 from atm.plan.spec_mask import is_plural, is_secret_field, only_describes
-from atm.plan.template_parts import DataSource, Encoding, LiteralPart, Part, SlotSource, Template, TextSource, ValuePart
+from atm.plan.template_parts import (
+    BytesPart,
+    DataSource,
+    Encoding,
+    LiteralPart,
+    Part,
+    SlotSource,
+    Template,
+    TextSource,
+    ValuePart,
+)
 from atm.plan.templates import SETUP_SLOT, merged, percent_encoded
 
 BODIES = ("body", "json", "form", "multipart", "graphql", "file")
@@ -26,6 +37,14 @@ _TYPES = {
     "csv": "text/csv",
     "txt": "text/plain",
     "html": "text/html",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "svg": "image/svg+xml",
+    "pdf": "application/pdf",
+    "zip": "application/zip",
 }
 """Content types by the ending of a file's name."""
 
@@ -54,7 +73,7 @@ class Bodies:
         if names[0] == "graphql":
             return self._graphql(body, place), "application/json"
         if names[0] == "file":
-            return self._file(body, place), _TYPES.get(str(body).rpartition(".")[2].lower(), "")
+            return self._file(body, place), _type_of(str(body))
         if names[0] == "json" or isinstance(body, dict | list):
             return merged(self.json(body, place)), "application/json"
         text = body if isinstance(body, str) else getattr(body, "text", None) or json.dumps(body)
@@ -78,41 +97,58 @@ class Bodies:
                 ]
         return merged(parts)
 
-    def _multipart(self, form: Mapping[str, str | MultipartFile], path: Path) -> tuple[Template, str]:
+    def _multipart(self, form: Mapping[str, str | MultipartPart], path: Path) -> tuple[Template, str]:
         """Compile the parts of a multipart body (RFC 7578)."""
         contents = {name: self._part(name, part, (*path, name)) for name, part in form.items()}
-        texts = "".join(part.text for parts in contents.values() for part in parts if isinstance(part, LiteralPart))
+        written = [part for content in contents.values() for part in content]
+        texts = "".join(
+            part.text if isinstance(part, LiteralPart) else part.base64
+            for part in written
+            if isinstance(part, LiteralPart | BytesPart)
+        )
         boundary = f"atm-{sha256(texts.encode()).hexdigest()[:32]}"
         parts: list[Part] = []
         for content in contents.values():
             parts += [LiteralPart(f"--{boundary}\r\n"), *content, LiteralPart("\r\n")]
         return merged([*parts, LiteralPart(f"--{boundary}--\r\n")]), f"multipart/form-data; boundary={boundary}"
 
-    def _part(self, name: str, part: str | MultipartFile, path: Path) -> list[Part]:
+    def _part(self, name: str, part: str | MultipartPart, path: Path) -> list[Part]:
+        findings = self.texts.names.findings
         disposition = f'Content-Disposition: form-data; name="{_quoted(name)}"'
         if isinstance(part, str):
-            inside = self.texts.text(part, path)
-            hidden = self.texts.hidden(inside, path) if is_secret_field(name, {}) else inside
-            return [LiteralPart(f"{disposition}\r\n\r\n"), *hidden]
-        file_name = part.filename or part.file.rpartition("/")[2]
-        kind = part.content_type or _TYPES.get(file_name.rpartition(".")[2].lower(), "application/octet-stream")
+            return [LiteralPart(f"{disposition}\r\n\r\n"), *self._part_text(name, part, path)]
+        if (part.file is None) == (part.value is None):
+            if not findings.touch(*path):
+                what = "a part of a multipart body has a file or a value"
+                what += ", and this one has both" if part.file else ", and this one has none"
+                code = "conflict" if part.file else "missing_field"
+                findings.add(path, what, code, "Write `{file: photo.jpg}`, or `{value: text, type: text/plain}`")
+            return []
+        file_name = part.filename or (part.file or "").rpartition("/")[2]
+        if file_name:
+            disposition += f'; filename="{_quoted(file_name)}"'
+        kind = part.type or ("" if part.file is None else _type_of(file_name) or "application/octet-stream")
         if any(ord(character) < 32 for character in kind):
-            self.texts.names.findings.add((*path, "content_type"), "content_type holds a line break", "bad_header")
-        head = f'{disposition}; filename="{_quoted(file_name)}"\r\nContent-Type: {kind}\r\n\r\n'
-        return [LiteralPart(head), *self._file(part.file, (*path, "file"))]
+            hint = "Write it as one line: `type: image/png`"
+            findings.add((*path, "type"), "the type of a part holds a line break", "bad_header", hint)
+        head = LiteralPart(f"{disposition}\r\nContent-Type: {kind}\r\n\r\n" if kind else f"{disposition}\r\n\r\n")
+        if part.file is None:
+            return [head, *self._part_text(name, part.value or "", (*path, "value"))]
+        return [head, *self._file(part.file, (*path, "file"))]
+
+    def _part_text(self, name: str, text: str, path: Path) -> Template:
+        inside = self.texts.text(text, path)
+        return self.texts.hidden(inside, path) if is_secret_field(name, {}) else inside
 
     def _file(self, name: str, path: Path) -> Template:
-        """Return the content of a file, in which braces have no meaning."""
+        """Return the content of a file, in which braces have no meaning: text in UTF-8, else bytes."""
         content = self.files.content(name, path)
         if content is None:
             return ()
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError:
-            what = f'the file "{name}" is not text in UTF-8, and bodies are text'
-            hint = f"Convert it: `iconv -f latin-1 -t utf-8 {name}`, or send it as base64 in a `body`"
-            self.texts.names.findings.add(path, what, "not_utf8", hint)
-            return ()
+            return (BytesPart(b64encode(content).decode()),)
         return self.texts.text(text.replace("{{", "\\{{"), path)
 
     def _graphql(self, graphql: GraphQl, path: Path) -> Template:
@@ -184,6 +220,11 @@ class Bodies:
                 parts += [LiteralPart("," if place else ""), *field("", item, (*path, place))]
             return [*parts, LiteralPart("]")]
         return [LiteralPart(json.dumps(value))]
+
+
+def _type_of(file_name: str) -> str:
+    """Return the content type by the ending of a file's name; empty if it is unknown."""
+    return _TYPES.get(file_name.rpartition(".")[2].lower(), "")
 
 
 def _quoted(name: str) -> str:

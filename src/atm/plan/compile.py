@@ -32,7 +32,7 @@ from atm.plan.scenarios import Scenarios
 from atm.plan.secret_mask import SecretMask, secrets_of
 from atm.plan.spec_mask import masked_spec, masked_url
 from atm.plan.step_names import WrittenRequest
-from atm.plan.template_parts import LiteralPart, SecretPart, ValuePart
+from atm.plan.template_parts import BytesPart, LiteralPart, SecretPart, ValuePart
 from atm.plan.templates import MayRead, Names
 from atm.plan.urls import check_server_name, compile_origin
 from atm.tables.table_request import OpenTable
@@ -383,7 +383,7 @@ def _single_name(step: Step) -> str:
         part.text
         if isinstance(part, LiteralPart)
         else "{{value}}"
-        if isinstance(part, ValuePart)
+        if isinstance(part, ValuePart | BytesPart)
         else "{{" + (part.slot if isinstance(part, SecretPart) else part.name) + "}}"
         for part in step.target
     ]

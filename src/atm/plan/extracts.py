@@ -1,8 +1,10 @@
 """Compile extracts: what a step takes from a response into a variable.
 
-extract = source *( "|" pick ) [ "|" "default" operand ]
-source  = "status" / "body" / ( "header" / "cookie" ) NAME / JSONPATH / "regex" pattern
-operand = number / "true" / "false" / "null" / quoted text / word
+    extract = source *( "|" pick ) [ "|" "default" operand ]
+    source  = "status" / "body" / ( "header" / "cookie" ) NAME / JSONPATH / "regex" pattern
+    operand = number / "true" / "false" / "null" / quoted text / word
+
+Definitions for users: docs/reference/scenarios.md.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from atm.plan import schema_visits
+
 Conforms = Callable[[Any], bool]
 """Returns whether a JSON value is valid under the schema."""
 
@@ -31,6 +33,9 @@ def compiled(schema: Any) -> Conforms:
     if not isinstance(schema, (dict, bool)):
         what = f"a JSON Schema is an object, true or false, not {_kind(schema)}"
         raise JsonSchemaError(what, 'Write an object such as {"type": "object"}')
+    if excess := schema_visits.excess(schema):
+        hint = "Merge schemas that apply to the same value; a recursive reference belongs to its members or items"
+        raise JsonSchemaError(f"the JSON Schema {excess}", hint)
     try:
         validator = validator_for(
             schema,

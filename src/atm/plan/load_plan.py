@@ -95,6 +95,8 @@ class Step:
     """Judged after `checks`, on every full response, in order."""
     extracts: tuple[Extract, ...] = ()
     """Applied after the checks to every full response, in order."""
+    compresses: bool = False
+    """The body is sent compressed with gzip; the compiler adds Content-Encoding."""
 
     @property
     def parts(self) -> tuple[Part, ...]:

@@ -12,7 +12,7 @@ from atm.models.fields import Path, path_text
 from atm.models.request import TOKEN, ExpectBody, HeaderValue, parse_status
 from atm.models.scenario import RequestStep, ScenarioSpec
 from atm.models.spec import EndpointSpec, TestSpec
-from atm.plan.bodies import GRAPHQL_CHECK, Bodies
+from atm.plan.bodies import BODIES, GRAPHQL_CHECK, Bodies
 from atm.plan.checks import Checks
 from atm.plan.files import Files
 from atm.plan.hidden_text import HiddenText
@@ -95,6 +95,9 @@ class Requests:
         url = compile_url(address, url_path, self.names) if address else None
         body, content_type = self.bodies.body(endpoint, path)
         headers = self._headers(endpoint, path, url.host_header if url else "", content_type, around)
+        compresses = not isinstance(endpoint, TestSpec) and endpoint.compress is not None
+        if compresses:
+            headers = self._compressed(headers, path, has_body=body is not None)
         checks = self._checks(endpoint.expect_body, (*path, "expect_body"))
         named = (
             ()
@@ -115,7 +118,22 @@ class Requests:
             checks=checks,
             timeout_ns=nanoseconds(timeout),
             named_checks=named,
+            compresses=compresses,
         )
+
+    def _compressed(self, headers: tuple[Header, ...], path: Path, *, has_body: bool) -> tuple[Header, ...]:
+        """Add Content-Encoding."""
+        place = (*path, "compress")
+        if not has_body and not any(self.names.findings.touch(*path, name) for name in BODIES):
+            what = "compress: gzip applies to a body, and this request has none"
+            self.names.findings.add(place, what, "conflict", f"Remove it, or add one of: {', '.join(BODIES)}")
+        given = next((header.name for header in headers if header.name.lower() == "content-encoding"), "")
+        if given:
+            what = f"compress: gzip sets the header {given}, which is also written"
+            self.names.findings.add(
+                place, what, "conflict", "Remove the header, or `compress` for a body that is compressed"
+            )
+        return (*headers, Header("Content-Encoding", (LiteralPart("gzip"),)))
 
     def _origin(self, url: CompiledUrl, endpoint: int) -> int:
         self.environment_hosts[endpoint] = url.environment

@@ -1,7 +1,8 @@
-"""The parts of a template: literal text, values that differ per request, secrets, and how each is encoded."""
+"""The parts of a template: literal text and bytes, values that differ per request, secrets, and how each is encoded."""
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -29,6 +30,20 @@ class LiteralPart:
 
     text: str
     part: Literal["literal"] = "literal"
+
+
+@dataclass(frozen=True, slots=True)
+class BytesPart:
+    """Bytes that are not text and are sent unchanged; in bodies only."""
+
+    base64: str
+    """The bytes (RFC 4648, with padding), since a plan is JSON."""
+    part: Literal["bytes"] = "bytes"
+
+    @property
+    def content(self) -> bytes:
+        """Return the bytes."""
+        return b64decode(self.base64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +201,7 @@ class ValuePart:
     part: Literal["value"] = "value"
 
 
-Part = LiteralPart | VariablePart | SecretPart | ValuePart
+Part = LiteralPart | BytesPart | VariablePart | SecretPart | ValuePart
 Template = tuple[Part, ...]
 """Parts in order; the empty tuple is the empty string. The compiler merges adjacent literals."""
 

@@ -15,6 +15,8 @@ pub struct IterationBooks {
     pub failed: u64,
     /// In progress when the run ended.
     pub unfinished: u64,
+    /// Of completed ones: ended after the end of sending.
+    pub drained: u64,
     /// Of completed ones: from the intended start to the end of the last operation.
     pub time: Histogram,
     /// The same without think time.
@@ -37,13 +39,14 @@ impl IterationBooks {
         self.completed += other.completed;
         self.failed += other.failed;
         self.unfinished += other.unfinished;
+        self.drained += other.drained;
         self.time.merge(&other.time);
         self.active_time.merge(&other.active_time);
     }
 
     /// Clears everything and keeps the memory.
     pub(super) fn clear(&mut self) {
-        (self.started, self.completed, self.failed, self.unfinished) = (0, 0, 0, 0);
+        (self.started, self.completed, self.failed, self.unfinished, self.drained) = (0, 0, 0, 0, 0);
         self.time.clear();
         self.active_time.clear();
     }

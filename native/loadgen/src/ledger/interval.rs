@@ -93,6 +93,7 @@ fn iterations_json(flow: usize, warm_up: bool, books: &IterationBooks) -> Value 
         ("completed", books.completed),
         ("failed", books.failed),
         ("unfinished", books.unfinished),
+        ("drained", books.drained),
     ];
     for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         document[name] = count.into();

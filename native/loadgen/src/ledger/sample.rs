@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::second::{RawSample, Reason};
 use crate::decode;
-use crate::plan::Plan;
-use crate::response;
+use crate::plan::{Part, Plan, Step};
+use crate::response::{self, Coding};
 use crate::secrets::add_forms;
 use crate::template::{Form, Program, Secrets};
 
@@ -110,7 +110,7 @@ pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: 
         let origin = &plan.origins[step.origin];
         (format!("{}://{}", origin.scheme.name(), origin.authority()), rendered)
     };
-    let request = split_request(&rendered, plan.sampling.body_bytes, masker);
+    let request = split_request(&rendered, step, plan.sampling.body_bytes, masker);
     let target = request.head.split(' ').nth(1).unwrap_or("").to_owned();
     let whole = response::take_apart(&raw.response, raw.expect);
     let status = whole.as_ref().and_then(|whole| whole.status_line.split(' ').nth(1)?.parse().ok());
@@ -155,7 +155,7 @@ pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: 
     }
 }
 
-fn split_request(rendered: &[u8], most: usize, masker: &Masker<'_>) -> Exchanged {
+fn split_request(rendered: &[u8], step: &Step, most: usize, masker: &Masker<'_>) -> Exchanged {
     let end = memchr::memmem::find(rendered, b"\r\n\r\n").unwrap_or(rendered.len());
     let head = String::from_utf8_lossy(&rendered[..end]).into_owned();
     let body = rendered.get(end + 4..).unwrap_or(&[]);
@@ -168,7 +168,29 @@ fn split_request(rendered: &[u8], most: usize, masker: &Masker<'_>) -> Exchanged
     let declared = headers.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     // The masked body is shown; its header has the length of the real one.
     let body_bytes = declared.and_then(|(_, length)| length.parse().ok()).unwrap_or(body.len() as u64);
-    Exchanged { head: first, headers, body: masker.shown(body, most), body_bytes }
+    Exchanged { head: first, headers, body: masker.shown(&readable_body(body, step), most), body_bytes }
+}
+
+/// The body of a request as text: not compressed, and with `[N bytes]` for what is not text.
+fn readable_body<'a>(sent: &'a [u8], step: &Step) -> Cow<'a, [u8]> {
+    let shown = without_bytes(Cow::Borrowed(sent), step);
+    // After a redirect, the request is the one that was sent.
+    if !step.compresses || !shown.starts_with(&[0x1F, 0x8B]) {
+        return shown;
+    }
+    let plain = decode::decoded(&shown, Coding::Gzip, decode::MOST_DECODED).bytes.into_owned();
+    without_bytes(Cow::Owned(plain), step)
+}
+
+fn without_bytes<'a>(mut body: Cow<'a, [u8]>, step: &Step) -> Cow<'a, [u8]> {
+    for part in step.body.iter().flatten() {
+        let Part::Bytes { bytes } = part else { continue };
+        if let Some(at) = memchr::memmem::find(&body, bytes) {
+            let size = format!("[{} bytes]", bytes.len());
+            body.to_mut().splice(at..at + bytes.len(), size.into_bytes());
+        }
+    }
+    body
 }
 
 #[cfg(test)]

@@ -99,6 +99,8 @@ impl Known<'_> {
     }
 
     fn check_part(&self, part: &Part, spot: Spot, path: &str) -> Result<(), PlanError> {
+        let is_text = !matches!(part, Part::Bytes { .. });
+        ensure(is_text || spot == Spot::Text, path, "bytes are in a place that holds text")?;
         let Part::Value { source, encoding, .. } = part else { return Ok(()) };
         let is_safe = match spot {
             Spot::Target => matches!(encoding, Encoding::Percent | Encoding::Target),

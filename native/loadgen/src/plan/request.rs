@@ -1,6 +1,8 @@
 //! Requests and expected responses: templates, steps, flows.
 
-use serde::Deserialize;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, de};
 
 use super::program::{Extract, NamedCheck, Op, Slot};
 
@@ -46,6 +48,12 @@ pub enum Part {
     Literal {
         /// The text.
         text: String,
+    },
+    /// Sent unchanged, and not text; in bodies only.
+    Bytes {
+        /// The bytes, as base64 in the plan.
+        #[serde(rename = "base64", deserialize_with = "from_base64")]
+        bytes: Vec<u8>,
     },
     /// Differs per request.
     Variable {
@@ -199,7 +207,7 @@ impl Part {
             Part::Secret { slot, .. } => (slot, &[]),
             Part::Value { source: Source::Text { secret_slot, .. }, filters, .. } => (secret_slot, filters),
             Part::Value { filters, .. } => ("", filters),
-            Part::Literal { .. } | Part::Variable { .. } => ("", &[]),
+            Part::Literal { .. } | Part::Bytes { .. } | Part::Variable { .. } => ("", &[]),
         };
         let keys = filters.iter().map(|filter| filter.key_slot.as_str());
         std::iter::once(slot).chain(keys).filter(|slot| !slot.is_empty())
@@ -260,6 +268,13 @@ pub struct Step {
     /// Applied after the checks.
     #[serde(default)]
     pub extracts: Vec<Extract>,
+    /// The body is sent compressed with gzip.
+    #[serde(default)]
+    pub compresses: bool,
+}
+
+fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    STANDARD.decode(String::deserialize(deserializer)?).map_err(de::Error::custom)
 }
 
 impl Step {

@@ -37,6 +37,10 @@ pub enum Step {
     Over,
 }
 
+/// Of a load thread. A recursive JSON Schema validates a body of 128 levels by recursion; memory is only used when
+/// it is touched.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
+
 /// A started run. Dropping it cancels it.
 #[derive(Debug)]
 pub struct Run {
@@ -91,7 +95,8 @@ impl Run {
                     let _ = notes.send(Note::Lost { thread: index, message: message_of(panic.as_ref()) });
                 }
             };
-            let started = thread::Builder::new().name(format!("atm-load-{index}")).spawn(send_load);
+            let started =
+                thread::Builder::new().name(format!("atm-load-{index}")).stack_size(STACK_BYTES).spawn(send_load);
             if let Err(error) = started {
                 shared.cancel();
                 return Err(cannot(error));

@@ -25,6 +25,53 @@ pub struct Knowledge<'a> {
     pub secrets: &'a Secrets,
 }
 
+/// What a user knows while the values of a response are extracted one by one.
+#[derive(Debug, Clone, Copy)]
+pub struct Staged<'a> {
+    knowledge: Knowledge<'a>,
+    /// New values of variables, the newest last.
+    values: &'a [(usize, Value)],
+}
+
+impl<'a> Knowledge<'a> {
+    /// The same with new values of variables, the newest last.
+    #[must_use]
+    pub fn with_staged(&self, values: &'a [(usize, Value)]) -> Staged<'a> {
+        Staged { knowledge: *self, values }
+    }
+}
+
+impl Scope for Staged<'_> {
+    fn slot(&self, slot: usize) -> &Value {
+        let newest = self.values.iter().rev().find(|(staged, _)| *staged == slot);
+        newest.map_or_else(|| self.knowledge.slot(slot), |(_, value)| value)
+    }
+
+    fn cell(&self, table: usize, column: usize, place: u64) -> Value {
+        self.knowledge.cell(table, column, place)
+    }
+
+    fn user(&self) -> u64 {
+        self.knowledge.user()
+    }
+
+    fn iteration(&self) -> u64 {
+        self.knowledge.iteration()
+    }
+
+    fn draw(&self, place: u64) -> u64 {
+        self.knowledge.draw(place)
+    }
+
+    fn values(&self) -> Values {
+        self.knowledge.values()
+    }
+
+    fn secret(&self, slot: &str) -> &str {
+        self.knowledge.secret(slot)
+    }
+}
+
 impl Scope for Knowledge<'_> {
     fn slot(&self, slot: usize) -> &Value {
         self.slots.get(slot).unwrap_or(&UNSET)

@@ -34,6 +34,7 @@ pub fn append(parts: &[Part], scope: &impl Scope, shown: Shown, out: &mut Vec<u8
     for part in parts {
         match part {
             Part::Literal { text } => out.extend_from_slice(text.as_bytes()),
+            Part::Bytes { bytes } => out.extend_from_slice(bytes),
             Part::Secret { .. } | Part::Value { is_secret: true, .. } if shown == Shown::Masked => {
                 out.extend_from_slice(MASK.as_bytes());
             }

@@ -14,6 +14,9 @@ use super::path::Path;
 use super::value::Seen;
 use super::{Answer, Needs, Scope, render, set_cookie};
 
+/// Matches of a regular expression in one body that are read; later ones are ignored, in both engines.
+const MOST_MATCHES: usize = 10_000;
+
 /// A subject.
 #[derive(Debug, Clone)]
 pub struct Subject {
@@ -131,7 +134,7 @@ impl Subject {
 
 /// Group 1 of each match if the pattern has one and it took part, else the match.
 fn matches<'a>(regex: &'a Regex, text: &'a str) -> impl Iterator<Item = Seen<'a>> {
-    regex.captures_iter(text).filter_map(|found| {
+    regex.captures_iter(text).take(MOST_MATCHES).filter_map(|found| {
         let part = found.get(1).or_else(|| found.get(0))?;
         Some(Seen::Text(Cow::Borrowed(part.as_str())))
     })

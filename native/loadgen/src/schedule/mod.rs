@@ -110,7 +110,8 @@ impl Schedule {
 
     /// Open model: the next arrival, if it is due before `limit`.
     pub(crate) fn take_before(&mut self, limit: u64) -> Option<Arrival> {
-        if self.open.next_due() >= limit {
+        // After a stop, arrivals that are due later are none.
+        if self.open.next_due() >= limit.min(self.sending.end) {
             return None;
         }
         self.open.take(&mut self.timetable, &mut self.sending)
@@ -246,6 +247,11 @@ impl Schedule {
         if self.can_be_stopped() {
             self.open.hold();
         }
+        self.sending.stop(at);
+    }
+
+    /// Handles a stop at `at` by a step, before the end of sending has been handled: nothing starts from now on.
+    pub(crate) fn stop_run(&mut self, at: u64) {
         self.sending.stop(at);
     }
 

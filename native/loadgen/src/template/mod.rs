@@ -4,9 +4,10 @@
 //! such values it is constant and is sent directly from its bytes. Rendering is a function of (program, values, what the
 //! user knows), so a sample can show the request that was sent, rendered again with the secrets masked.
 //!
-//! - `program.rs` renders, `writer.rs` compiles, `encodings.rs` writes values.
+//! - `program.rs` renders, `writer.rs` compiles, `encodings.rs` writes values, `gzip.rs` compresses bodies.
 
 mod encodings;
+mod gzip;
 mod program;
 mod writer;
 
@@ -82,6 +83,7 @@ mod tests {
             timeout_ns: 1,
             named_checks: Vec::new(),
             extracts: Vec::new(),
+            compresses: false,
         }
     }
 
@@ -128,6 +130,59 @@ mod tests {
     fn a_post_without_a_body_says_so() {
         let program = Program::new(&step("POST", vec![literal("/")], None), &Secrets::new(), Form::default());
         assert_eq!(program.constant().unwrap(), b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+    }
+
+    /// The length that the head declares, and the body.
+    fn taken_apart(request: &[u8]) -> (usize, &[u8]) {
+        let end = memchr::memmem::find(request, b"\r\n\r\n").unwrap();
+        let head = std::str::from_utf8(&request[..end]).unwrap();
+        (head.rsplit_once("Content-Length: ").unwrap().1.parse().unwrap(), &request[end + 4..])
+    }
+
+    fn inflated(body: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(body), &mut plain).unwrap();
+        plain
+    }
+
+    #[test]
+    fn a_constant_body_is_compressed_once_and_shown_plain() {
+        let body = vec![literal("a=1&"), Part::Bytes { bytes: vec![0xFF, 0xD8, b'%'] }];
+        let step = Step { compresses: true, ..step("POST", vec![literal("/")], Some(body)) };
+        let program = Program::new(&step, &Secrets::new(), Form::default());
+        let (length, body) = taken_apart(program.constant().unwrap());
+        assert_eq!((length, inflated(body)), (body.len(), b"a=1&\xFF\xD8%".to_vec()));
+        let masked = Program::new(&step, &Secrets::new(), Form { masked: true, ..Form::default() });
+        assert_eq!(taken_apart(masked.constant().unwrap()), (length, &b"a=1&\xFF\xD8%"[..]));
+        let (mut alone, mut number) = (Vec::new(), Vec::new());
+        let values = Values { seed: 42, number: 7, wall_ns: 0 };
+        Program::of_body(&step, &Secrets::new()).unwrap().render(values, &mut alone);
+        Program::of_length(&step, &Secrets::new()).render(values, &mut number);
+        assert_eq!((alone.as_slice(), number), (body, length.to_string().into_bytes()));
+    }
+
+    #[test]
+    fn a_body_with_values_is_compressed_per_request() {
+        let body = vec![literal("n="), variable(Variable::RequestNumber)];
+        let step = Step { compresses: true, ..step("POST", vec![literal("/")], Some(body)) };
+        let program = Program::new(&step, &Secrets::new(), Form::default());
+        assert!(program.needs_user && program.constant().is_none());
+        let secrets = Secrets::new();
+        let values = Values { seed: 42, number: 7, wall_ns: 0 };
+        let scope = crate::scenario::Knowledge {
+            slots: &[],
+            user: 1,
+            round: 0,
+            values,
+            data: &crate::data::Data::default(),
+            secrets: &secrets,
+        };
+        for _ in 0..2 {
+            let mut out = b"before".to_vec();
+            program.render_for(values, &scope, None, None, &mut out);
+            let (length, body) = taken_apart(&out);
+            assert_eq!((length, inflated(body)), (body.len(), b"n=7".to_vec()));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::encodings::{append_number, append_timestamp, digits};
 use super::writer::Writer;
-use super::{Form, Secrets, Values};
+use super::{Form, Secrets, Values, gzip};
 use crate::plan::{Origin, Part, Scheme, Step};
 use crate::random;
 use crate::scenario::{self, Jar, Scope, Shown};
@@ -26,7 +26,7 @@ pub(super) enum Op {
     Cookies {
         joins: bool,
     },
-    /// The length of a body with values of the user, known when it has been rendered.
+    /// The length of a body with values of the user or compressed values, known when it has been rendered.
     LateLength,
     /// Such a body begins here.
     Body,
@@ -50,6 +50,8 @@ pub struct Program {
     /// Every rendering is the same.
     pub(super) constant: bool,
     pub(super) masked: bool,
+    /// The body is compressed when it has been rendered.
+    pub(super) compresses: bool,
 }
 
 /// The cookies of a user, and where its request goes.
@@ -86,6 +88,14 @@ impl Program {
         let mut program = Writer::new(secrets, false).value(parts);
         program.constant = matches!(program.ops.as_slice(), [] | [Op::Literal(_)]);
         program
+    }
+
+    /// Compiles a step's body; None without one.
+    #[must_use]
+    pub fn of_body(step: &Step, secrets: &Secrets) -> Option<Program> {
+        let mut program = Writer::new(secrets, false).body_of(step)?;
+        program.constant = matches!(program.ops.as_slice(), [] | [Op::Literal(_)]);
+        Some(program)
     }
 
     /// Compiles the length of a step's body.
@@ -139,6 +149,10 @@ impl Program {
                 Op::Body => body_at = out.len(),
                 op => self.append(op, values, &uuid, out),
             }
+        }
+        if self.compresses {
+            let plain = out.split_off(body_at);
+            gzip::append(&plain, out);
         }
         if let Some(at) = length_at {
             let mut length = Vec::with_capacity(20);

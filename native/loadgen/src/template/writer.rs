@@ -2,12 +2,14 @@
 
 use super::encodings::{TIMESTAMP_LENGTH, encoded};
 use super::program::{Op, Program};
-use super::{AbsoluteForm, Form, MASK, Secrets};
+use super::{AbsoluteForm, Form, MASK, Secrets, gzip};
 use crate::plan::{Encoding, Part, Source, Step, Variable};
 
 pub(super) struct Writer<'a> {
     program: Program,
     secrets: &'a Secrets,
+    /// A body that is always the same, compressed.
+    compressed: Option<Vec<u8>>,
 }
 
 impl Writer<'_> {
@@ -22,8 +24,9 @@ impl Writer<'_> {
             body_varying: Vec::new(),
             constant: false,
             masked,
+            compresses: false,
         };
-        Writer { program, secrets }
+        Writer { program, secrets, compressed: None }
     }
 
     /// Compiles a request.
@@ -62,13 +65,30 @@ impl Writer<'_> {
             self.literal(format!("Proxy-Authorization: {value}\r\n").as_bytes());
         }
         self.literal(b"\r\n");
-        if let Some(body) = &step.body {
-            if has_values(body) {
-                self.user_op(Op::Body);
-            }
-            self.template(body);
-        }
+        self.body(step);
         self.program
+    }
+
+    /// Compiles the body of a step alone; None without one.
+    pub(super) fn body_of(mut self, step: &Step) -> Option<Program> {
+        step.body.as_ref()?;
+        self.measure_body(step);
+        self.body(step);
+        Some(self.program)
+    }
+
+    /// Appends the body of a step, which has been measured. A masked one is not compressed.
+    fn body(&mut self, step: &Step) {
+        let Some(body) = &step.body else { return };
+        if let Some(compressed) = self.compressed.take().filter(|_| !self.program.masked) {
+            self.literal(&compressed);
+            return;
+        }
+        if has_late_length(step) {
+            self.program.compresses = step.compresses && !self.program.masked;
+            self.user_op(Op::Body);
+        }
+        self.template(body);
     }
 
     /// Compiles a single value.
@@ -85,7 +105,7 @@ impl Writer<'_> {
     }
 
     fn length(&mut self, step: &Step) {
-        if step.body.as_ref().is_some_and(|body| has_values(body)) {
+        if has_late_length(step) {
             self.user_op(Op::LateLength);
         } else if self.program.body_varying.is_empty() {
             self.literal(self.program.body_fixed.to_string().as_bytes());
@@ -114,6 +134,7 @@ impl Writer<'_> {
         for part in parts {
             match part {
                 Part::Literal { text } => self.literal(text.as_bytes()),
+                Part::Bytes { bytes } => self.literal(bytes),
                 Part::Secret { slot, encoding } => {
                     let value =
                         if self.program.masked { MASK.to_owned() } else { secret(self.secrets, slot, *encoding) };
@@ -133,11 +154,26 @@ impl Writer<'_> {
         }
     }
 
+    /// The body of a step that is always the same, compressed.
+    fn compressed_body(&self, step: &Step) -> Vec<u8> {
+        let plain = Writer::new(self.secrets, false).value(step.body.as_deref().unwrap_or(&[])).blob;
+        let mut compressed = Vec::new();
+        gzip::append(&plain, &mut compressed);
+        compressed
+    }
+
     /// Sets the length to that of the body with the real secrets, even if the program is masked.
     fn measure_body(&mut self, step: &Step) {
+        if step.compresses && !has_late_length(step) {
+            let compressed = self.compressed_body(step);
+            self.program.body_fixed = compressed.len();
+            self.compressed = Some(compressed);
+            return;
+        }
         for part in step.body.iter().flatten() {
             match part {
                 Part::Literal { text } => self.program.body_fixed += text.len(),
+                Part::Bytes { bytes } => self.program.body_fixed += bytes.len(),
                 Part::Secret { slot, encoding } => {
                     self.program.body_fixed += secret(self.secrets, slot, *encoding).len();
                 }
@@ -155,8 +191,13 @@ impl Writer<'_> {
     }
 }
 
-fn has_values(parts: &[Part]) -> bool {
-    parts.iter().any(|part| matches!(part, Part::Value { .. }))
+/// True if the length of the body is known only when it has been rendered.
+fn has_late_length(step: &Step) -> bool {
+    step.body.iter().flatten().any(|part| match part {
+        Part::Value { .. } => true,
+        Part::Variable { .. } => step.compresses,
+        Part::Literal { .. } | Part::Bytes { .. } | Part::Secret { .. } => false,
+    })
 }
 
 fn op_of(name: Variable, encoding: Encoding) -> Op {

@@ -10,7 +10,7 @@ use crate::schedule::Arrival;
 use crate::template::Values;
 
 /// Operations to run before the loop checks its sockets again.
-const OPS_PER_TURN: usize = 10_000;
+const OPS_PER_TURN: usize = 1_000;
 
 /// How the iteration of a user continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -326,7 +326,7 @@ mod tests {
             assert_eq!(users.end_thinking(user, 10), Next::Under);
             turns += 1;
         }
-        assert_eq!((turns, users.user(user).state), (5, State::NextStep));
+        assert_eq!((turns, users.user(user).state), (50, State::NextStep));
     }
 
     #[test]

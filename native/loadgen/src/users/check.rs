@@ -77,12 +77,12 @@ impl Rules {
             // The plan's check has compiled them, so nothing is left out.
             named_checks: step.named_checks.iter().map(NamedCheck::new).collect(),
             extracts: step.extracts.iter().filter_map(NamedExtract::new).collect(),
-            has_values: step.parts().any(|part| matches!(part, Part::Value { .. })),
+            has_values: step.compresses || step.parts().any(|part| matches!(part, Part::Value { .. })),
         }
     }
 
-    /// Judges a response by the status, body checks, named checks and extracts. Adds the
-    /// extracted values to `values` by their slot.
+    /// Judges a response by the status, body checks, named checks and extracts. Adds the extracted values to `values`
+    /// by their slot; each extract sees those of the ones before.
     pub(crate) fn judge_all<'a>(
         &self,
         answer: &Answer<'_>,
@@ -101,7 +101,7 @@ impl Rules {
             }
         }
         for (extract, number) in self.extracts.iter().zip(0..) {
-            let value = extract.extract.value(answer, knowledge);
+            let value = extract.extract.value(answer, &knowledge.with_staged(values));
             if value == Value::Unset && !extract.has_default {
                 judged.lacks_value = true;
                 judged.fail(Message::NothingToExtract { step: self.id, extract: number });

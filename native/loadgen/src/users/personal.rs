@@ -100,9 +100,9 @@ impl Users {
         let scope = self.knowledge(user, values);
         let origin = &plan.origins[step.origin];
         let cookies = self.cookies(user, origin);
-        let length = step.body.as_ref().map(|body| {
+        let length = Program::of_body(step, &self.secrets).map(|body| {
             let mut real = Vec::new();
-            Program::of_value(body, &self.secrets).render_for(values, &scope, None, None, &mut real);
+            body.render_for(values, &scope, None, None, &mut real);
             real.len()
         });
         let form = Form { masked: true, uses_cookies: cookies.is_some(), proxy: None };

@@ -136,7 +136,9 @@ impl Parts {
             Next::Failed(rule) => {
                 self.end_iteration(user, IterationEnd::Failed, State::Idle);
                 if rule == OnFail::StopRun {
-                    self.shared.stop();
+                    // This thread starts nothing more, the others when they read the command.
+                    self.shared.stop_from(self.now);
+                    self.schedule.stop_run(self.shared.stop_at());
                 }
             }
         }
@@ -147,12 +149,14 @@ impl Parts {
         let (iteration, last) = (self.users.user(user).iteration, self.users.user(user).request);
         let warm_up = iteration.arrival.warm_up;
         if self.users.counts_iterations() {
+            let drains_from = self.schedule.drains_from();
             let books = self.ledger.iterations(iteration.flow, warm_up);
             books.count(end);
             if end == IterationEnd::Completed {
                 let time = last.intended.saturating_sub(iteration.arrival.intended);
                 books.time.record(time);
                 books.active_time.record(time.saturating_sub(self.users.thought(user)));
+                books.drained += u64::from(last.intended > drains_from);
             }
         }
         for endpoint in self.users.not_reached(user) {

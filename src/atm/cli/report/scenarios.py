@@ -9,8 +9,8 @@ from atm.cli.report.layout import Sheet
 from atm.cli.text import Line, Style, cells
 from atm.models import figures
 from atm.models.run import NamedEndpointMetrics
-from atm.models.run_figures import CheckFigures, ScenarioMetrics, Spread, StepBefore
-from atm.reports.funnel import BEFORE_USER, Funnel, FunnelStep, checks_failed_first, funnels, outside_scenarios
+from atm.models.run_figures import CheckFigures, ScenarioMetrics, Spread
+from atm.reports.funnel import Funnel, FunnelStep, checks_failed_first, funnels, outside_scenarios
 
 MOST_STEPS = 24
 MOST_CHECKS = 12
@@ -100,7 +100,7 @@ def steps(sheet: Sheet) -> list[Line]:
         sheet,
         [
             *(f"  {step.reach.name}" for journey in journeys for step in journey.steps),
-            *(_before(step) for journey in journeys for step, _ in journey.before_user),
+            *(f"  {step.name}" for journey in journeys for step, _ in journey.before_user),
         ],
         3 + len(_TIMES),
     )
@@ -114,7 +114,7 @@ def steps(sheet: Sheet) -> list[Line]:
     for journey in journeys:
         lines.append(sheet.paper.line("   ").add(sheet.paper.fitted(journey.scenario.name, sheet.paper.width - 3)))
         for before, metrics in journey.before_user:
-            lines += _row(sheet, _before(before), "", metrics, names, ends)
+            lines += _row(sheet, f"  {before.name}", "per user", metrics, names, ends)
         for step in journey.steps:
             if step.reach.endpoint in shown:
                 reached = figures.share(step.reach.reached_share)
@@ -127,10 +127,6 @@ def steps(sheet: Sheet) -> list[Line]:
         lines.append(sheet.paper.line(f"   {hidden} more steps without a failure: ").hint(hint))
     note = without_requests(sheet.result)
     return [*lines, *(sheet.paper.wrapped(note, 3, Style.WARN) if note else ())]
-
-
-def _before(step: StepBefore) -> str:
-    return f"  {step.name} {BEFORE_USER}"
 
 
 def _shown_steps(sheet: Sheet, journeys: Sequence[Funnel]) -> set[str]:

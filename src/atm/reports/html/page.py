@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from atm.metrics.histogram import Histogram
 from atm.models import figures
 from atm.models.failure_reasons import failure_reasons
+from atm.models.load_description import described_loads, has_loads_of_scenarios
 from atm.models.metric import Metric, Unit
 from atm.models.outcome import RunOutcome
 from atm.models.run import Measurement, RunResult, ThresholdResult
@@ -105,7 +106,8 @@ def _header(result: RunResult) -> Markup:
     load = "open and closed loads" if run.model == "mixed" else f"{run.model} model"
     if metrics.offered_rate is not None:
         load += f", {figures.rate(metrics.offered_rate)} /s offered"
-    facts += [load, f"{run.engine} engine", figures.duration(metrics.duration_seconds)]
+    loads = described_loads(result.spec, run.model, None) if has_loads_of_scenarios(result.spec) else [load]
+    facts += [*loads, f"{run.engine} engine", figures.duration(metrics.duration_seconds)]
     if metrics.warm_up_seconds:
         facts[-1] += f" after {figures.planned(round(metrics.warm_up_seconds, 1))} warm-up"
     if run.started_at:

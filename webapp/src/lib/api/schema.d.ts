@@ -1961,6 +1961,36 @@ export type components = {
             total: number;
         };
         /**
+         * HookFigures
+         * @description What `setup` or `teardown` did; none of it is part of the load's figures.
+         */
+        HookFigures: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "passed" | "failed" | "stopped" | "skipped";
+            /** Steps */
+            steps: number;
+            /** Seconds */
+            seconds: number;
+            /**
+             * Failed Step
+             * @default
+             */
+            failed_step: string;
+            /**
+             * Message
+             * @default
+             */
+            message: string;
+            /**
+             * Hint
+             * @default
+             */
+            hint: string;
+        };
+        /**
          * IntervalTrigger
          * @description At a fixed interval of elapsed time from the start date (without one: from the creation of the schedule).
          */
@@ -3065,6 +3095,8 @@ export type components = {
              * @default []
              */
             data: components["schemas"]["DataFigures"][];
+            setup?: components["schemas"]["HookFigures"] | null;
+            teardown?: components["schemas"]["HookFigures"] | null;
             /** Failures */
             failures: components["schemas"]["FailureSummary"][];
             generator: components["schemas"]["GeneratorSummary"];
@@ -4165,19 +4197,25 @@ export type components = {
                     [key: string]: (string | number | boolean) | {
                         /**
                          * File
-                         * @description The file, in UTF-8; paths are relative to the working directory.
+                         * @description A file in the directory of the spec or below.
                          */
-                        file: string | number | boolean;
+                        file?: string | number | boolean;
+                        /**
+                         * Value
+                         * @description A text, instead of a file.
+                         */
+                        value?: string | number | boolean;
                         /**
                          * Filename
-                         * @description The name that is sent; default: the file's.
+                         * @description The name that is sent; default: the file's, none for a text.
                          */
                         filename?: string | number | boolean;
                         /**
-                         * Content type
-                         * @description Default: by the ending of the name.
+                         * Type
+                         * @description The content type; default: by the ending of the file's name, none for a text.
+                         * @example application/json
                          */
-                        content_type?: string | number | boolean;
+                        type?: string | number | boolean;
                     };
                 };
                 /**
@@ -4204,9 +4242,15 @@ export type components = {
                 };
                 /**
                  * File
-                 * @description Request body: the content of a file, in UTF-8.
+                 * @description Request body: the content of a file in the directory of the spec or below.
                  */
                 file?: string | number | boolean;
+                /**
+                 * Compress
+                 * @description Send the body compressed, with Content-Encoding.
+                 * @enum {unknown}
+                 */
+                compress?: "gzip";
                 /**
                  * Expected status codes
                  * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
@@ -4830,19 +4874,25 @@ export type components = {
                             [key: string]: (string | number | boolean) | {
                                 /**
                                  * File
-                                 * @description The file, in UTF-8; paths are relative to the working directory.
+                                 * @description A file in the directory of the spec or below.
                                  */
-                                file: string | number | boolean;
+                                file?: string | number | boolean;
+                                /**
+                                 * Value
+                                 * @description A text, instead of a file.
+                                 */
+                                value?: string | number | boolean;
                                 /**
                                  * Filename
-                                 * @description The name that is sent; default: the file's.
+                                 * @description The name that is sent; default: the file's, none for a text.
                                  */
                                 filename?: string | number | boolean;
                                 /**
-                                 * Content type
-                                 * @description Default: by the ending of the name.
+                                 * Type
+                                 * @description The content type; default: by the ending of the file's name, none for a text.
+                                 * @example application/json
                                  */
-                                content_type?: string | number | boolean;
+                                type?: string | number | boolean;
                             };
                         };
                         /**
@@ -4869,9 +4919,15 @@ export type components = {
                         };
                         /**
                          * File
-                         * @description Request body: the content of a file, in UTF-8.
+                         * @description Request body: the content of a file in the directory of the spec or below.
                          */
                         file?: string | number | boolean;
+                        /**
+                         * Compress
+                         * @description Send the body compressed, with Content-Encoding.
+                         * @enum {unknown}
+                         */
+                        compress?: "gzip";
                         /**
                          * Expected status codes
                          * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
@@ -5571,19 +5627,25 @@ export type components = {
                             [key: string]: (string | number | boolean) | {
                                 /**
                                  * File
-                                 * @description The file, in UTF-8; paths are relative to the working directory.
+                                 * @description A file in the directory of the spec or below.
                                  */
-                                file: string | number | boolean;
+                                file?: string | number | boolean;
+                                /**
+                                 * Value
+                                 * @description A text, instead of a file.
+                                 */
+                                value?: string | number | boolean;
                                 /**
                                  * Filename
-                                 * @description The name that is sent; default: the file's.
+                                 * @description The name that is sent; default: the file's, none for a text.
                                  */
                                 filename?: string | number | boolean;
                                 /**
-                                 * Content type
-                                 * @description Default: by the ending of the name.
+                                 * Type
+                                 * @description The content type; default: by the ending of the file's name, none for a text.
+                                 * @example application/json
                                  */
-                                content_type?: string | number | boolean;
+                                type?: string | number | boolean;
                             };
                         };
                         /**
@@ -5610,9 +5672,15 @@ export type components = {
                         };
                         /**
                          * File
-                         * @description Request body: the content of a file, in UTF-8.
+                         * @description Request body: the content of a file in the directory of the spec or below.
                          */
                         file?: string | number | boolean;
+                        /**
+                         * Compress
+                         * @description Send the body compressed, with Content-Encoding.
+                         * @enum {unknown}
+                         */
+                        compress?: "gzip";
                         /**
                          * Expected status codes
                          * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
@@ -6902,19 +6970,25 @@ export type components = {
                         [key: string]: (string | number | boolean) | {
                             /**
                              * File
-                             * @description The file, in UTF-8; paths are relative to the working directory.
+                             * @description A file in the directory of the spec or below.
                              */
-                            file: string | number | boolean;
+                            file?: string | number | boolean;
+                            /**
+                             * Value
+                             * @description A text, instead of a file.
+                             */
+                            value?: string | number | boolean;
                             /**
                              * Filename
-                             * @description The name that is sent; default: the file's.
+                             * @description The name that is sent; default: the file's, none for a text.
                              */
                             filename?: string | number | boolean;
                             /**
-                             * Content type
-                             * @description Default: by the ending of the name.
+                             * Type
+                             * @description The content type; default: by the ending of the file's name, none for a text.
+                             * @example application/json
                              */
-                            content_type?: string | number | boolean;
+                            type?: string | number | boolean;
                         };
                     };
                     /**
@@ -6941,9 +7015,15 @@ export type components = {
                     };
                     /**
                      * File
-                     * @description Request body: the content of a file, in UTF-8.
+                     * @description Request body: the content of a file in the directory of the spec or below.
                      */
                     file?: string | number | boolean;
+                    /**
+                     * Compress
+                     * @description Send the body compressed, with Content-Encoding.
+                     * @enum {unknown}
+                     */
+                    compress?: "gzip";
                     /**
                      * Expected status codes
                      * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
@@ -7466,6 +7546,1535 @@ export type components = {
                     use: string | number | boolean;
                 })[];
             };
+            /**
+             * Setup
+             * @description Steps that run once before the load, outside its figures; the values that they extract are variables of it.
+             * @example [
+             *       {
+             *         "POST": "/login",
+             *         "extract": {
+             *           "token": {
+             *             "json": "$.token",
+             *             "secret": true
+             *           }
+             *         }
+             *       }
+             *     ]
+             */
+            setup?: (({
+                /**
+                 * Name
+                 * @description Name, shown in reports as `scenario/name`; default: method and URL as written.
+                 * @example list
+                 */
+                name?: string | number | boolean;
+                /**
+                 * Extract
+                 * @description Variables from the response: name and source.
+                 * @example {
+                 *       "product": "$.items[*].id | random",
+                 *       "location": "header Location"
+                 *     }
+                 */
+                extract?: {
+                    [key: string]: string | {
+                        /**
+                         * Json
+                         * @description A JSONPath (RFC 9535).
+                         * @example $.token
+                         */
+                        json?: string | number | boolean;
+                        /**
+                         * Header
+                         * @description The name of a header.
+                         */
+                        header?: string | number | boolean;
+                        /**
+                         * Cookie
+                         * @description The name of a cookie that the response sets.
+                         */
+                        cookie?: string | number | boolean;
+                        /**
+                         * Regex
+                         * @description A regular expression: its group 1, else the match.
+                         */
+                        regex?: string | number | boolean;
+                        /**
+                         * Status
+                         * @description The status code.
+                         */
+                        status?: boolean;
+                        /**
+                         * Body
+                         * @description The whole body, as text.
+                         */
+                        body?: boolean;
+                        /**
+                         * Pick
+                         * @description Which of several matches.
+                         * @default first
+                         * @enum {unknown}
+                         */
+                        pick: "first" | "last" | "random" | "all" | "count";
+                        /**
+                         * Default
+                         * @description The value if the response has none; without it, the request fails.
+                         */
+                        default?: unknown;
+                        /**
+                         * Secret
+                         * @description A credential: shown as *** in samples.
+                         * @default false
+                         */
+                        secret: boolean;
+                    };
+                };
+                /**
+                 * On fail
+                 * @description What follows a failure; default: `end_iteration` after a request without a response or without a value to extract, `continue` after a failed check.
+                 * @enum {unknown}
+                 */
+                on_fail?: "continue" | "end_iteration" | "stop_user" | "stop_run";
+                /**
+                 * Url
+                 * @description Request URL; one that starts with / continues `base_url`. `GET: URL` is short for method and url.
+                 * @example https://api.example.com/users
+                 */
+                url?: string | number | boolean;
+                /**
+                 * GET
+                 * @description Short for method GET and url.
+                 * @example https://api.example.com/users
+                 */
+                GET?: string | number | boolean;
+                /**
+                 * POST
+                 * @description Short for method POST and url.
+                 * @example https://api.example.com/users
+                 */
+                POST?: string | number | boolean;
+                /**
+                 * PUT
+                 * @description Short for method PUT and url.
+                 * @example https://api.example.com/users
+                 */
+                PUT?: string | number | boolean;
+                /**
+                 * PATCH
+                 * @description Short for method PATCH and url.
+                 * @example https://api.example.com/users
+                 */
+                PATCH?: string | number | boolean;
+                /**
+                 * DELETE
+                 * @description Short for method DELETE and url.
+                 * @example https://api.example.com/users
+                 */
+                DELETE?: string | number | boolean;
+                /**
+                 * HEAD
+                 * @description Short for method HEAD and url.
+                 * @example https://api.example.com/users
+                 */
+                HEAD?: string | number | boolean;
+                /**
+                 * OPTIONS
+                 * @description Short for method OPTIONS and url.
+                 * @example https://api.example.com/users
+                 */
+                OPTIONS?: string | number | boolean;
+                /**
+                 * Method
+                 * @description HTTP method.
+                 * @default GET
+                 * @example GET
+                 * @example POST
+                 * @example PUT
+                 * @example PATCH
+                 * @example DELETE
+                 */
+                method: string;
+                /**
+                 * Headers
+                 * @description Headers in addition to the spec's, which they override.
+                 */
+                headers?: {
+                    [key: string]: string | number | boolean | (string | number | boolean)[] | null;
+                };
+                /**
+                 * Body
+                 * @description Request body: text, or an object sent as JSON.
+                 */
+                body?: string | Record<string, never> | unknown[] | number | boolean;
+                /**
+                 * Json
+                 * @description Request body: any value, sent as JSON.
+                 * @example {
+                 *       "id": "{{uuid}}"
+                 *     }
+                 */
+                json?: unknown;
+                /**
+                 * Form
+                 * @description Request body: the fields of a form, sent as application/x-www-form-urlencoded.
+                 */
+                form?: {
+                    [key: string]: (string | number | boolean)[] | (string | number | boolean);
+                };
+                /**
+                 * Multipart
+                 * @description Request body: texts and files, sent as multipart/form-data.
+                 * @example {
+                 *       "title": "{{uuid}}",
+                 *       "photo": {
+                 *         "file": "photo.svg"
+                 *       }
+                 *     }
+                 */
+                multipart?: {
+                    [key: string]: (string | number | boolean) | {
+                        /**
+                         * File
+                         * @description A file in the directory of the spec or below.
+                         */
+                        file?: string | number | boolean;
+                        /**
+                         * Value
+                         * @description A text, instead of a file.
+                         */
+                        value?: string | number | boolean;
+                        /**
+                         * Filename
+                         * @description The name that is sent; default: the file's, none for a text.
+                         */
+                        filename?: string | number | boolean;
+                        /**
+                         * Type
+                         * @description The content type; default: by the ending of the file's name, none for a text.
+                         * @example application/json
+                         */
+                        type?: string | number | boolean;
+                    };
+                };
+                /**
+                 * Graphql
+                 * @description Request body: a GraphQL request; a text alone means `query`.
+                 */
+                graphql?: string | {
+                    /**
+                     * Query
+                     * @description The document.
+                     * @example query item($id: ID!) { item(id: $id) { name } }
+                     */
+                    query: string | number | boolean;
+                    /**
+                     * Variables
+                     * @description The variables.
+                     */
+                    variables?: Record<string, never>;
+                    /**
+                     * Operation name
+                     * @description The operation, if the document has several.
+                     */
+                    operation_name?: string | number | boolean;
+                };
+                /**
+                 * File
+                 * @description Request body: the content of a file in the directory of the spec or below.
+                 */
+                file?: string | number | boolean;
+                /**
+                 * Compress
+                 * @description Send the body compressed, with Content-Encoding.
+                 * @enum {unknown}
+                 */
+                compress?: "gzip";
+                /**
+                 * Expected status codes
+                 * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
+                 * @example [
+                 *       201
+                 *     ]
+                 * @example [
+                 *       "2xx",
+                 *       404
+                 *     ]
+                 */
+                expected_status_codes?: (number | string)[] | (number | string);
+                /**
+                 * Expect body
+                 * @description Condition on the response body.
+                 */
+                expect_body?: string | {
+                    /**
+                     * Contains
+                     * @description The body must contain this text.
+                     */
+                    contains?: string | number | boolean;
+                    /**
+                     * Regex
+                     * @description The body must match this regular expression anywhere.
+                     */
+                    regex?: string | number | boolean;
+                };
+                /**
+                 * Checks
+                 * @description Named conditions on the response.
+                 * @example [
+                 *       "status == 200",
+                 *       "time < 500ms"
+                 *     ]
+                 */
+                checks?: ((string | number | boolean) | {
+                    /**
+                     * Check
+                     * @description The condition, see docs/reference/scenarios.md.
+                     * @example status == 200
+                     * @example $.items | count > 0
+                     */
+                    check: string | number | boolean;
+                    /**
+                     * Name
+                     * @description Name in reports and thresholds; default: the condition.
+                     */
+                    name?: string | number | boolean;
+                    /**
+                     * Counts only
+                     * @description Only count: a failure leaves the request ok.
+                     * @default false
+                     */
+                    counts_only: boolean;
+                })[] | ((string | number | boolean) | {
+                    /**
+                     * Check
+                     * @description The condition, see docs/reference/scenarios.md.
+                     * @example status == 200
+                     * @example $.items | count > 0
+                     */
+                    check: string | number | boolean;
+                    /**
+                     * Name
+                     * @description Name in reports and thresholds; default: the condition.
+                     */
+                    name?: string | number | boolean;
+                    /**
+                     * Counts only
+                     * @description Only count: a failure leaves the request ok.
+                     * @default false
+                     */
+                    counts_only: boolean;
+                }) | {
+                    [key: string]: (string | number | boolean) | {
+                        /**
+                         * Check
+                         * @description The condition, see docs/reference/scenarios.md.
+                         * @example status == 200
+                         * @example $.items | count > 0
+                         */
+                        check: string | number | boolean;
+                        /**
+                         * Name
+                         * @description Name in reports and thresholds; default: the condition.
+                         */
+                        name?: string | number | boolean;
+                        /**
+                         * Counts only
+                         * @description Only count: a failure leaves the request ok.
+                         * @default false
+                         */
+                        counts_only: boolean;
+                    };
+                };
+                /**
+                 * Timeout
+                 * @description Request timeout; default: the spec's.
+                 */
+                timeout?: number | string;
+                /**
+                 * Timeout
+                 * @description The same as `timeout`.
+                 */
+                timeout_seconds?: number | string;
+                /**
+                 * Auth
+                 * @description Credentials; default: the spec's; `{type: none}` for none.
+                 */
+                auth?: {
+                    /**
+                     * Type
+                     * @default none
+                     * @enum {unknown}
+                     */
+                    type: "none";
+                } | {
+                    /**
+                     * Type
+                     * @default bearer_token
+                     * @enum {unknown}
+                     */
+                    type: "bearer_token";
+                    /**
+                     * Token
+                     * @example {{env:TOKEN}}
+                     */
+                    token: string | number | boolean;
+                } | {
+                    /**
+                     * Type
+                     * @default api_key
+                     * @enum {unknown}
+                     */
+                    type: "api_key";
+                    /**
+                     * Key
+                     * @example {{env:API_KEY}}
+                     */
+                    key: string | number | boolean;
+                    /**
+                     * Header name
+                     * @description Header that carries the key.
+                     * @default X-API-Key
+                     */
+                    header_name: string | number | boolean;
+                } | {
+                    /**
+                     * Type
+                     * @default basic
+                     * @enum {unknown}
+                     */
+                    type: "basic";
+                    /** Username */
+                    username: string | number | boolean;
+                    /**
+                     * Password
+                     * @example {{env:PASSWORD}}
+                     */
+                    password: string | number | boolean;
+                } | {
+                    /**
+                     * Type
+                     * @default oauth2_client_credentials
+                     * @enum {unknown}
+                     */
+                    type: "oauth2_client_credentials";
+                    /**
+                     * Token url
+                     * @example https://login.example.com/oauth/token
+                     */
+                    token_url: string | number | boolean;
+                    /** Client id */
+                    client_id: string | number | boolean;
+                    /**
+                     * Client secret
+                     * @example {{env:CLIENT_SECRET}}
+                     */
+                    client_secret: string | number | boolean;
+                    /**
+                     * Scope
+                     * @description Scopes, separated by spaces.
+                     */
+                    scope?: string | number | boolean;
+                } | {
+                    /**
+                     * Type
+                     * @default oauth2_password_grant
+                     * @enum {unknown}
+                     */
+                    type: "oauth2_password_grant";
+                    /**
+                     * Token url
+                     * @example https://login.example.com/oauth/token
+                     */
+                    token_url: string | number | boolean;
+                    /** Client id */
+                    client_id: string | number | boolean;
+                    /**
+                     * Client secret
+                     * @description Client secret, if the client has one.
+                     */
+                    client_secret?: string | number | boolean;
+                    /** Username */
+                    username: string | number | boolean;
+                    /**
+                     * Password
+                     * @example {{env:PASSWORD}}
+                     */
+                    password: string | number | boolean;
+                    /**
+                     * Scope
+                     * @description Scopes, separated by spaces.
+                     */
+                    scope?: string | number | boolean;
+                } | {
+                    /**
+                     * Type
+                     * @default jwt
+                     * @enum {unknown}
+                     */
+                    type: "jwt";
+                    /**
+                     * Secret
+                     * @description Shared secret (HS…), or private key as PEM text.
+                     * @example {{env:KEY}}
+                     */
+                    secret: string | number | boolean;
+                    /**
+                     * Algorithm
+                     * @description Signature algorithm.
+                     * @default HS256
+                     * @enum {unknown}
+                     */
+                    algorithm: "HS256" | "HS384" | "HS512" | "RS256" | "RS384" | "RS512" | "ES256" | "ES384" | "PS256" | "PS384" | "PS512";
+                    /**
+                     * Issuer
+                     * @description Claim `iss`.
+                     */
+                    issuer?: string | number | boolean;
+                    /**
+                     * Subject
+                     * @description Claim `sub`.
+                     */
+                    subject?: string | number | boolean;
+                    /**
+                     * Audience
+                     * @description Claim `aud`.
+                     */
+                    audience?: string | number | boolean;
+                    /**
+                     * Claims
+                     * @description Additional claims.
+                     */
+                    claims?: Record<string, never>;
+                    /**
+                     * Expires in
+                     * @description Lifetime of the token; it is renewed before it expires.
+                     * @default 3600
+                     */
+                    expires_in: number | string;
+                    /**
+                     * Expires in
+                     * @description The same as `expires_in`.
+                     * @default 3600
+                     */
+                    expires_in_seconds: number | string;
+                };
+                /**
+                 * Thresholds
+                 * @description Thresholds for this request only.
+                 */
+                thresholds?: (string | (string | {
+                    /**
+                     * Expression
+                     * @description See docs/reference/thresholds.md.
+                     * @example p99 < 300ms
+                     * @example error_rate < 1%
+                     * @example rps > 100
+                     * @example ok p95 < 250ms
+                     * @example adjusted p99 < 1s
+                     * @example first_byte p90 < 80ms
+                     * @example service p95 < 200ms
+                     * @example throughput > 100
+                     * @example iteration p95 < 6s
+                     * @example active p95 < 2s
+                     * @example iteration_error_rate < 1%
+                     * @example iterations > 10
+                     * @example check accepted > 99.5%
+                     */
+                    expression: string | number | boolean;
+                    /**
+                     * Abort
+                     * @description Abort the run as soon as this threshold fails.
+                     * @default false
+                     */
+                    abort: boolean;
+                    /**
+                     * Abort after
+                     * @description Earliest abort, counted from the start of the measured load.
+                     * @default 10
+                     */
+                    abort_after: number | string;
+                    /**
+                     * Abort after
+                     * @description The same as `abort_after`.
+                     * @default 10
+                     */
+                    abort_after_seconds: number | string;
+                    /**
+                     * Min samples
+                     * @description Minimum number of requests for a window or an abort to be judged.
+                     * @default 20
+                     */
+                    min_samples: number;
+                })[]) | {
+                    /**
+                     * Max latency p50 ms
+                     * @description Response time, in milliseconds.
+                     */
+                    max_latency_p50_ms?: number;
+                    /**
+                     * Max latency p95 ms
+                     * @description Response time, in milliseconds.
+                     */
+                    max_latency_p95_ms?: number;
+                    /**
+                     * Max latency p99 ms
+                     * @description Response time, in milliseconds.
+                     */
+                    max_latency_p99_ms?: number;
+                    /**
+                     * Max error rate
+                     * @description Failed / completed requests, 0 to 1.
+                     */
+                    max_error_rate?: number;
+                    /**
+                     * Min throughput rps
+                     * @description Ok responses per second.
+                     */
+                    min_throughput_rps?: number;
+                    /**
+                     * Expressions
+                     * @description Further thresholds.
+                     * @example [
+                     *       "p99 < 300ms",
+                     *       "error_rate < 1%"
+                     *     ]
+                     */
+                    expressions?: (string | {
+                        /**
+                         * Expression
+                         * @description See docs/reference/thresholds.md.
+                         * @example p99 < 300ms
+                         * @example error_rate < 1%
+                         * @example rps > 100
+                         * @example ok p95 < 250ms
+                         * @example adjusted p99 < 1s
+                         * @example first_byte p90 < 80ms
+                         * @example service p95 < 200ms
+                         * @example throughput > 100
+                         * @example iteration p95 < 6s
+                         * @example active p95 < 2s
+                         * @example iteration_error_rate < 1%
+                         * @example iterations > 10
+                         * @example check accepted > 99.5%
+                         */
+                        expression: string | number | boolean;
+                        /**
+                         * Abort
+                         * @description Abort the run as soon as this threshold fails.
+                         * @default false
+                         */
+                        abort: boolean;
+                        /**
+                         * Abort after
+                         * @description Earliest abort, counted from the start of the measured load.
+                         * @default 10
+                         */
+                        abort_after: number | string;
+                        /**
+                         * Abort after
+                         * @description The same as `abort_after`.
+                         * @default 10
+                         */
+                        abort_after_seconds: number | string;
+                        /**
+                         * Min samples
+                         * @description Minimum number of requests for a window or an abort to be judged.
+                         * @default 20
+                         */
+                        min_samples: number;
+                    })[] | (string | {
+                        /**
+                         * Expression
+                         * @description See docs/reference/thresholds.md.
+                         * @example p99 < 300ms
+                         * @example error_rate < 1%
+                         * @example rps > 100
+                         * @example ok p95 < 250ms
+                         * @example adjusted p99 < 1s
+                         * @example first_byte p90 < 80ms
+                         * @example service p95 < 200ms
+                         * @example throughput > 100
+                         * @example iteration p95 < 6s
+                         * @example active p95 < 2s
+                         * @example iteration_error_rate < 1%
+                         * @example iterations > 10
+                         * @example check accepted > 99.5%
+                         */
+                        expression: string | number | boolean;
+                        /**
+                         * Abort
+                         * @description Abort the run as soon as this threshold fails.
+                         * @default false
+                         */
+                        abort: boolean;
+                        /**
+                         * Abort after
+                         * @description Earliest abort, counted from the start of the measured load.
+                         * @default 10
+                         */
+                        abort_after: number | string;
+                        /**
+                         * Abort after
+                         * @description The same as `abort_after`.
+                         * @default 10
+                         */
+                        abort_after_seconds: number | string;
+                        /**
+                         * Min samples
+                         * @description Minimum number of requests for a window or an abort to be judged.
+                         * @default 20
+                         */
+                        min_samples: number;
+                    });
+                };
+            } | unknown | unknown | unknown | unknown | unknown | unknown | unknown | unknown) | {
+                /**
+                 * Think
+                 * @description How long: fixed, evenly distributed, exponential (mean), or normal (mean, standard deviation); at most 1 h.
+                 * @example 2s
+                 * @example 1s..4s
+                 * @example exp(3s)
+                 * @example normal(3s, 1s)
+                 */
+                think: string | number | boolean;
+            } | {
+                /**
+                 * Repeat
+                 * @description Number of rounds.
+                 * @example 3
+                 */
+                repeat: number;
+                /**
+                 * Steps
+                 * @description The steps of a round.
+                 */
+                steps: Record<string, never>[];
+            } | {
+                /**
+                 * Condition
+                 * @description Judged before each round; it may use variables, data and functions.
+                 * @example cursor exists
+                 */
+                while: string | number | boolean;
+                /**
+                 * At most
+                 * @description Number of rounds after which it ends in any case.
+                 * @example 20
+                 */
+                at_most: number;
+                /**
+                 * Steps
+                 * @description The steps of a round.
+                 */
+                steps: Record<string, never>[];
+            } | {
+                /**
+                 * Condition
+                 * @description It may use variables, data and functions.
+                 * @example stock > 0
+                 */
+                when: string | number | boolean;
+                /**
+                 * Steps
+                 * @description The steps if it is true.
+                 */
+                steps: Record<string, never>[];
+                /**
+                 * Otherwise
+                 * @description The steps if it is not.
+                 */
+                otherwise?: Record<string, never>[];
+            } | {
+                /**
+                 * Choose
+                 * @description The branches.
+                 */
+                choose: {
+                    /**
+                     * Weight
+                     * @description Relative share.
+                     * @default 1
+                     */
+                    weight: number;
+                    /**
+                     * Steps
+                     * @description The steps of the branch; it may have none.
+                     */
+                    steps: Record<string, never>[];
+                }[];
+            } | {
+                /**
+                 * Use
+                 * @description The name of a block under `blocks`.
+                 * @example login
+                 */
+                use: string | number | boolean;
+            })[];
+            /**
+             * Teardown
+             * @description Steps that run once after the load, however it ended, outside its figures.
+             */
+            teardown?: (({
+                /**
+                 * Name
+                 * @description Name, shown in reports as `scenario/name`; default: method and URL as written.
+                 * @example list
+                 */
+                name?: string | number | boolean;
+                /**
+                 * Extract
+                 * @description Variables from the response: name and source.
+                 * @example {
+                 *       "product": "$.items[*].id | random",
+                 *       "location": "header Location"
+                 *     }
+                 */
+                extract?: {
+                    [key: string]: string | {
+                        /**
+                         * Json
+                         * @description A JSONPath (RFC 9535).
+                         * @example $.token
+                         */
+                        json?: string | number | boolean;
+                        /**
+                         * Header
+                         * @description The name of a header.
+                         */
+                        header?: string | number | boolean;
+                        /**
+                         * Cookie
+                         * @description The name of a cookie that the response sets.
+                         */
+                        cookie?: string | number | boolean;
+                        /**
+                         * Regex
+                         * @description A regular expression: its group 1, else the match.
+                         */
+                        regex?: string | number | boolean;
+                        /**
+                         * Status
+                         * @description The status code.
+                         */
+                        status?: boolean;
+                        /**
+                         * Body
+                         * @description The whole body, as text.
+                         */
+                        body?: boolean;
+                        /**
+                         * Pick
+                         * @description Which of several matches.
+                         * @default first
+                         * @enum {unknown}
+                         */
+                        pick: "first" | "last" | "random" | "all" | "count";
+                        /**
+                         * Default
+                         * @description The value if the response has none; without it, the request fails.
+                         */
+                        default?: unknown;
+                        /**
+                         * Secret
+                         * @description A credential: shown as *** in samples.
+                         * @default false
+                         */
+                        secret: boolean;
+                    };
+                };
+                /**
+                 * On fail
+                 * @description What follows a failure; default: `end_iteration` after a request without a response or without a value to extract, `continue` after a failed check.
+                 * @enum {unknown}
+                 */
+                on_fail?: "continue" | "end_iteration" | "stop_user" | "stop_run";
+                /**
+                 * Url
+                 * @description Request URL; one that starts with / continues `base_url`. `GET: URL` is short for method and url.
+                 * @example https://api.example.com/users
+                 */
+                url?: string | number | boolean;
+                /**
+                 * GET
+                 * @description Short for method GET and url.
+                 * @example https://api.example.com/users
+                 */
+                GET?: string | number | boolean;
+                /**
+                 * POST
+                 * @description Short for method POST and url.
+                 * @example https://api.example.com/users
+                 */
+                POST?: string | number | boolean;
+                /**
+                 * PUT
+                 * @description Short for method PUT and url.
+                 * @example https://api.example.com/users
+                 */
+                PUT?: string | number | boolean;
+                /**
+                 * PATCH
+                 * @description Short for method PATCH and url.
+                 * @example https://api.example.com/users
+                 */
+                PATCH?: string | number | boolean;
+                /**
+                 * DELETE
+                 * @description Short for method DELETE and url.
+                 * @example https://api.example.com/users
+                 */
+                DELETE?: string | number | boolean;
+                /**
+                 * HEAD
+                 * @description Short for method HEAD and url.
+                 * @example https://api.example.com/users
+                 */
+                HEAD?: string | number | boolean;
+                /**
+                 * OPTIONS
+                 * @description Short for method OPTIONS and url.
+                 * @example https://api.example.com/users
+                 */
+                OPTIONS?: string | number | boolean;
+                /**
+                 * Method
+                 * @description HTTP method.
+                 * @default GET
+                 * @example GET
+                 * @example POST
+                 * @example PUT
+                 * @example PATCH
+                 * @example DELETE
+                 */
+                method: string;
+                /**
+                 * Headers
+                 * @description Headers in addition to the spec's, which they override.
+                 */
+                headers?: {
+                    [key: string]: string | number | boolean | (string | number | boolean)[] | null;
+                };
+                /**
+                 * Body
+                 * @description Request body: text, or an object sent as JSON.
+                 */
+                body?: string | Record<string, never> | unknown[] | number | boolean;
+                /**
+                 * Json
+                 * @description Request body: any value, sent as JSON.
+                 * @example {
+                 *       "id": "{{uuid}}"
+                 *     }
+                 */
+                json?: unknown;
+                /**
+                 * Form
+                 * @description Request body: the fields of a form, sent as application/x-www-form-urlencoded.
+                 */
+                form?: {
+                    [key: string]: (string | number | boolean)[] | (string | number | boolean);
+                };
+                /**
+                 * Multipart
+                 * @description Request body: texts and files, sent as multipart/form-data.
+                 * @example {
+                 *       "title": "{{uuid}}",
+                 *       "photo": {
+                 *         "file": "photo.svg"
+                 *       }
+                 *     }
+                 */
+                multipart?: {
+                    [key: string]: (string | number | boolean) | {
+                        /**
+                         * File
+                         * @description A file in the directory of the spec or below.
+                         */
+                        file?: string | number | boolean;
+                        /**
+                         * Value
+                         * @description A text, instead of a file.
+                         */
+                        value?: string | number | boolean;
+                        /**
+                         * Filename
+                         * @description The name that is sent; default: the file's, none for a text.
+                         */
+                        filename?: string | number | boolean;
+                        /**
+                         * Type
+                         * @description The content type; default: by the ending of the file's name, none for a text.
+                         * @example application/json
+                         */
+                        type?: string | number | boolean;
+                    };
+                };
+                /**
+                 * Graphql
+                 * @description Request body: a GraphQL request; a text alone means `query`.
+                 */
+                graphql?: string | {
+                    /**
+                     * Query
+                     * @description The document.
+                     * @example query item($id: ID!) { item(id: $id) { name } }
+                     */
+                    query: string | number | boolean;
+                    /**
+                     * Variables
+                     * @description The variables.
+                     */
+                    variables?: Record<string, never>;
+                    /**
+                     * Operation name
+                     * @description The operation, if the document has several.
+                     */
+                    operation_name?: string | number | boolean;
+                };
+                /**
+                 * File
+                 * @description Request body: the content of a file in the directory of the spec or below.
+                 */
+                file?: string | number | boolean;
+                /**
+                 * Compress
+                 * @description Send the body compressed, with Content-Encoding.
+                 * @enum {unknown}
+                 */
+                compress?: "gzip";
+                /**
+                 * Expected status codes
+                 * @description Status codes that count as ok; default: the spec's, or all if a check judges `status`.
+                 * @example [
+                 *       201
+                 *     ]
+                 * @example [
+                 *       "2xx",
+                 *       404
+                 *     ]
+                 */
+                expected_status_codes?: (number | string)[] | (number | string);
+                /**
+                 * Expect body
+                 * @description Condition on the response body.
+                 */
+                expect_body?: string | {
+                    /**
+                     * Contains
+                     * @description The body must contain this text.
+                     */
+                    contains?: string | number | boolean;
+                    /**
+                     * Regex
+                     * @description The body must match this regular expression anywhere.
+                     */
+                    regex?: string | number | boolean;
+                };
+                /**
+                 * Checks
+                 * @description Named conditions on the response.
+                 * @example [
+                 *       "status == 200",
+                 *       "time < 500ms"
+                 *     ]
+                 */
+                checks?: ((string | number | boolean) | {
+                    /**
+                     * Check
+                     * @description The condition, see docs/reference/scenarios.md.
+                     * @example status == 200
+                     * @example $.items | count > 0
+                     */
+                    check: string | number | boolean;
+                    /**
+                     * Name
+                     * @description Name in reports and thresholds; default: the condition.
+                     */
+                    name?: string | number | boolean;
+                    /**
+                     * Counts only
+                     * @description Only count: a failure leaves the request ok.
+                     * @default false
+                     */
+                    counts_only: boolean;
+                })[] | ((string | number | boolean) | {
+                    /**
+                     * Check
+                     * @description The condition, see docs/reference/scenarios.md.
+                     * @example status == 200
+                     * @example $.items | count > 0
+                     */
+                    check: string | number | boolean;
+                    /**
+                     * Name
+                     * @description Name in reports and thresholds; default: the condition.
+                     */
+                    name?: string | number | boolean;
+                    /**
+                     * Counts only
+                     * @description Only count: a failure leaves the request ok.
+                     * @default false
+                     */
+                    counts_only: boolean;
+                }) | {
+                    [key: string]: (string | number | boolean) | {
+                        /**
+                         * Check
+                         * @description The condition, see docs/reference/scenarios.md.
+                         * @example status == 200
+                         * @example $.items | count > 0
+                         */
+                        check: string | number | boolean;
+                        /**
+                         * Name
+                         * @description Name in reports and thresholds; default: the condition.
+                         */
+                        name?: string | number | boolean;
+                        /**
+                         * Counts only
+                         * @description Only count: a failure leaves the request ok.
+                         * @default false
+                         */
+                        counts_only: boolean;
+                    };
+                };
+                /**
+                 * Timeout
+                 * @description Request timeout; default: the spec's.
+                 */
+                timeout?: number | string;
+                /**
+                 * Timeout
+                 * @description The same as `timeout`.
+                 */
+                timeout_seconds?: number | string;
+                /**
+                 * Auth
+                 * @description Credentials; default: the spec's; `{type: none}` for none.
+                 */
+                auth?: {
+                    /**
+                     * Type
+                     * @default none
+                     * @enum {unknown}
+                     */
+                    type: "none";
+                } | {
+                    /**
+                     * Type
+                     * @default bearer_token
+                     * @enum {unknown}
+                     */
+                    type: "bearer_token";
+                    /**
+                     * Token
+                     * @example {{env:TOKEN}}
+                     */
+                    token: string | number | boolean;
+                } | {
+                    /**
+                     * Type
+                     * @default api_key
+                     * @enum {unknown}
+                     */
+                    type: "api_key";
+                    /**
+                     * Key
+                     * @example {{env:API_KEY}}
+                     */
+                    key: string | number | boolean;
+                    /**
+                     * Header name
+                     * @description Header that carries the key.
+                     * @default X-API-Key
+                     */
+                    header_name: string | number | boolean;
+                } | {
+                    /**
+                     * Type
+                     * @default basic
+                     * @enum {unknown}
+                     */
+                    type: "basic";
+                    /** Username */
+                    username: string | number | boolean;
+                    /**
+                     * Password
+                     * @example {{env:PASSWORD}}
+                     */
+                    password: string | number | boolean;
+                } | {
+                    /**
+                     * Type
+                     * @default oauth2_client_credentials
+                     * @enum {unknown}
+                     */
+                    type: "oauth2_client_credentials";
+                    /**
+                     * Token url
+                     * @example https://login.example.com/oauth/token
+                     */
+                    token_url: string | number | boolean;
+                    /** Client id */
+                    client_id: string | number | boolean;
+                    /**
+                     * Client secret
+                     * @example {{env:CLIENT_SECRET}}
+                     */
+                    client_secret: string | number | boolean;
+                    /**
+                     * Scope
+                     * @description Scopes, separated by spaces.
+                     */
+                    scope?: string | number | boolean;
+                } | {
+                    /**
+                     * Type
+                     * @default oauth2_password_grant
+                     * @enum {unknown}
+                     */
+                    type: "oauth2_password_grant";
+                    /**
+                     * Token url
+                     * @example https://login.example.com/oauth/token
+                     */
+                    token_url: string | number | boolean;
+                    /** Client id */
+                    client_id: string | number | boolean;
+                    /**
+                     * Client secret
+                     * @description Client secret, if the client has one.
+                     */
+                    client_secret?: string | number | boolean;
+                    /** Username */
+                    username: string | number | boolean;
+                    /**
+                     * Password
+                     * @example {{env:PASSWORD}}
+                     */
+                    password: string | number | boolean;
+                    /**
+                     * Scope
+                     * @description Scopes, separated by spaces.
+                     */
+                    scope?: string | number | boolean;
+                } | {
+                    /**
+                     * Type
+                     * @default jwt
+                     * @enum {unknown}
+                     */
+                    type: "jwt";
+                    /**
+                     * Secret
+                     * @description Shared secret (HS…), or private key as PEM text.
+                     * @example {{env:KEY}}
+                     */
+                    secret: string | number | boolean;
+                    /**
+                     * Algorithm
+                     * @description Signature algorithm.
+                     * @default HS256
+                     * @enum {unknown}
+                     */
+                    algorithm: "HS256" | "HS384" | "HS512" | "RS256" | "RS384" | "RS512" | "ES256" | "ES384" | "PS256" | "PS384" | "PS512";
+                    /**
+                     * Issuer
+                     * @description Claim `iss`.
+                     */
+                    issuer?: string | number | boolean;
+                    /**
+                     * Subject
+                     * @description Claim `sub`.
+                     */
+                    subject?: string | number | boolean;
+                    /**
+                     * Audience
+                     * @description Claim `aud`.
+                     */
+                    audience?: string | number | boolean;
+                    /**
+                     * Claims
+                     * @description Additional claims.
+                     */
+                    claims?: Record<string, never>;
+                    /**
+                     * Expires in
+                     * @description Lifetime of the token; it is renewed before it expires.
+                     * @default 3600
+                     */
+                    expires_in: number | string;
+                    /**
+                     * Expires in
+                     * @description The same as `expires_in`.
+                     * @default 3600
+                     */
+                    expires_in_seconds: number | string;
+                };
+                /**
+                 * Thresholds
+                 * @description Thresholds for this request only.
+                 */
+                thresholds?: (string | (string | {
+                    /**
+                     * Expression
+                     * @description See docs/reference/thresholds.md.
+                     * @example p99 < 300ms
+                     * @example error_rate < 1%
+                     * @example rps > 100
+                     * @example ok p95 < 250ms
+                     * @example adjusted p99 < 1s
+                     * @example first_byte p90 < 80ms
+                     * @example service p95 < 200ms
+                     * @example throughput > 100
+                     * @example iteration p95 < 6s
+                     * @example active p95 < 2s
+                     * @example iteration_error_rate < 1%
+                     * @example iterations > 10
+                     * @example check accepted > 99.5%
+                     */
+                    expression: string | number | boolean;
+                    /**
+                     * Abort
+                     * @description Abort the run as soon as this threshold fails.
+                     * @default false
+                     */
+                    abort: boolean;
+                    /**
+                     * Abort after
+                     * @description Earliest abort, counted from the start of the measured load.
+                     * @default 10
+                     */
+                    abort_after: number | string;
+                    /**
+                     * Abort after
+                     * @description The same as `abort_after`.
+                     * @default 10
+                     */
+                    abort_after_seconds: number | string;
+                    /**
+                     * Min samples
+                     * @description Minimum number of requests for a window or an abort to be judged.
+                     * @default 20
+                     */
+                    min_samples: number;
+                })[]) | {
+                    /**
+                     * Max latency p50 ms
+                     * @description Response time, in milliseconds.
+                     */
+                    max_latency_p50_ms?: number;
+                    /**
+                     * Max latency p95 ms
+                     * @description Response time, in milliseconds.
+                     */
+                    max_latency_p95_ms?: number;
+                    /**
+                     * Max latency p99 ms
+                     * @description Response time, in milliseconds.
+                     */
+                    max_latency_p99_ms?: number;
+                    /**
+                     * Max error rate
+                     * @description Failed / completed requests, 0 to 1.
+                     */
+                    max_error_rate?: number;
+                    /**
+                     * Min throughput rps
+                     * @description Ok responses per second.
+                     */
+                    min_throughput_rps?: number;
+                    /**
+                     * Expressions
+                     * @description Further thresholds.
+                     * @example [
+                     *       "p99 < 300ms",
+                     *       "error_rate < 1%"
+                     *     ]
+                     */
+                    expressions?: (string | {
+                        /**
+                         * Expression
+                         * @description See docs/reference/thresholds.md.
+                         * @example p99 < 300ms
+                         * @example error_rate < 1%
+                         * @example rps > 100
+                         * @example ok p95 < 250ms
+                         * @example adjusted p99 < 1s
+                         * @example first_byte p90 < 80ms
+                         * @example service p95 < 200ms
+                         * @example throughput > 100
+                         * @example iteration p95 < 6s
+                         * @example active p95 < 2s
+                         * @example iteration_error_rate < 1%
+                         * @example iterations > 10
+                         * @example check accepted > 99.5%
+                         */
+                        expression: string | number | boolean;
+                        /**
+                         * Abort
+                         * @description Abort the run as soon as this threshold fails.
+                         * @default false
+                         */
+                        abort: boolean;
+                        /**
+                         * Abort after
+                         * @description Earliest abort, counted from the start of the measured load.
+                         * @default 10
+                         */
+                        abort_after: number | string;
+                        /**
+                         * Abort after
+                         * @description The same as `abort_after`.
+                         * @default 10
+                         */
+                        abort_after_seconds: number | string;
+                        /**
+                         * Min samples
+                         * @description Minimum number of requests for a window or an abort to be judged.
+                         * @default 20
+                         */
+                        min_samples: number;
+                    })[] | (string | {
+                        /**
+                         * Expression
+                         * @description See docs/reference/thresholds.md.
+                         * @example p99 < 300ms
+                         * @example error_rate < 1%
+                         * @example rps > 100
+                         * @example ok p95 < 250ms
+                         * @example adjusted p99 < 1s
+                         * @example first_byte p90 < 80ms
+                         * @example service p95 < 200ms
+                         * @example throughput > 100
+                         * @example iteration p95 < 6s
+                         * @example active p95 < 2s
+                         * @example iteration_error_rate < 1%
+                         * @example iterations > 10
+                         * @example check accepted > 99.5%
+                         */
+                        expression: string | number | boolean;
+                        /**
+                         * Abort
+                         * @description Abort the run as soon as this threshold fails.
+                         * @default false
+                         */
+                        abort: boolean;
+                        /**
+                         * Abort after
+                         * @description Earliest abort, counted from the start of the measured load.
+                         * @default 10
+                         */
+                        abort_after: number | string;
+                        /**
+                         * Abort after
+                         * @description The same as `abort_after`.
+                         * @default 10
+                         */
+                        abort_after_seconds: number | string;
+                        /**
+                         * Min samples
+                         * @description Minimum number of requests for a window or an abort to be judged.
+                         * @default 20
+                         */
+                        min_samples: number;
+                    });
+                };
+            } | unknown | unknown | unknown | unknown | unknown | unknown | unknown | unknown) | {
+                /**
+                 * Think
+                 * @description How long: fixed, evenly distributed, exponential (mean), or normal (mean, standard deviation); at most 1 h.
+                 * @example 2s
+                 * @example 1s..4s
+                 * @example exp(3s)
+                 * @example normal(3s, 1s)
+                 */
+                think: string | number | boolean;
+            } | {
+                /**
+                 * Repeat
+                 * @description Number of rounds.
+                 * @example 3
+                 */
+                repeat: number;
+                /**
+                 * Steps
+                 * @description The steps of a round.
+                 */
+                steps: Record<string, never>[];
+            } | {
+                /**
+                 * Condition
+                 * @description Judged before each round; it may use variables, data and functions.
+                 * @example cursor exists
+                 */
+                while: string | number | boolean;
+                /**
+                 * At most
+                 * @description Number of rounds after which it ends in any case.
+                 * @example 20
+                 */
+                at_most: number;
+                /**
+                 * Steps
+                 * @description The steps of a round.
+                 */
+                steps: Record<string, never>[];
+            } | {
+                /**
+                 * Condition
+                 * @description It may use variables, data and functions.
+                 * @example stock > 0
+                 */
+                when: string | number | boolean;
+                /**
+                 * Steps
+                 * @description The steps if it is true.
+                 */
+                steps: Record<string, never>[];
+                /**
+                 * Otherwise
+                 * @description The steps if it is not.
+                 */
+                otherwise?: Record<string, never>[];
+            } | {
+                /**
+                 * Choose
+                 * @description The branches.
+                 */
+                choose: {
+                    /**
+                     * Weight
+                     * @description Relative share.
+                     * @default 1
+                     */
+                    weight: number;
+                    /**
+                     * Steps
+                     * @description The steps of the branch; it may have none.
+                     */
+                    steps: Record<string, never>[];
+                }[];
+            } | {
+                /**
+                 * Use
+                 * @description The name of a block under `blocks`.
+                 * @example login
+                 */
+                use: string | number | boolean;
+            })[];
+            /**
+             * Teardown timeout
+             * @description Time limit of all of `teardown`.
+             * @default 30
+             */
+            teardown_timeout: number | string;
+            /**
+             * Teardown timeout
+             * @description The same as `teardown_timeout`.
+             * @default 30
+             */
+            teardown_timeout_seconds: number | string;
             /**
              * Base url
              * @description Continued by every URL that starts with /.
@@ -8533,6 +10142,7 @@ export type HealthView = components['schemas']['HealthView'];
 export type HeatColumn = components['schemas']['HeatColumn'];
 export type HeatView = components['schemas']['HeatView'];
 export type HistoryView = components['schemas']['HistoryView'];
+export type HookFigures = components['schemas']['HookFigures'];
 export type IntervalTrigger = components['schemas']['IntervalTrigger'];
 export type IntervalsView = components['schemas']['IntervalsView'];
 export type IterationPointView = components['schemas']['IterationPointView'];

@@ -27,6 +27,7 @@ const BROWSE: ScenarioMetrics = {
     iteration_time: TIMES,
     active_time: TIMES,
     steps: [],
+    before_user: [],
 };
 const check = (name: string, passed: number, failed: number): CheckFigures => ({
     name,

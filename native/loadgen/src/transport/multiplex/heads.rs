@@ -26,7 +26,7 @@ impl StreamStep {
                 Source::BodyLength => Program::of_length(step, secrets),
             })
             .collect();
-        StreamStep { values, body: step.body.as_ref().map(|body| Program::of_value(body, secrets)) }
+        StreamStep { values, body: Program::of_body(step, secrets) }
     }
 }
 

@@ -62,7 +62,7 @@ class SampledRequest(Protocol):
 
     @property
     def shown(self) -> bytes:
-        """The request as it was last sent, without the secret values that are known by their place."""
+        """The request as it was last sent, as text, without the secret values that are known by their place."""
         ...
 
     @property
@@ -204,8 +204,14 @@ def _request(
             for name, _, value in headers
         ),
         masker.request_text(body.decode(errors="replace"), slots)[:body_bytes],
-        len(body),
+        _declared_length(lines, len(body)),
     )
+
+
+def _declared_length(lines: Sequence[str], shown: int) -> int:
+    """Return the length of a body that was sent, which is not that of one shown masked or not compressed."""
+    lengths = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("content-length:")]
+    return int(lengths[-1]) if lengths and lengths[-1].isdigit() else shown
 
 
 def _response(raw: bytes, whole: int, masker: Masker, body_bytes: int) -> Exchanged:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from atm.engine.asyncio_engine.scenario.answer import Answer
@@ -14,6 +15,9 @@ from atm.plan import json_paths, patterns
 from atm.plan.program import Subject
 from atm.plan.randomness import below, draw_at
 from atm.plan.template_parts import SlotSource
+
+MOST_MATCHES = 10_000
+"""Matches of a regular expression in one body that are read; later ones are ignored, in both engines."""
 
 ReadSubject = Callable[[Answer, Scope], Value]
 """Returns the value of a subject, or UNSET."""
@@ -77,7 +81,7 @@ def _regex_of(subject: Subject, context: Context) -> ReadSubject:
 
     def read(answer: Answer, scope: Scope) -> Value:
         content = answer.utf8
-        return UNSET if content is None else pick(_matches(pattern, content), scope)
+        return UNSET if content is None else pick(islice(_matches(pattern, content), MOST_MATCHES), scope)
 
     return read
 

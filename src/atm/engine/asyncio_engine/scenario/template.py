@@ -11,7 +11,16 @@ from atm.engine.asyncio_engine.scenario.scope import Context, Scope
 from atm.engine.asyncio_engine.scenario.source import Read, now_text, source_of
 from atm.engine.asyncio_engine.scenario.value import Value, json_form, text_form
 from atm.plan.randomness import random_int, uuid4
-from atm.plan.template_parts import Encoding, LiteralPart, Part, SecretPart, Template, ValuePart, VariablePart
+from atm.plan.template_parts import (
+    BytesPart,
+    Encoding,
+    LiteralPart,
+    Part,
+    SecretPart,
+    Template,
+    ValuePart,
+    VariablePart,
+)
 from atm.plan.templates import encoded, percent_encoded
 
 Render = Callable[[Scope], str]
@@ -33,6 +42,8 @@ def part_of(part: Part, context: Context) -> Render:
     if isinstance(part, LiteralPart):
         text = part.text
         return lambda _scope: text
+    if isinstance(part, BytesPart):
+        raise AssertionError("bytes are no text; `RequestTemplate` writes them")
     if isinstance(part, SecretPart):
         return lambda _scope: encoded(context.secrets[part.slot], part.encoding)
     if isinstance(part, VariablePart):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from atm.engine.asyncio_engine.responses import CHECKED_BYTES, DecodingError, decoded_whole, response_head, text_of
 from atm.engine.asyncio_engine.transport.exchange import Response
+from atm.engine.asyncio_engine.users.bodies import readable_request
 from atm.engine.asyncio_engine.users.messages import check_of, expected_text, timeout_text
 from atm.engine.asyncio_engine.users.rendering import Render, renderer
 from atm.engine.secrets import slots_of
@@ -64,6 +65,10 @@ class PreparedStep:
 
     def _learn_connection(self, secrets: Mapping[str, str]) -> None:
         self.closes_connection = self._never_keeps or _requests_close(self._step, secrets)
+
+    def readable(self, request: bytes) -> bytes:
+        """Return a request of this step as a sample shows it: not compressed, without bytes that are not text."""
+        return readable_request(request, self._step)
 
     def unexpected(self, status: int, *, withheld: bool = False) -> str:
         """Return the message of a full response with an unexpected status; see `Redirects.withholds`."""

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from atm.engine.asyncio_engine.users.bodies import compressed
 from atm.plan.load_plan import Header, Step
 from atm.plan.randomness import random_int, uuid4
-from atm.plan.template_parts import Encoding, LiteralPart, SecretPart, Template, VariablePart
+from atm.plan.template_parts import BytesPart, Encoding, LiteralPart, SecretPart, Template, VariablePart
 from atm.plan.templates import encoded, percent_encoded
 
 Render = Callable[[Any], bytes]
@@ -35,7 +36,10 @@ class _Format:
         self.sources: list[_Source] = []
 
     def literal(self, text: str) -> None:
-        self._pieces.append(text.encode().replace(b"%", b"%%"))
+        self.content(text.encode())
+
+    def content(self, content: bytes) -> None:
+        self._pieces.append(content.replace(b"%", b"%%"))
 
     def variable(self, source: _Source) -> None:
         self._pieces.append(b"%b")
@@ -45,6 +49,8 @@ class _Format:
         for part in template:
             if isinstance(part, LiteralPart):
                 self.literal(part.text)
+            elif isinstance(part, BytesPart):
+                self.content(part.content)
             elif isinstance(part, SecretPart):
                 self.literal(encoded(self._secrets[part.slot], part.encoding))
             elif isinstance(part, VariablePart):
@@ -86,6 +92,7 @@ def renderer(
     body = _Format(seed, secrets, wall_ns)
     body.template(step.body or ())
     length: Callable[[int], bytes] | None = None
+    fixed = b""
     if body.sources:
         # Set below, when the body is known.
         head.literal("Content-Length: ")
@@ -93,15 +100,16 @@ def renderer(
         head.variable(length)
         head.literal("\r\n")
     elif step.body is not None or step.method in _BODY_METHODS:
-        head.literal(f"Content-Length: {len(body.rendered(0))}\r\n")
+        fixed = compressed(body.rendered(0)) if step.compresses else body.rendered(0)
+        head.literal(f"Content-Length: {len(fixed)}\r\n")
     for header in extra_headers:
         head.literal(f"{header.name}: ")
         head.template(header.value)
         head.literal("\r\n")
     head.literal("\r\n")
     if length is None:
-        return _with_fixed_body(head, body.rendered(0))
-    return _with_body(head, body, head.sources.index(length))
+        return _with_fixed_body(head, fixed)
+    return _with_body(head, body, head.sources.index(length), compresses=step.compresses)
 
 
 def _with_fixed_body(head: _Format, body: bytes) -> Render | bytes:
@@ -115,12 +123,14 @@ def _with_fixed_body(head: _Format, body: bytes) -> Render | bytes:
     return lambda number: template % tuple([source(number) for source in sources])
 
 
-def _with_body(head: _Format, body: _Format, length_at: int) -> Render:
+def _with_body(head: _Format, body: _Format, length_at: int, *, compresses: bool) -> Render:
     before, after = tuple(head.sources[:length_at]), tuple(head.sources[length_at + 1 :])
     head_template, body_template, body_sources = head.written(), body.written(), tuple(body.sources)
 
     def render(number: int) -> bytes:
         content = body_template % tuple([source(number) for source in body_sources])
+        if compresses:
+            content = compressed(content)
         values = [source(number) for source in before]
         values.append(b"%d" % len(content))
         values.extend([source(number) for source in after])

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.scenario.template import part_of
+from atm.engine.asyncio_engine.users.bodies import compressed
 from atm.engine.asyncio_engine.users.session import RenderedRequest, Session
 from atm.engine.secrets import is_secret_value
 from atm.plan.load_plan import Header, Step
 from atm.plan.program import Slot
-from atm.plan.template_parts import Encoding, LiteralPart, SecretPart, Template, ValuePart
+from atm.plan.template_parts import BytesPart, Encoding, LiteralPart, SecretPart, Template, ValuePart
 from atm.plan.templates import encoded
 
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
@@ -33,6 +34,8 @@ class _Pieces:
         for part in template:
             if isinstance(part, LiteralPart):
                 self.literal(part.text)
+            elif isinstance(part, BytesPart):
+                self._pieces.append(part.content.replace(b"%", b"%%"))
             elif isinstance(part, SecretPart):
                 self.literal(encoded(secrets[part.slot], part.encoding))
             else:
@@ -112,6 +115,9 @@ class RequestTemplate:
             self._tail.literal("\r\n")
         for part in parts:
             part.close()
+        self._compresses = step.compresses
+        self._compressed = compressed(self._body.written(())) if step.compresses and not self._body.varies else None
+        """A body that is always the same, compressed."""
         self.has_secret = any(part.has_secret for part in parts)
         self._is_recorded = uses_cookies or self.has_secret
 
@@ -120,30 +126,40 @@ class RequestTemplate:
         """The request, if it is always the same."""
         if self._uses_cookies or any(part.varies for part in self._parts):
             return None
-        return self._joined([part.written(()) for part in self._parts], b"")
+        return self._joined(self._written([()] * len(self._parts)), b"")
 
     def render(self, session: Session, cookies: Callable[[bytes], bytes]) -> bytes:
         """Render the request of a user. `cookies` returns the value of the Cookie header for a target."""
         values = [part.values(session) for part in self._parts]
-        written = [part.written(value) for part, value in zip(self._parts, values, strict=True)]
+        written = self._written(values)
         header = cookies(written[0]) if self._uses_cookies else b""
         session.rendered = RenderedRequest(values, header) if self._is_recorded else None
         return self._joined(written, header)
 
     def without_cookies(self, rendered: RenderedRequest) -> bytes:
         """Write a rendered request again, without the cookies of the jar."""
-        return self._joined([part.written(v) for part, v in zip(self._parts, rendered.values, strict=True)], b"")
+        return self._joined(self._written(rendered.values), b"")
 
     def masked(self, rendered: RenderedRequest) -> bytes:
-        """Write a rendered request again, with *** for each secret value."""
+        """Write a rendered request again, its body not compressed, with *** for each secret value."""
         written = [part.masked(value) for part, value in zip(self._parts, rendered.values, strict=True)]
-        length = len(self._body.written(rendered.values[3]))
+        length = len(self._sent_body(rendered.values[3]))
         return self._joined(written, rendered.cookies, length)
 
     def secret_values(self, rendered: RenderedRequest) -> list[str]:
         """Return the secret values of a rendered request, in the encoding of their place."""
         pairs = zip(self._parts, rendered.values, strict=True)
         return [value.decode() for part, values in pairs for value in part.secrets_among(values)]
+
+    def _written(self, values: Sequence[Sequence[bytes]]) -> list[bytes]:
+        target, before, after, _, tail = (part.written(value) for part, value in zip(self._parts, values, strict=True))
+        return [target, before, after, self._sent_body(values[3]), tail]
+
+    def _sent_body(self, values: Sequence[bytes]) -> bytes:
+        if self._compressed is not None:
+            return self._compressed
+        body = self._body.written(values)
+        return compressed(body) if self._compresses else body
 
     def _joined(self, written: Sequence[bytes], cookies: bytes, length: int | None = None) -> bytes:
         target, before, after, body, tail = written

@@ -44,8 +44,8 @@ class ScenarioRequest(Request):
     def shown(self) -> bytes:
         step, session = self.step, self._session
         if session is None or self.hops or not isinstance(step, ScenarioStep) or session.rendered is None:
-            return self.data
-        return step.template.masked(session.rendered)
+            return super().shown
+        return step.readable(step.template.masked(session.rendered))
 
     @property
     def secret_values(self) -> Sequence[str]:

@@ -197,7 +197,7 @@ class Request:
 
     @property
     def shown(self) -> bytes:
-        return self.data
+        return self.step.readable(self.data)
 
     @property
     def secret_values(self) -> Sequence[str]:
