@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import httpx
@@ -50,3 +51,17 @@ def test_a_run_of_scenarios_is_counted_the_same_everywhere(client: httpx.Client,
     assert counts["ok", "browse/list"] == (requests["browse/list"], 0)
     assert counts["accepted", "browse/list"] == (0, requests["browse/list"])
     assert [threshold["passed"] for threshold in result["thresholds"]] == [True, True]
+
+
+def test_the_figures_so_far_name_the_steps(client: httpx.Client, target: TargetServer) -> None:
+    run_id = client.post("/runs", json={"spec": spec(target)}).json()["id"]
+    named: list[list[str]] = []
+    while True:
+        answer = client.get(f"/runs/{run_id}")
+        assert answer.status_code == 200, answer.text
+        if answer.json()["status"] not in ("pending", "running"):
+            break
+        named.append([entry["name"] for entry in answer.json()["endpoint_metrics"]])
+        time.sleep(0.05)
+    assert list(STEPS) in named
+    assert all(names in ([], list(STEPS)) for names in named)

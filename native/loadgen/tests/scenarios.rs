@@ -169,7 +169,7 @@ fn values_refer_to_what_there_is_and_fit_their_place() {
         ),
         (
             "/flows/0/steps/1/target/1/encoding",
-            json!("raw"),
+            json!("json_value"),
             "flows[0].steps[1]: the encoding of a value does not fit its place",
         ),
         (

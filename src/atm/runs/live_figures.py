@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from atm.metrics.collector import Collector
@@ -55,16 +56,9 @@ class LiveFigures:
 
     async def _new_aggregate(self, run: Run) -> _Aggregate:
         """Return a new aggregate; cached only once the load has started and its endpoints and warm-up are known."""
-        written = run.spec.get("endpoints") or [run.spec]
         first_events = await self._storage.series.events(run.id, 0, 1)
         started = first_events[0].data if first_events and first_events[0].kind == "started" else None
-        names = (
-            started["endpoints"] if started else [str(endpoint.get("name", run.summary.name)) for endpoint in written]
-        )
-        endpoints = [
-            EndpointDescription(str(name), str(endpoint.get("method", "GET")), str(endpoint.get("url", "")))
-            for name, endpoint in zip(names, written, strict=True)
-        ]
+        endpoints = _described(run, started["endpoints"] if started else None)
         planned_warm_up_ns = warm_up_ns(started) if started else 0
         collector = new_collector(started) if started else Collector([endpoint.name for endpoint in endpoints])
         aggregate = _Aggregate(collector, endpoints, planned_warm_up_ns, _is_open(run))
@@ -75,6 +69,21 @@ class LiveFigures:
         while len(self._aggregates) > MOST_RUNS:
             self._aggregates.popitem(last=False)
         return shared
+
+
+def _described(run: Run, names: Sequence[str] | None) -> list[EndpointDescription]:
+    """Describe the endpoints of a run; `names` once they are known.
+
+    Method and URL of a scenario's steps are empty until the result has them.
+    """
+    if run.spec.get("scenarios"):
+        return [EndpointDescription(name, "", "") for name in names or ()]
+    written = run.spec.get("endpoints") or [run.spec]
+    names = names or [str(endpoint.get("name", run.summary.name)) for endpoint in written]
+    return [
+        EndpointDescription(str(name), str(endpoint.get("method", "GET")), str(endpoint.get("url", "")))
+        for name, endpoint in zip(names, written, strict=True)
+    ]
 
 
 def _is_open(run: Run) -> bool:
