@@ -112,6 +112,12 @@ CASES = {
         "  at: scenarios, shop.yaml:2\n"
         "  hint: Add one: `browse: {steps: [..]}`",
     ),
+    "thresholds of a scenario that cannot be compiled": (
+        steps("- use: login") + "    thresholds: [p95 < 3s]\n",
+        'error: there is no block "login" [unknown_block]\n'
+        "  at: scenarios.s.steps[0].use, shop.yaml:6\n"
+        "  hint: Blocks: none",
+    ),
     "a scenario that sends nothing": (
         steps("- think: 2s"),
         'error: the scenario "s" has no step that sends a request [no_request]\n'

@@ -46,7 +46,9 @@ class KnownNames:
         if endpoint is not None:
             container = Scope(self.endpoints[endpoint] if endpoint < len(self.endpoints) else "", endpoint=endpoint)
         elif scenario is not None:
-            container = Scope(self._scenario_names[scenario], scenario=scenario)
+            names = self._scenario_names
+            # A scenario that could not be compiled has no name here; its problem is reported.
+            container = Scope(names[scenario] if scenario < len(names) else "", scenario=scenario)
         name, rest = self._split()
         if name is None:
             return container, self.text
