@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from atm.library import compile_spec
 from atm.plan.compile import compile_plan
 from atm.plan.document import SpecDocument
 from atm.plan.spec_reader import read_spec_text
@@ -16,7 +17,7 @@ EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("*.*ml"))
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_compiles(path: Path) -> None:
-    assert compile_plan(read_spec_text(path.read_bytes(), path.name), {}).notes == ()
+    assert compile_spec(path, {}).notes == ()
 
 
 def test_the_quickstart_is_the_first_thing_people_run() -> None:
