@@ -41,7 +41,6 @@ struct Body<'a> {
 
 impl<'a> Answer<'a> {
     /// A response of the transport.
-    #[allow(dead_code)] // no user runs a program yet
     pub(crate) fn new(status: u16, time_ns: u64, exchanged: &Exchanged<'a>) -> Answer<'a> {
         Answer::of(status, time_ns, exchanged.body_bytes, exchanged.raw, exchanged.expect)
     }
