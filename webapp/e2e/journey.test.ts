@@ -105,6 +105,13 @@ describe("a journey", () => {
         ]);
         await page.getByRole("heading", { name: "Checks" }).waitFor();
         await page.getByText("in stock known").first().waitFor();
+        // Requests of one iteration have one number, and each is listed and can be opened.
+        const samples = page.getByRole("list", { name: "Recorded samples" });
+        await samples.waitFor();
+        const opened = samples.getByRole("button").filter({ hasText: "journey/open" }).first();
+        await opened.click();
+        expect(await opened.getAttribute("aria-pressed")).toBe("true");
+        expect(await samples.locator("[aria-pressed=true]").count()).toBe(1);
     });
 
     it("opens with parts that the form does not know, and keeps them", async () => {
