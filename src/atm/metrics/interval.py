@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -155,12 +155,12 @@ class EndpointInterval:
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object without zeros and empty histograms."""
         document: dict[str, Any] = {"endpoint": self.endpoint, "warm_up": self.warm_up}
-        document.update({name: value for name in COUNTS if (value := getattr(self, name))})
+        document.update(_counts(self, COUNTS))
         if self.outcomes:
             document["outcomes"] = {outcome.value: count for outcome, count in self.outcomes.items()}
         if self.statuses:
             document["statuses"] = {str(status): count for status, count in self.statuses.items()}
-        document.update({name: _encoded(value) for name in HISTOGRAMS if (value := getattr(self, name))})
+        document.update(_histograms(self, HISTOGRAMS))
         return document
 
     @classmethod
@@ -271,10 +271,12 @@ class IterationInterval:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object without zeros and empty histograms."""
-        document: dict[str, Any] = {"flow": self.flow, "warm_up": self.warm_up}
-        document.update({name: count for name in ITERATION_COUNTS if (count := getattr(self, name))})
-        document.update({name: _encoded(times) for name in ITERATION_TIMES if (times := getattr(self, name))})
-        return document
+        return {
+            "flow": self.flow,
+            "warm_up": self.warm_up,
+            **_counts(self, ITERATION_COUNTS),
+            **_histograms(self, ITERATION_TIMES),
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> IterationInterval:
@@ -303,12 +305,7 @@ class CheckInterval:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object without zeros."""
-        counts = {"passed": self.passed, "failed": self.failed}
-        return {
-            "check": self.check,
-            "warm_up": self.warm_up,
-            **{name: count for name, count in counts.items() if count},
-        }
+        return {"check": self.check, "warm_up": self.warm_up, **_counts(self, ("passed", "failed"))}
 
 
 @dataclass(slots=True)
@@ -326,8 +323,7 @@ class DataInterval:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object without zeros."""
-        counts = {"used": self.used, "repeated": self.repeated}
-        return {"table": self.table, **{name: count for name, count in counts.items() if count}}
+        return {"table": self.table, **_counts(self, ("used", "repeated"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,6 +442,16 @@ class Interval:
             )
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not an interval: {error!r}") from error
+
+
+def _counts(part: object, names: Sequence[str]) -> dict[str, int]:
+    """Return the counts of a part that are not zero."""
+    return {name: count for name in names if (count := getattr(part, name))}
+
+
+def _histograms(part: object, names: Sequence[str]) -> dict[str, str]:
+    """Return the histograms of a part that are not empty, encoded."""
+    return {name: _encoded(histogram) for name in names if (histogram := getattr(part, name))}
 
 
 def _encoded(histogram: Histogram) -> str:

@@ -128,12 +128,7 @@ class ScenarioUser(User):
             ledger.roll(now)
         if ledger.counts_iterations:
             ledger.books(flow, is_warm_up=is_warm_up).started += 1
-        iteration = self.iteration
-        iteration.number = number
-        iteration.flow = flow
-        iteration.intended = intended
-        iteration.is_warm_up = is_warm_up
-        iteration.position = 0
+        self._enter(number, flow, intended, is_warm_up)
         self.not_before = intended + program.pace_ns if program.pace_ns else 0
         session = self._session_of(flow, program)
         session.begin(number, self.number or number)
@@ -149,12 +144,7 @@ class ScenarioUser(User):
         """Start what a user of a flow does before its first iteration, with new variables and cookies."""
         program = self._program = self._scenario.programs[flow]
         assert program is not None
-        iteration = self.iteration
-        iteration.number = self.number
-        iteration.flow = flow
-        iteration.intended = now
-        iteration.is_warm_up = is_warm_up
-        iteration.position = 0
+        self._enter(self.number, flow, now, is_warm_up)
         self._is_preparing = True
         self.session = session = self._sessions[flow] = self._new_session(program)
         session.begin(self.number, self.number)
@@ -201,6 +191,14 @@ class ScenarioUser(User):
             self._scenario.on_session_end(self.session)
         if self._ledger.counts_iterations and not self._is_preparing:
             self._books.unfinished += 1
+
+    def _enter(self, number: int, flow: int, intended: int, is_warm_up: bool) -> None:
+        iteration = self.iteration
+        iteration.number = number
+        iteration.flow = flow
+        iteration.intended = intended
+        iteration.is_warm_up = is_warm_up
+        iteration.position = 0
 
     def _session_of(self, flow: int, program: PreparedProgram) -> Session:
         if not program.keeps_session:
