@@ -99,6 +99,11 @@ class Step:
     """The body is sent compressed with gzip; the compiler adds Content-Encoding."""
 
     @property
+    def sends_length(self) -> bool:
+        """Return whether the request has a Content-Length: with a body, or for a method that allows one."""
+        return self.body is not None or self.method in ("POST", "PUT", "PATCH")
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """Return all template parts of the request."""
         return (*self.target, *(part for header in self.headers for part in header.value), *(self.body or ()))

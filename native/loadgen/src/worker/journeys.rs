@@ -24,11 +24,7 @@ impl Worker {
         }
         let Parts { users, ledger, .. } = &mut self.parts;
         users.begin_rows(user, |table, was_used| ledger.count_row(table, was_used));
-        if next == Next::Under && self.parts.users.user(user).state == State::NextStep {
-            self.start_step(user);
-        } else {
-            self.parts.go_on(user, next);
-        }
+        self.begin_with(user, next);
     }
 
     /// Continues with a user of a journey whose request has ended.
@@ -72,6 +68,11 @@ impl Worker {
         let next = self.parts.users.begin_preparation(user, self.parts.now, warm_up);
         let Parts { users, ledger, .. } = &mut self.parts;
         users.begin_rows_of_user(user, |table, was_used| ledger.count_row(table, was_used));
+        self.begin_with(user, next);
+    }
+
+    /// Starts the first operation of `user` at once if it is a request.
+    fn begin_with(&mut self, user: u32, next: Next) {
         if next == Next::Under && self.parts.users.user(user).state == State::NextStep {
             self.start_step(user);
         } else {

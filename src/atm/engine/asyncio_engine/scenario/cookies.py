@@ -106,12 +106,11 @@ def _parsed(line: str, host: str, path: str, now_s: int) -> _Cookie | None:
     """Parse a Set-Cookie line (5.2) and apply it to the host that sent it (5.3, up to step 10)."""
     if _CONTROL.search(line):
         return None
-    pair, *attributes = line.split(";")
-    name, equals_sign, value = pair.partition("=")
-    name, value = name.strip(_SPACE), value.strip(_SPACE)
-    if not equals_sign or not name or len(name) + len(value) > MOST_BYTES:
+    pair = name_and_value(line)
+    if pair is None or len(pair[0]) + len(pair[1]) > MOST_BYTES:
         return None
-    found = dict(_attributes(attributes))
+    name, value = pair
+    found = dict(_attributes(line.split(";")[1:]))
 
     domain, is_host_only = host, True
     wanted = found.get("domain", "")
@@ -130,6 +129,13 @@ def _parsed(line: str, host: str, path: str, now_s: int) -> _Cookie | None:
         "secure" in found,
         _end(found, now_s),
     )
+
+
+def name_and_value(line: str) -> tuple[str, str] | None:
+    """Return name and value of a Set-Cookie line; None without a name."""
+    name, equals_sign, value = line.partition(";")[0].partition("=")
+    name = name.strip(_SPACE)
+    return (name, value.strip(_SPACE)) if equals_sign and name else None
 
 
 def _attributes(attributes: list[str]) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from atm.engine.asyncio_engine.scenario.answer import Answer
+from atm.engine.asyncio_engine.scenario.cookies import name_and_value
 from atm.engine.asyncio_engine.scenario.scope import Context, Scope
 from atm.engine.asyncio_engine.scenario.template import value_of
 from atm.engine.asyncio_engine.scenario.value import UNSET, Value
@@ -116,10 +117,9 @@ def _next_character(content: bytes, at: int) -> int:
 def _cookie(lines: Sequence[str], name: str) -> Value:
     """Return the value that the last Set-Cookie line with this name sets."""
     for line in reversed(lines):
-        key, equals_sign, value = line.partition(";")[0].partition("=")
-        key = key.strip(" \t")
-        if equals_sign and key and key == name:
-            return value.strip(" \t")
+        pair = name_and_value(line)
+        if pair is not None and pair[0] == name:
+            return pair[1]
     return UNSET
 
 

@@ -20,7 +20,6 @@ from atm.plan.templates import encoded, percent_encoded
 Render = Callable[[Any], bytes]
 """Renders the request with a given number; a request of a scenario, for a session."""
 
-_BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _Source = Callable[[int], bytes]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -99,7 +98,7 @@ def renderer(
         length = lambda number: b"%d" % number  # noqa: E731
         head.variable(length)
         head.literal("\r\n")
-    elif step.body is not None or step.method in _BODY_METHODS:
+    elif step.sends_length:
         fixed = compressed(body.rendered(0)) if step.compresses else body.rendered(0)
         head.literal(f"Content-Length: {len(fixed)}\r\n")
     for header in extra_headers:

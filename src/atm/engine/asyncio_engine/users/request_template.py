@@ -15,7 +15,6 @@ from atm.plan.program import Slot
 from atm.plan.template_parts import BytesPart, Encoding, LiteralPart, SecretPart, Template, ValuePart
 from atm.plan.templates import encoded
 
-BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _MASK = b"***"
 
 
@@ -108,7 +107,7 @@ class RequestTemplate:
                 into = self._after
             into.literal("\r\n")
         self._body.template(step.body or (), context, secrets, slots)
-        self._has_length = step.body is not None or step.method in BODY_METHODS
+        self._has_length = step.sends_length
         for header in extra_headers:
             self._tail.literal(f"{header.name}: ")
             self._tail.template(header.value, context, secrets, slots)
