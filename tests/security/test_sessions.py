@@ -80,6 +80,11 @@ def test_the_promised_two_seconds_are_what_the_parts_add_up_to() -> None:
     assert CACHED_SECONDS + RECHECK_SECONDS < 2
 
 
+def test_the_first_key_ends_local_access_at_once(server: ApiServer, admin: str) -> None:
+    assert statuses(server, {"X-API-Key": admin}) == {200}
+    assert statuses(server, {}) == {401}
+
+
 def test_logout_ends_the_session_on_every_worker(server: ApiServer, admin: str) -> None:
     cookie = {"Cookie": f"atm_session={signed_in(server, admin)}"}
     other = {"Cookie": f"atm_session={signed_in(server, admin)}"}

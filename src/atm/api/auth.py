@@ -94,17 +94,22 @@ class Keys:
         self._server_hash = hash_api_key(given.get_secret_value()) if given else None
         self._keys: dict[str, tuple[float, ApiKey | None]] = {}
         self._sessions: dict[str, tuple[float, Session | None]] = {}
-        self._closed: tuple[float, bool] | None = None
+        self._closed_at: float | None = None
         self._uses: dict[str, float] = {}
 
     async def exist(self) -> bool:
-        """Whether requests need a key: from the first key on, even if all are revoked. Before, local access applies."""
+        """Whether requests need a key: from the first key on, even if all are revoked. Before, local access applies.
+
+        Only the answer yes is cached: the first key ends local access on every worker at once.
+        """
         if self._server_hash is not None:
             return True
         now = time.monotonic()
-        if self._closed is None or now - self._closed[0] > CACHED_SECONDS:
-            self._closed = (now, await self._storage.keys.is_closed())
-        return self._closed[1]
+        if self._closed_at is not None and now - self._closed_at <= CACHED_SECONDS:
+            return True
+        is_closed = await self._storage.keys.is_closed()
+        self._closed_at = now if is_closed else None
+        return is_closed
 
     async def authenticate(self, key: str, address: str) -> Principal | None:
         """Return the principal of a key; None for an invalid one, which is logged and counted against the address.
