@@ -261,6 +261,29 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """The part of a plan's load that one of several engines sends.
+
+    It has the arrivals (open model) and users (closed model) whose 0-based index modulo `of` is in `residues`, warm-up
+    included. In the closed model its iterations, counted from j = 0, have the numbers
+    `of * (j // len(residues)) + residues[j % len(residues)] + 1`. The shares of a run have every residue exactly once,
+    so together they send what one engine would send.
+    """
+
+    residues: tuple[int, ...]
+    """At least one, in ascending order, each from 0 to `of` - 1."""
+    of: int
+
+    @property
+    def part(self) -> float:
+        """The part of the whole load, above 0 to 1."""
+        return len(self.residues) / self.of
+
+
+WHOLE = Share((0,), 1)
+
+
+@dataclass(frozen=True, slots=True)
 class LoadPlan:
     """The complete input of an engine, apart from secrets."""
 
@@ -282,6 +305,7 @@ class LoadPlan:
     data: tuple[DataTable, ...] = ()
     needs: tuple[str, ...] = ()
     """Capabilities (`engine/base.py`) beyond plain HTTP/1.1 that an engine must have to run this plan."""
+    share: Share = WHOLE
     format: int = PLAN_FORMAT
 
     @property
