@@ -47,7 +47,14 @@ def test_nothing_is_public_by_accident() -> None:
 
 
 def test_there_is_a_lock_for_each_purpose() -> None:
-    assert [lock.name for lock in LOCKS] == ["bootstrap.txt", "dev.txt", "native.txt", "ray.txt", "runtime.txt", "server.txt"]
+    assert [lock.name for lock in LOCKS] == [
+        "bootstrap.txt",
+        "dev.txt",
+        "native.txt",
+        "ray.txt",
+        "runtime.txt",
+        "server.txt",
+    ]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
