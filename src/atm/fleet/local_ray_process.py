@@ -15,15 +15,17 @@ import subprocess
 import sys
 import threading
 
+from atm import child_process
+
 _PATIENCE_SECONDS = 10
 _OBJECT_STORE_BYTES = 80 * 1024 * 1024
 """The least that Ray accepts is 75 MiB; messages are the only objects."""
 
 
-def command(port: int, cores: int, directory: str) -> list[str]:
-    """The command that starts Ray and stays in the foreground."""
+def arguments_of_ray(port: int, cores: int, directory: str) -> list[str]:
+    """Return the arguments of `ray` with which it starts and stays in the foreground."""
     return [
-        *(sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats"),
+        *("start", "--head", "--block", "--disable-usage-stats"),
         *("--node-ip-address=127.0.0.1", "--port=0", f"--ray-client-server-port={port}", "--include-dashboard=false"),
         *(f"--num-cpus={cores}", f"--object-store-memory={_OBJECT_STORE_BYTES}", f"--temp-dir={directory}"),
     ]
@@ -32,8 +34,13 @@ def command(port: int, cores: int, directory: str) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Run Ray until standard input ends or Ray does; its directory is removed."""
     port, cores, directory = int(arguments[0]), int(arguments[1]), arguments[2]
-    ray = subprocess.Popen(
-        command(port, cores, directory), stdin=subprocess.DEVNULL, stdout=sys.stderr, start_new_session=True
+    ray = child_process.start(
+        "ray.scripts.scripts",
+        *arguments_of_ray(port, cores, directory),
+        variables=os.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+        start_new_session=True,
     )
 
     def end_ray() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 
+from atm.access.loopback import is_loopback
 from atm.errors import Problem
 from atm.fleet.transport import FleetError
 
@@ -38,11 +38,7 @@ class RayAddress:
     @property
     def is_loopback(self) -> bool:
         """Whether no other machine can be between this one and the cluster's head."""
-        host = self.host.strip("[]")
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return self.is_local or host == "localhost"
+        return self.is_local or is_loopback(self.host.strip("[]"))
 
 
 def parse_ray_address(text: str, path: str = "") -> RayAddress:

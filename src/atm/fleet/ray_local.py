@@ -15,7 +15,7 @@ from atm.errors import Problem
 from atm.fleet.ray_address import RayAddress
 from atm.fleet.transport import FleetError
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 _CHECK_SECONDS = 0.1
 _LAST_LINES = 5
 _SHORT_DIRECTORY = "/tmp" if os.path.isdir("/tmp") else None
