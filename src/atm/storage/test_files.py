@@ -83,7 +83,7 @@ def name_problem(name: str) -> str:
 def checked_file_name(name: str) -> str:
     """Return `name` if it is valid. Raises SpecError `bad_file_name`."""
     if problem := name_problem(name):
-        what = f"{ascii(name[:80])} cannot be the name of a file: {problem}"
+        what = f"{name[:80]!a} cannot be the name of a file: {problem}"
         raise SpecError(Problem(what, "bad_file_name", path="file", hint="use a plain name such as accounts.csv"))
     return name
 
@@ -96,7 +96,9 @@ def file_not_found(name: str) -> NotFoundError:
 def check_room(used: int, added: int, most_bytes: int) -> None:
     """Raise ConflictError `files_full` if contents of `added` bytes do not fit beside `used` ones."""
     if used + added > most_bytes:
-        what = f"the files of all tests may have {most_bytes:,} bytes together; {used:,} are used, and this has {added:,}"
+        what = (
+            f"the files of all tests may have {most_bytes:,} bytes together; {used:,} are used, and this has {added:,}"
+        )
         hint = "delete files that are no longer needed, or have ATM_MAX_FILES_BYTES raised"
         raise ConflictError(Problem(what, "files_full", hint=hint))
 

@@ -12,7 +12,14 @@ from pathlib import Path
 from atm.private_files import make_directory, private_opener
 from atm.storage.disk_format import DiskFormat
 from atm.storage.errors import test_not_found
-from atm.storage.json_files.files import in_thread, read_document, read_records, sync_directory, translated, write_records
+from atm.storage.json_files.files import (
+    in_thread,
+    read_document,
+    read_records,
+    sync_directory,
+    translated,
+    write_records,
+)
 from atm.storage.json_files.state import Folder
 from atm.storage.records import FINAL
 from atm.storage.test_files import CHUNK_BYTES, TestFile, check_number, check_room, file_not_found

@@ -101,13 +101,8 @@ class SqlRuns:
             return await fetch(connection, run_id)
 
     async def result(self, run_id: str) -> RunResult | None:
-        columns = (
-            runs.c.metrics_json,
-            runs.c.endpoint_metrics_json,
-            runs.c.sampled_requests_json,
-            runs.c.result_json,
-            runs.c.spec_json,
-        )
+        names = ("metrics_json", "endpoint_metrics_json", "sampled_requests_json", "result_json", "spec_json")
+        columns = [runs.c[name] for name in names]
         async with self._database.read() as connection:
             row = (await connection.execute(select(*columns).where(runs.c.id == run_id))).one_or_none()
         if row is None:
