@@ -33,7 +33,7 @@ class CheckedSpec:
 
 
 class SpecCompiler:
-    """Compiles specs in a thread, while the event loop of the files goes on."""
+    """Compiles specs in a thread, while the event loop stays free to read their files."""
 
     def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
         """`environment` holds the variables for `{{env:…}}` in specs, as far as the policy allows them."""
