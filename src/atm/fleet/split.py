@@ -16,7 +16,7 @@ def split(plan: LoadPlan, strengths: Sequence[int]) -> list[LoadPlan]:
     """Return a plan for each worker. `strengths` are their relative parts of the load, such as their cores.
 
     Limits of the whole run (iterations of the closed model, `max_rate`, `max_in_flight`) are divided too. Raises
-    FleetError, with every reason, for a plan that cannot be split among so many.
+    FleetError, with every reason, for a plan that cannot be split among them.
     """
     if len(strengths) == 1:
         return [plan]

@@ -151,7 +151,7 @@ class FleetRun:
         self.is_aborted = False
         """A worker was lost, and the run was stopped because of it."""
         self.sending_ends_ns: int | None = None
-        """When the run was told to end, since its start; None if it ended by its plan."""
+        """When the first command ended the sending, since the start of the run; None without a command."""
         self._plans = plans
         self._secrets = dict(secrets)
         self._on_loss = on_loss
