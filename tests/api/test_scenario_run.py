@@ -53,6 +53,42 @@ def test_a_run_of_scenarios_is_counted_the_same_everywhere(client: httpx.Client,
     assert [threshold["passed"] for threshold in result["thresholds"]] == [True, True]
 
 
+def test_requests_before_the_first_iteration_are_in_no_total(client: httpx.Client, target: TargetServer) -> None:
+    """Neither in the result nor in the stored seconds, nor after a bundle has carried the run elsewhere."""
+    login = {"POST": "/echo", "name": "login", "body": "me"}
+    journey = {"before_user": [login], "steps": [{"GET": "/", "name": "list"}]}
+    plan = {
+        "name": "shop",
+        "base_url": target.url,
+        "load": {"users": 4},
+        "total_requests": 30,
+        "scenarios": {"order": journey},
+    }
+    run_id = client.post("/runs", json={"spec": plan}).json()["id"]
+    assert ended(client, run_id)["status"] == "completed"
+    result = client.get(f"/runs/{run_id}/result").json()
+    assert result["scenarios"][0]["before_user"][0]["started"] == 4
+    assert target.settled_stats().received == 34
+    bundle = client.get(f"/runs/{run_id}/bundle").content
+    assert client.post("/import/bundle", params={"id": "copy"}, content=bundle).status_code == 201
+    for run in (run_id, "copy"):
+        metrics = client.get(f"/runs/{run}/result").json()["metrics"]
+        assert metrics["total_requests"] == 30
+        for resolution in ("0", "1", "10", "60"):
+            answer = client.get(f"/runs/{run}/intervals", params={"merge": "true", "resolution": resolution}).json()
+            for series in (answer["points"], answer["window"]["endpoints"]):
+                assert sum(point["started"] for point in series) == metrics["total_requests"]
+                assert sum(point["ok"] for point in series) == metrics["successful_requests"]
+            (whole,) = answer["window"]["endpoints"]
+            assert whole["bytes_received"] == metrics["total_bytes_received"]
+            assert whole["latency"]["p99_ms"] == metrics["latency_p99_ms"]
+            assert whole["statuses"] == metrics["status_code_counts"]
+        samples = client.get(f"/runs/{run}/distribution").json()["samples"]
+        assert samples == metrics["total_requests"]
+        logins = client.get(f"/runs/{run}/intervals", params={"endpoint": "order/before_user/login"}).json()
+        assert sum(point["started"] for point in logins["points"]) == 4
+
+
 def test_the_figures_so_far_name_the_steps(client: httpx.Client, target: TargetServer) -> None:
     run_id = client.post("/runs", json={"spec": spec(target)}).json()["id"]
     named: list[list[str]] = []
