@@ -5,7 +5,8 @@ from __future__ import annotations
 from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances
 from atm.metrics.interval import Interval
-from atm.metrics.summary import EndpointDescription, RunTimes, summarize
+from atm.metrics.summary import RunTimes, summarize
+from atm.models.outline import EndpointDescription
 from atm.models.outcome import Outcome
 from atm.models.outline import CheckName, ScenarioSteps
 from atm.models.run import RunResult

@@ -9,7 +9,8 @@ import pytest
 
 from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances
-from atm.metrics.summary import EndpointDescription, RunTimes, summarize
+from atm.metrics.summary import RunTimes, summarize
+from atm.models.outline import EndpointDescription
 from atm.metrics.thresholds import ThresholdJudge
 from atm.models.metric import Comparison, Metric
 from atm.models.outcome import Outcome

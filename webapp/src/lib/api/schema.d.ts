@@ -394,6 +394,9 @@ export type paths = {
         /**
          * Read Request
          * @description Read the sampled request with this number; `/samples` lists all sampled requests.
+         *
+         *     The requests of a scenario have the number of their iteration, and scenarios with loads of their own count iterations
+         *     from 1 each: `endpoint` and `nth` tell which one.
          */
         get: operations["read_request"];
         put?: never;
@@ -9740,6 +9743,18 @@ export type components = {
             rows: number;
         };
         /**
+         * EndpointDescription
+         * @description The request of an endpoint, as results name it.
+         */
+        EndpointDescription: {
+            /** Name */
+            name: string;
+            /** Method */
+            method: string;
+            /** Url */
+            url: string;
+        };
+        /**
          * EndpointSoFar
          * @description One endpoint since the start of the measured load.
          */
@@ -10054,6 +10069,13 @@ export type components = {
             seed: number;
             /** Endpoints */
             endpoints: string[];
+            /**
+             * Model
+             * @default null
+             */
+            model: ("closed" | "open" | "mixed") | null;
+            /** Requests */
+            requests?: components["schemas"]["EndpointDescription"][];
             /** Scenarios */
             scenarios?: components["schemas"]["ScenarioSteps"][];
             /** Checks */
@@ -10225,6 +10247,7 @@ export type ErrorDocument = components['schemas']['ErrorDocument'];
 export type TestSpec = components['schemas']['TestSpec'];
 export type CheckName = components['schemas']['CheckName'];
 export type DataSource = components['schemas']['DataSource'];
+export type EndpointDescription = components['schemas']['EndpointDescription'];
 export type EndpointSoFar = components['schemas']['EndpointSoFar'];
 export type ErrorSoFar = components['schemas']['ErrorSoFar'];
 export type FinishedEvent = components['schemas']['FinishedEvent'];
@@ -15541,10 +15564,15 @@ export interface operations {
     };
     read_request: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Its endpoint, such as `order/list`; by default the one that began first. */
+                endpoint?: string | null;
+                /** @description Which of several samples, in order of their starts, as of a repeated step. */
+                nth?: number;
+            };
             header?: never;
             path: {
-                /** @description Number of the request in its run, from 1. */
+                /** @description Number of the request in its run, from 1; in a scenario its iteration. */
                 number: number;
                 /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
