@@ -205,9 +205,9 @@ class GeneratorInterval:
     memory_bytes: int = 0
     """Resident memory of the process at the end of the second."""
     users: int = 0
-    """Existing virtual users (closed model), or the limit in flight (open model; 0 = unlimited)."""
+    """Existing virtual users (closed model), or the limit of iterations in progress (open model; 0 = unlimited)."""
     in_flight: int = 0
-    """Requests in flight at the end of the second."""
+    """Requests in flight at the end of the second; users who think have none."""
     waiting: int = 0
     """Arrivals waiting for a free user at the end of the second."""
     open_connections: int = 0

@@ -6302,12 +6302,12 @@ export type components = {
                         catch_up_max_seconds: number | string;
                         /**
                          * Max in flight
-                         * @description Open: maximum of requests in flight; default: the engine's maximum.
+                         * @description Open: maximum of requests in flight; of scenarios, of iterations in progress, those that think included. Default: the engine's maximum.
                          */
                         max_in_flight?: number;
                         /**
                          * Max rate
-                         * @description Closed: maximum rate of all users together, in requests per second.
+                         * @description Closed: maximum rate of all users together, in requests per second; of scenarios, in iterations.
                          */
                         max_rate?: number;
                     };
@@ -9218,12 +9218,12 @@ export type components = {
                 catch_up_max_seconds: number | string;
                 /**
                  * Max in flight
-                 * @description Open: maximum of requests in flight; default: the engine's maximum.
+                 * @description Open: maximum of requests in flight; of scenarios, of iterations in progress, those that think included. Default: the engine's maximum.
                  */
                 max_in_flight?: number;
                 /**
                  * Max rate
-                 * @description Closed: maximum rate of all users together, in requests per second.
+                 * @description Closed: maximum rate of all users together, in requests per second; of scenarios, in iterations.
                  */
                 max_rate?: number;
             };
