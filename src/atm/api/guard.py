@@ -24,6 +24,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from atm.access.loopback import is_loopback
 from atm.api.access import SESSION, Access, access_of, has_control_characters
 from atm.api.auth import COOKIE, LOCAL, Keys, Principal, TooManyWrongKeysError, client_address
 from atm.api.deps import SAFE_METHODS
@@ -223,7 +224,7 @@ class Guard:
 
     def _check_host(self, headers: Headers) -> None:
         name = _host_name(headers.get("host", ""))
-        if name in self._hosts or "*" in self._hosts or _is_loopback(name) or _address(name) is not None:
+        if name in self._hosts or "*" in self._hosts or _is_loopback_name(name) or _address(name) is not None:
             return
         raise _RefusedError(
             421,
@@ -237,7 +238,7 @@ class Guard:
         if (
             peer is not None
             and peer.is_loopback
-            and _is_loopback(_host_name(headers.get("host", "")))
+            and _is_loopback_name(_host_name(headers.get("host", "")))
             and not came_through_a_proxy(headers)
         ):
             return
@@ -359,9 +360,9 @@ def _host_name(host: str) -> str:
     return (match[1] or match[2] or "").rstrip(".") if match else host
 
 
-def _is_loopback(name: str) -> bool:
-    address = _address(name)
-    return address.is_loopback if address is not None else name == "localhost" or name.endswith(".localhost")
+def _is_loopback_name(name: str) -> bool:
+    # Browsers resolve names below localhost to this machine without asking.
+    return is_loopback(name) or name.endswith(".localhost")
 
 
 def _networks(entries: Iterable[str]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
