@@ -6,9 +6,8 @@ from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances
 from atm.metrics.interval import Interval
 from atm.metrics.summary import RunTimes, summarize
-from atm.models.outline import EndpointDescription
 from atm.models.outcome import Outcome
-from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.outline import CheckName, EndpointDescription, ScenarioSteps
 from atm.models.run import RunResult
 from tests.cli import results
 from tests.metrics.seconds import MS, SECOND, check, endpoint, failure_group, iterations, second

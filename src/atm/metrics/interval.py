@@ -92,7 +92,7 @@ class EndpointInterval:
     not_reached: int = 0
     """Iterations that ended (completed or failed) in this second without a request of this step."""
     apart: bool = False
-    """A step of `before_user`, which is in no total of the run. Set in stored intervals only: engines do not report it."""
+    """A step of `before_user`, which is in no total of the run. Set when it is stored: engines do not report it."""
 
     response_ok: Histogram = field(default_factory=Histogram)
     """Response time (from the intended start) of ok requests."""

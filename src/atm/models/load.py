@@ -68,5 +68,7 @@ class LoadSpec(SpecModel):
         default=None,
     )
     max_rate: float | None = declared(
-        RATE, "Closed: maximum rate of all users together, in requests per second; of scenarios, in iterations.", default=None
+        RATE,
+        "Closed: maximum rate of all users together, in requests per second; of scenarios, in iterations.",
+        default=None,
     )

@@ -165,8 +165,8 @@ async def read_request(
 ) -> SampledRequest:
     """Read the sampled request with this number; `/samples` lists all sampled requests.
 
-    The requests of a scenario have the number of their iteration, and scenarios with loads of their own count iterations
-    from 1 each: `endpoint` and `nth` tell which one.
+    The requests of a scenario have the number of their iteration, and each scenario counts its iterations from 1:
+    `endpoint` and `nth` tell which one.
     """
     await plane.storage.leases.control(run_id)
     samples = await plane.storage.series.samples(run_id)

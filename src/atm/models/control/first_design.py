@@ -137,7 +137,7 @@ def _has_load(spec: Mapping[str, Any]) -> bool:
 
 
 def _total(spec: Mapping[str, Any]) -> int | None:
-    """Return the default total, which applies only if nothing else ends the run; loads of scenarios end by themselves."""
+    """Return the default total, which applies only if nothing else ends the run. Loads of scenarios have none."""
     if has_loads_of_scenarios(spec):
         return None
     written: int | None = spec.get("total_requests")
