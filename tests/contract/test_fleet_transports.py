@@ -13,17 +13,24 @@ import pytest
 
 from atm.fleet import messages
 from atm.fleet.local_processes import LocalProcesses
+from atm.fleet.ray_session import RaySession
+from atm.fleet.ray_transport import RayTransport
 from atm.fleet.transport import Link, LinkLostError, Transport
 from atm.version import VERSION
 from tests.fleet.processes import has_ended
+from tests.fleet.ray_cluster import RayCluster
 
-TRANSPORTS: dict[str, Callable[[], Transport]] = {"local processes": LocalProcesses}
+TRANSPORTS = ("local processes", "ray")
 PATIENCE = 60.0
 
 
 @pytest.fixture(params=TRANSPORTS)
 def new_transport(request: pytest.FixtureRequest) -> Callable[[], Transport]:
-    return TRANSPORTS[request.param]
+    if request.param == "local processes":
+        return LocalProcesses
+    cluster: RayCluster = request.getfixturevalue("ray_cluster")
+    session: RaySession = request.getfixturevalue("ray_session")
+    return lambda: RayTransport(cluster.address, session=session)
 
 
 @asynccontextmanager
