@@ -40,6 +40,7 @@ def main() -> None:
             cluster.remove_node(node, allow_graceful=False)
         else:
             cluster.add_node(**OPTIONS)
+            cluster.wait_for_nodes()
         print("done", flush=True)
     cluster.shutdown()
 

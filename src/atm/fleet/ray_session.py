@@ -33,6 +33,21 @@ class Versions:
     python: str
 
 
+def version_problem(here: Versions, there: Versions) -> Problem | None:
+    """Return why Ray Client cannot work with a cluster; None if it can."""
+    if here.ray == there.ray and _minor(here.python) == _minor(there.python):
+        return None
+    return Problem(
+        f"the cluster has Ray {there.ray} and Python {there.python}, here are Ray {here.ray} and Python {here.python}",
+        "cluster_version",
+        hint=f"pip install 'ray[client]=={there.ray}' in a Python {_minor(there.python)} here, or change the cluster",
+    )
+
+
+def _minor(python: str) -> str:
+    return ".".join(python.split(".")[:2])
+
+
 class RaySession:
     """A connection; all methods but `call` block. A process has one at a time, as Ray keeps it in globals."""
 
@@ -59,13 +74,13 @@ class RaySession:
         for warning in _WARNINGS:
             ray.util.debug.log_once(warning)
         context = _connected(ray, address)
-        session = cls(ray, Versions(context.ray_version, context.python_version))
+        there = Versions(context.ray_version, context.python_version)
+        if problem := version_problem(Versions(ray.__version__, platform.python_version()), there):
+            ray.shutdown()
+            raise FleetError(problem)
+        session = cls(ray, there)
         ray.cloudpickle.register_pickle_by_value(ray_relay)
         return session
-
-    def own_versions(self) -> Versions:
-        """The versions here."""
-        return Versions(self._ray.__version__, platform.python_version())
 
     def place(self, count: int, seconds: float) -> tuple[Any, list[Any]]:
         """Start an actor on each of `count` nodes, or all on the only node; return their places and them.
