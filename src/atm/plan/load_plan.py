@@ -162,7 +162,8 @@ class Load:
     catch_up: Literal["full", "none"] = "full"
     catch_up_max_ns: int = 5_000_000_000
     max_in_flight: int | None = None
-    """Open model: the limit of requests in flight; None = the engine's ceiling."""
+    """Open model: the limit of iterations in progress, those that think included; None = the engine's ceiling. An
+    iteration has at most one request in flight."""
     max_rate: float | None = None
     """Closed model: the most iterations per second that all users together start."""
 

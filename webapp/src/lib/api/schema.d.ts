@@ -394,6 +394,9 @@ export type paths = {
         /**
          * Read Request
          * @description Read the sampled request with this number; `/samples` lists all sampled requests.
+         *
+         *     The requests of a scenario have the number of their iteration, and each scenario counts its iterations from 1:
+         *     `endpoint` and `nth` tell which one.
          */
         get: operations["read_request"];
         put?: never;
@@ -6500,12 +6503,12 @@ export type components = {
                         catch_up_max_seconds: number | string;
                         /**
                          * Max in flight
-                         * @description Open: maximum of requests in flight; default: the engine's maximum.
+                         * @description Open: maximum of requests in flight; of scenarios, of iterations in progress, those that think included. Default: the engine's maximum.
                          */
                         max_in_flight?: number;
                         /**
                          * Max rate
-                         * @description Closed: maximum rate of all users together, in requests per second.
+                         * @description Closed: maximum rate of all users together, in requests per second; of scenarios, in iterations.
                          */
                         max_rate?: number;
                     };
@@ -9416,12 +9419,12 @@ export type components = {
                 catch_up_max_seconds: number | string;
                 /**
                  * Max in flight
-                 * @description Open: maximum of requests in flight; default: the engine's maximum.
+                 * @description Open: maximum of requests in flight; of scenarios, of iterations in progress, those that think included. Default: the engine's maximum.
                  */
                 max_in_flight?: number;
                 /**
                  * Max rate
-                 * @description Closed: maximum rate of all users together, in requests per second.
+                 * @description Closed: maximum rate of all users together, in requests per second; of scenarios, in iterations.
                  */
                 max_rate?: number;
             };
@@ -9941,6 +9944,18 @@ export type components = {
             rows: number;
         };
         /**
+         * EndpointDescription
+         * @description The request of an endpoint, as results name it.
+         */
+        EndpointDescription: {
+            /** Name */
+            name: string;
+            /** Method */
+            method: string;
+            /** Url */
+            url: string;
+        };
+        /**
          * EndpointSoFar
          * @description One endpoint since the start of the measured load.
          */
@@ -10255,6 +10270,13 @@ export type components = {
             seed: number;
             /** Endpoints */
             endpoints: string[];
+            /**
+             * Model
+             * @default null
+             */
+            model: ("closed" | "open" | "mixed") | null;
+            /** Requests */
+            requests?: components["schemas"]["EndpointDescription"][];
             /** Scenarios */
             scenarios?: components["schemas"]["ScenarioSteps"][];
             /** Checks */
@@ -10431,6 +10453,7 @@ export type ErrorDocument = components['schemas']['ErrorDocument'];
 export type TestSpec = components['schemas']['TestSpec'];
 export type CheckName = components['schemas']['CheckName'];
 export type DataSource = components['schemas']['DataSource'];
+export type EndpointDescription = components['schemas']['EndpointDescription'];
 export type EndpointSoFar = components['schemas']['EndpointSoFar'];
 export type ErrorSoFar = components['schemas']['ErrorSoFar'];
 export type FinishedEvent = components['schemas']['FinishedEvent'];
@@ -15747,10 +15770,15 @@ export interface operations {
     };
     read_request: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Its endpoint, such as `order/list`; by default the one that began first. */
+                endpoint?: string | null;
+                /** @description Which of several samples, in order of their starts, as of a repeated step. */
+                nth?: number;
+            };
             header?: never;
             path: {
-                /** @description Number of the request in its run, from 1. */
+                /** @description Number of the request in its run, from 1; in a scenario its iteration. */
                 number: number;
                 /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
