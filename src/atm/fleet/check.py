@@ -42,7 +42,8 @@ class FleetCheck:
     @property
     def problems(self) -> list[Problem]:
         """All versions that differ from those here."""
-        return [problem for node in self.nodes for problem in mismatches(self.here, node.name, node.description)]
+        compared = (mismatch(self.here, node.name, node.description) for node in self.nodes)
+        return [problem for problem in compared if problem is not None]
 
     @property
     def unreached(self) -> list[str]:
@@ -50,8 +51,8 @@ class FleetCheck:
         return [node.name for node in self.nodes if any(reach.problem for reach in node.reaches.values())]
 
 
-def mismatches(here: Description, name: str, there: Description) -> list[Problem]:
-    """Return the versions of a worker that differ from those here, so that it would send or count differently."""
+def mismatch(here: Description, name: str, there: Description) -> Problem | None:
+    """Return which versions of a worker differ from those here, so that it might send or count differently."""
     pairs = [
         ("atm", here.version, there.version),
         ("plan format", str(here.plan_format), str(there.plan_format)),
@@ -59,15 +60,18 @@ def mismatches(here: Description, name: str, there: Description) -> list[Problem
         *((f"engine {engine}", here.engines.get(engine, ""), there.engines.get(engine, ""))
           for engine in sorted({*here.engines, *there.engines})),
     ]  # fmt: skip
-    return [
-        Problem(
-            f"{name} has {thing} {theirs or 'not installed'}, here is {ours or 'none'}",
-            "worker_version",
-            hint="Install the same version of api-test-machine, in the same Python, here and on all nodes",
-        )
+    differences = [
+        f"{thing} {theirs or 'is missing'} (here {ours or 'missing'})"
         for thing, ours, theirs in pairs
         if ours != theirs
     ]
+    if not differences:
+        return None
+    return Problem(
+        f"{name} differs: {', '.join(differences)}",
+        "worker_version",
+        hint="Install the same version of api-test-machine, in the same Python, here and on all nodes",
+    )
 
 
 def minor(python: str) -> str:
