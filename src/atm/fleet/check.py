@@ -20,7 +20,7 @@ CLOCK_READINGS = 20
 
 @dataclass(frozen=True, slots=True)
 class NodeCheck:
-    """One worker, and what it told; `reaches` has the key `host:port`."""
+    """One worker and its answers; `reaches` has the key `host:port`."""
 
     name: str
     description: Description
