@@ -41,9 +41,10 @@ pub(super) fn shares(plan: &Plan, threads: Option<usize>) -> Vec<Share> {
     threads.into_iter().zip(users).map(per_thread).collect()
 }
 
-/// Barriers and an explicit limit in flight are exact only with a single thread.
+/// Barriers and an explicit limit in flight are exact only with a single thread. Each thread has its part of prepared
+/// users, so they do not need one.
 fn needs_one_thread(lane: &Lane) -> bool {
-    let is_limited = lane.load.model == Model::Open && lane.load.max_in_flight.is_some();
+    let is_limited = lane.load.model == Model::Open && lane.load.max_in_flight.is_some() && lane.prepared.is_none();
     lane.selection == Selection::Sequential || is_limited
 }
 
@@ -51,7 +52,7 @@ fn wanted_threads(lane: &Lane, peak_users: usize, wanted: usize) -> usize {
     if needs_one_thread(lane) {
         return 1;
     }
-    let most = if lane.load.model == Model::Open { MOST_THREADS } else { peak_users };
+    let most = if lane.load.model == Model::Open { prepared_users(lane) } else { peak_users };
     wanted.clamp(1, MOST_THREADS).min(most)
 }
 
@@ -66,7 +67,12 @@ fn useful_threads(lane: &Lane, peak_users: usize) -> usize {
     let rate = load.segments.iter().fold(load.warm_up_level, |peak, segment| peak.max(segment.start).max(segment.end));
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are at most 10 million
     let threads = (rate / ARRIVALS_PER_THREAD).ceil() as usize;
-    threads.max(1)
+    threads.max(1).min(prepared_users(lane))
+}
+
+/// Open model: the number of prepared users, or without them no limit.
+fn prepared_users(lane: &Lane) -> usize {
+    lane.prepared.map_or(usize::MAX, |prepared| usize::try_from(prepared.users).unwrap_or(usize::MAX))
 }
 
 /// Takes threads from the lanes with the most until there are `most` together, or one each.

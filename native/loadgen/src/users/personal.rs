@@ -29,7 +29,7 @@ impl Users {
         }
         let iteration = &self.all[user as usize].iteration;
         let number = iteration.arrival.number;
-        let of = Numbers { user: self.number_of(user), iteration: number, is_lasting: self.pauses };
+        let of = Numbers { user: self.number_of(user), iteration: number, is_lasting: self.are_lasting };
         self.data.begin(self.seed, iteration.flow as usize, of, count);
     }
 
@@ -46,9 +46,9 @@ impl Users {
         }
     }
 
-    /// The 1-based number of a user in its lane, over all threads; in the open model, of its iteration.
+    /// The 1-based number of a user in its lane, over all threads; where each iteration is a new user, of the iteration.
     pub(super) fn number_of(&self, user: u32) -> u64 {
-        if self.pauses {
+        if self.are_lasting {
             u64::from(user) * self.shard.of as u64 + self.shard.index as u64 + 1
         } else {
             self.all[user as usize].iteration.arrival.number

@@ -134,10 +134,11 @@ class LaneRun:
         """Create a user without connections."""
         self._users_made += 1
         pool = Pool(self._parts.loop, self._parts.dialer, self._parts.crash)
-        return self._make_user(pool, self._users_made if self._is_closed else 0)
+        is_lasting = self._is_closed or self.lane.prepared is not None
+        return self._make_user(pool, self._users_made if is_lasting else 0)
 
     def retire(self, user: User) -> None:
-        """Remove a user from the load."""
+        """Close the connections of a user who leaves the load, or begins anew."""
         user.close()
 
     def wake_at(self, at: int) -> None:
