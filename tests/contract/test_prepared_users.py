@@ -13,7 +13,7 @@ import pytest
 from atm.engine.base import Capability, Engine
 from atm.engine.native_engine import NativeEngine
 from atm.models.outcome import Outcome, StopReason
-from atm.plan.load_plan import Load, LoadPlan, PreparedUsers, Sampling, Step
+from atm.plan.load_plan import Load, LoadPlan, PreparedUsers, Sampling, Share, Step
 from atm.plan.program import ChooseOp, DataTable, Extract, JumpOp, Op, RequestOp, Subject
 from atm.plan.randomness import draw_at, weighted_index
 from atm.plan.template_parts import DataSource, Encoding, UserSource
@@ -121,6 +121,18 @@ def test_users_begin_at_their_rate_and_the_load_after_its_lead(engine: Engine, t
     assert all(at >= number * 50 * MILLISECOND for number, at in enumerate(begun))
     assert starts(ran, LIST)[0] == 600 * MILLISECOND
     assert (ran.report.window_start_ns, ran.report.window_end_ns) == (600 * MILLISECOND, 800 * MILLISECOND)
+
+
+@pytest.mark.parametrize(("residues", "users"), [((0, 2), [1, 3, 4]), ((1,), [2, 5])])
+def test_a_share_prepares_its_part_of_the_users_under_their_numbers(
+    engine: Engine, target: TargetServer, residues: tuple[int, ...], users: list[int]
+) -> None:
+    made = replace(prepared(target, users=5, total=30), share=Share(residues, 3))
+    ran = run(engine, made)
+    assert books(ran)[:2] == (10 * len(residues), 10 * len(residues))
+    assert sorted(sent(target, "login")) == users
+    assert set(sent(target, "token")) == set(users)
+    check_sessions(target)
 
 
 def test_no_login_counts_as_warm_up(engine: Engine, target: TargetServer) -> None:

@@ -36,6 +36,7 @@ from atm.api.routes import (
     session,
     specs,
     storage,
+    test_files,
     tests,
 )
 from atm.api.scope import in_scope
@@ -97,6 +98,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         distribution,
         specs,
         tests,
+        test_files,
         compare,
         bundles,
         schedules,

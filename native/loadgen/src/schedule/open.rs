@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::sending::Sending;
-use super::timetable::{Arrival, Next, Shard, Timetable};
+use super::shard::Shard;
+use super::timetable::{Arrival, Next, Timetable};
 use crate::counters::Counters;
 use crate::plan::{CatchUp, Lane, Saturation};
 
@@ -37,13 +38,17 @@ struct Preparation {
 }
 
 impl Preparation {
-    fn new(lane: &Lane, shard: Shard, counters: Arc<Counters>) -> Option<Preparation> {
+    fn new(lane: &Lane, shard: &Shard, counters: Arc<Counters>) -> Option<Preparation> {
         let prepared = lane.prepared?;
         let users = usize::try_from(prepared.users).unwrap_or(usize::MAX);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are within 0 to 1e7
-        let gap = (1e9 / prepared.rate).round().min(1e18) as u64;
-        let users = users.saturating_sub(shard.index).div_ceil(shard.of);
-        Some(Preparation { counters, users, from: lane.start_ns.saturating_sub(prepared.lead_ns), gap })
+        let gap = (1e9 / (prepared.rate * shard.part())).round().min(1e18) as u64;
+        Some(Preparation {
+            counters,
+            users: shard.users_of(users),
+            from: lane.start_ns.saturating_sub(prepared.lead_ns),
+            gap,
+        })
     }
 }
 
@@ -61,7 +66,7 @@ pub(crate) enum Admission {
 }
 
 impl OpenSchedule {
-    pub(super) fn new(lane: &Lane, shard: Shard, counters: Arc<Counters>) -> OpenSchedule {
+    pub(super) fn new(lane: &Lane, shard: &Shard, counters: Arc<Counters>) -> OpenSchedule {
         let load = &lane.load;
         OpenSchedule {
             preparation: Preparation::new(lane, shard, counters),

@@ -46,13 +46,10 @@ impl Users {
         }
     }
 
-    /// The 1-based number of a user in its lane, over all threads; where each iteration is a new user, of the iteration.
+    /// The 1-based number of a user in its lane, over all shares and threads; where each iteration is a new user, of the
+    /// iteration.
     pub(super) fn number_of(&self, user: u32) -> u64 {
-        if self.are_lasting {
-            u64::from(user) * self.shard.of as u64 + self.shard.index as u64 + 1
-        } else {
-            self.all[user as usize].iteration.arrival.number
-        }
+        if self.are_lasting { self.shard.user_number(user) } else { self.all[user as usize].iteration.arrival.number }
     }
 
     /// Appends a request of `user` to `origin`; without one, its cookies are left out.

@@ -81,7 +81,7 @@ mod tests {
             flow["before_user"] = json!([{"op": "jump", "to": 1}, request(2), request(1)]);
             flow["keeps_session"] = true.into();
         });
-        let mut users = Users::new(&plan, Shard { lane: 0, index: 1, of: 2 }, 2);
+        let mut users = Users::new(&plan, Shard::new(&plan, 0, 1, 2), 2);
         users.raise(2);
         users
     }
@@ -142,7 +142,7 @@ mod tests {
             lane["load"]["model"] = "open".into();
             lane["prepared"] = json!({"users": 4, "rate": 10.0});
         });
-        let mut users = Users::new(&plan, Shard { lane: 0, index: 1, of: 2 }, 2);
+        let mut users = Users::new(&plan, Shard::new(&plan, 0, 1, 2), 2);
         assert_eq!((users.take_free(), users.prepare_again()), (None, true));
         users.raise(2);
         for number in [2, 4] {

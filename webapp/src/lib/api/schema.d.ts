@@ -394,6 +394,9 @@ export type paths = {
         /**
          * Read Request
          * @description Read the sampled request with this number; `/samples` lists all sampled requests.
+         *
+         *     The requests of a scenario have the number of their iteration, and each scenario counts its iterations from 1:
+         *     `endpoint` and `nth` tell which one.
          */
         get: operations["read_request"];
         put?: never;
@@ -500,6 +503,8 @@ export type paths = {
         /**
          * Create Test
          * @description Store a test under the name of its spec. With `from_run`, `***` in the spec is the credential of that run.
+         *
+         *     Files that the spec names can be uploaded afterwards; until then each is a warning.
          */
         post: operations["create_test"];
         delete?: never;
@@ -562,13 +567,13 @@ export type paths = {
         get: operations["read_test"];
         /**
          * Replace Test
-         * @description Replace a test. Credentials sent as `***` are unchanged, unless the target differs.
+         * @description Replace a test; its files stay. Credentials sent as `***` are unchanged, unless the target differs.
          */
         put: operations["replace_test"];
         post?: never;
         /**
          * Delete Test
-         * @description Delete a test. Its runs stay.
+         * @description Delete a test and its files. Its runs stay.
          */
         delete: operations["delete_test"];
         options?: never;
@@ -610,6 +615,74 @@ export type paths = {
          * @description Start a run of a test.
          */
         post: operations["run_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tests/{test}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Test Files
+         * @description List the files of a test, which its spec may name.
+         */
+        get: operations["list_test_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tests/{test}/files/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Test File
+         * @description Download a file of a test; for operators, as it may hold logins.
+         */
+        get: operations["download_test_file"];
+        /**
+         * Upload Test File
+         * @description Upload a file of a test, or replace it; the body is its content, whatever its Content-Type.
+         */
+        put: operations["upload_test_file"];
+        post?: never;
+        /**
+         * Delete Test File
+         * @description Delete a file of a test. Runs that wait for their start still have it.
+         */
+        delete: operations["delete_test_file"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tests/{test}/files/{file}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Preview Test File
+         * @description Read columns, first rows and number of rows of a file, as data of a spec would; for operators.
+         */
+        get: operations["preview_test_file"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2674,6 +2747,8 @@ export type components = {
              * @default
              */
             notes: string;
+            /** Test */
+            test?: string | null;
         };
         /**
          * NewTestRequest
@@ -3011,6 +3086,13 @@ export type components = {
             cancel_requested: ("graceful" | "now") | null;
             /** Has Credentials */
             has_credentials: boolean;
+            /**
+             * Files
+             * @default {}
+             */
+            files: {
+                [key: string]: string;
+            };
             /** Sampled Requests */
             sampled_requests: components["schemas"]["SampledRequest"][];
         };
@@ -3243,6 +3325,13 @@ export type components = {
             cancel_requested: ("graceful" | "now") | null;
             /** Has Credentials */
             has_credentials: boolean;
+            /**
+             * Files
+             * @default {}
+             */
+            files: {
+                [key: string]: string;
+            };
         };
         /**
          * RungView
@@ -3369,6 +3458,54 @@ export type components = {
             response_body: string;
             /** Response Body Bytes */
             response_body_bytes: number;
+        };
+        /**
+         * SavedTestView
+         * @description The response to a saved test.
+         */
+        SavedTestView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /** Enabled */
+            enabled: boolean;
+            /** Tags */
+            tags: string[];
+            /** Spec */
+            spec: {
+                [key: string]: unknown;
+            };
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Runs */
+            runs: number;
+            last_run: components["schemas"]["RunSummaryView"] | null;
+            /**
+             * Recent
+             * @default []
+             */
+            recent: components["schemas"]["RunSummaryView"][];
+            /**
+             * Named Files
+             * @default []
+             */
+            named_files: string[];
+            /**
+             * Warnings
+             * @default []
+             */
+            warnings: components["schemas"]["ErrorEntry"][];
         };
         /**
          * ScenarioMetrics
@@ -3727,6 +3864,69 @@ export type components = {
             message: string;
         };
         /**
+         * TestFileDeleted
+         * @description The response to a DELETE; `id` is that of the test.
+         */
+        TestFileDeleted: {
+            /** Id */
+            id: string;
+            /**
+             * Deleted
+             * @default true
+             */
+            deleted: boolean;
+            /** Message */
+            message: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * TestFileList
+         * @description GET /tests/{test}/files, by name.
+         */
+        TestFileList: {
+            /** Files */
+            files: components["schemas"]["TestFileView"][];
+            /** Most File Bytes */
+            most_file_bytes: number;
+            /** Most Total Bytes */
+            most_total_bytes: number;
+            /** Total Bytes */
+            total_bytes: number;
+        };
+        /**
+         * TestFilePreview
+         * @description The beginning of a file: rows, if it can be read as a table, else text.
+         */
+        TestFilePreview: {
+            /** Columns */
+            columns: string[];
+            /** Rows */
+            rows: string[][];
+            /** Total Rows */
+            total_rows: number;
+            /** Text */
+            text: string | null;
+            problem: components["schemas"]["ErrorEntry"] | null;
+        };
+        /**
+         * TestFileView
+         * @description A file of a stored test.
+         */
+        TestFileView: {
+            /** Name */
+            name: string;
+            /** Size */
+            size: number;
+            /** Sha256 */
+            sha256: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
          * TestHistory
          * @description A test name in the history.
          */
@@ -3903,6 +4103,8 @@ export type components = {
          */
         TryRequest: {
             spec: components["schemas"]["TestSpec"];
+            /** Test */
+            test?: string | null;
         };
         /**
          * Unit
@@ -3930,6 +4132,8 @@ export type components = {
          */
         ValidateRequest: {
             spec: components["schemas"]["TestSpec"];
+            /** Test */
+            test?: string | null;
         };
         /**
          * Verdict
@@ -6321,12 +6525,12 @@ export type components = {
                         catch_up_max_seconds: number | string;
                         /**
                          * Max in flight
-                         * @description Open: maximum of requests in flight; default: the engine's maximum.
+                         * @description Open: maximum of requests in flight; of scenarios, of iterations in progress, those that think included. Default: the engine's maximum.
                          */
                         max_in_flight?: number;
                         /**
                          * Max rate
-                         * @description Closed: maximum rate of all users together, in requests per second.
+                         * @description Closed: maximum rate of all users together, in requests per second; of scenarios, in iterations.
                          */
                         max_rate?: number;
                     };
@@ -9237,12 +9441,12 @@ export type components = {
                 catch_up_max_seconds: number | string;
                 /**
                  * Max in flight
-                 * @description Open: maximum of requests in flight; default: the engine's maximum.
+                 * @description Open: maximum of requests in flight; of scenarios, of iterations in progress, those that think included. Default: the engine's maximum.
                  */
                 max_in_flight?: number;
                 /**
                  * Max rate
-                 * @description Closed: maximum rate of all users together, in requests per second.
+                 * @description Closed: maximum rate of all users together, in requests per second; of scenarios, in iterations.
                  */
                 max_rate?: number;
             };
@@ -9762,6 +9966,18 @@ export type components = {
             rows: number;
         };
         /**
+         * EndpointDescription
+         * @description The request of an endpoint, as results name it.
+         */
+        EndpointDescription: {
+            /** Name */
+            name: string;
+            /** Method */
+            method: string;
+            /** Url */
+            url: string;
+        };
+        /**
          * EndpointSoFar
          * @description One endpoint since the start of the measured load.
          */
@@ -10076,6 +10292,13 @@ export type components = {
             seed: number;
             /** Endpoints */
             endpoints: string[];
+            /**
+             * Model
+             * @default null
+             */
+            model: ("closed" | "open" | "mixed") | null;
+            /** Requests */
+            requests?: components["schemas"]["EndpointDescription"][];
             /** Scenarios */
             scenarios?: components["schemas"]["ScenarioSteps"][];
             /** Checks */
@@ -10212,6 +10435,7 @@ export type RunView = components['schemas']['RunView'];
 export type RungView = components['schemas']['RungView'];
 export type SampledExchange = components['schemas']['SampledExchange'];
 export type SampledRequest = components['schemas']['SampledRequest'];
+export type SavedTestView = components['schemas']['SavedTestView'];
 export type ScenarioMetrics = components['schemas']['ScenarioMetrics'];
 export type ScheduleList = components['schemas']['ScheduleList'];
 export type ScheduleRequest = components['schemas']['ScheduleRequest'];
@@ -10229,6 +10453,10 @@ export type StopReason = components['schemas']['StopReason'];
 export type StorageOverview = components['schemas']['StorageOverview'];
 export type StorageStatusView = components['schemas']['StorageStatusView'];
 export type SyncAnswer = components['schemas']['SyncAnswer'];
+export type TestFileDeleted = components['schemas']['TestFileDeleted'];
+export type TestFileList = components['schemas']['TestFileList'];
+export type TestFilePreview = components['schemas']['TestFilePreview'];
+export type TestFileView = components['schemas']['TestFileView'];
 export type TestHistory = components['schemas']['TestHistory'];
 export type TestList = components['schemas']['TestList'];
 export type TestRequest = components['schemas']['TestRequest'];
@@ -10247,6 +10475,7 @@ export type ErrorDocument = components['schemas']['ErrorDocument'];
 export type TestSpec = components['schemas']['TestSpec'];
 export type CheckName = components['schemas']['CheckName'];
 export type DataSource = components['schemas']['DataSource'];
+export type EndpointDescription = components['schemas']['EndpointDescription'];
 export type EndpointSoFar = components['schemas']['EndpointSoFar'];
 export type ErrorSoFar = components['schemas']['ErrorSoFar'];
 export type FinishedEvent = components['schemas']['FinishedEvent'];
@@ -15563,10 +15792,15 @@ export interface operations {
     };
     read_request: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Its endpoint, such as `order/list`; by default the one that began first. */
+                endpoint?: string | null;
+                /** @description Which of several samples, in order of their starts, as of a repeated step. */
+                nth?: number;
+            };
             header?: never;
             path: {
-                /** @description Number of the request in its run, from 1. */
+                /** @description Number of the request in its run, from 1; in a scenario its iteration. */
                 number: number;
                 /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
@@ -16918,7 +17152,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TestView"];
+                    "application/json": components["schemas"]["SavedTestView"];
                 };
             };
             /** @description No key, or an invalid one */
@@ -17825,7 +18059,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TestView"];
+                    "application/json": components["schemas"]["SavedTestView"];
                 };
             };
             /** @description No key, or an invalid one */
@@ -18634,6 +18868,1246 @@ export interface operations {
                 };
             };
             /** @description The test does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    list_test_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the test. */
+                test: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestFileList"];
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The test or the file does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    download_test_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the test. */
+                test: string;
+                /** @description Name of the file, without directories. */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The content */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The test or the file does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    upload_test_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the test. */
+                test: string;
+                /** @description Name of the file, without directories. */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestFileView"];
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The test or the file does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The test has too many files, or those of all tests are too large */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The file is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    delete_test_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the test. */
+                test: string;
+                /** @description Name of the file, without directories. */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestFileDeleted"];
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The test or the file does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    preview_test_file: {
+        parameters: {
+            query?: {
+                rows?: number;
+                /** @description Default: by the extension of the name. */
+                format?: ("csv" | "json" | "jsonl" | "lines") | null;
+                separator?: string | null;
+                columns?: string[] | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id or name of the test. */
+                test: string;
+                /** @description Name of the file, without directories. */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestFilePreview"];
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The test or the file does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;

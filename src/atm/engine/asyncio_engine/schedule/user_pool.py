@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Generic, TypeVar
 
-from atm.plan.load_plan import RETRY_NS, PreparedUsers
+from atm.plan.load_plan import RETRY_NS, PreparedUsers, Share
 from atm.plan.pacer import NEVER
 
 UserT = TypeVar("UserT")
@@ -16,13 +16,13 @@ UserT = TypeVar("UserT")
 class UserPool(Generic[UserT]):
     """Users begin one after the other, at `PreparedUsers.rate` at most. Times: ns of one clock."""
 
-    def __init__(self, prepared: PreparedUsers, flow: int, new_user: Callable[[], UserT]) -> None:
-        """`flow` is the index of the flow with `before_user`."""
+    def __init__(self, prepared: PreparedUsers, share: Share, flow: int, new_user: Callable[[], UserT]) -> None:
+        """`share` is the part of the users; `flow` the index of the flow with `before_user`."""
         self.flow = flow
         self.lead_ns = prepared.lead_ns
         self._new_user = new_user
-        self._gap = round(1e9 / prepared.rate)
-        self._not_made = prepared.users
+        self._gap = round(1e9 / (prepared.rate * share.part))
+        self._not_made = share.count(prepared.users)
         self._waiting: list[tuple[int, int, UserT]] = []
         """Heap of users who begin again, with a serial number."""
         self._serials = count()
