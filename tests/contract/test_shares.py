@@ -296,7 +296,7 @@ def check_percentiles(ran: Ran, soonest: Histogram, record: Histogram) -> None:
 
 
 def test_known_delays_have_the_same_percentiles_with_three_shares(engine: Engine, target: TargetServer) -> None:
-    """The target delays its request n by a known time whoever sends it."""
+    """The target delays its request n by a time that is known beforehand."""
     made = plan(http(target), step("/lognormal?median_ms=20&sigma=0.5&seed=5"), load=opened(200), duration=1.5)
     for send in sending_both_ways(engine, target, made):
         ran = send()
@@ -309,7 +309,7 @@ def test_known_delays_have_the_same_percentiles_with_three_shares(engine: Engine
 
 
 def test_a_pause_of_the_target_shows_in_full_with_three_shares(engine: Engine, target: TargetServer) -> None:
-    """Arrivals of all shares go on during the pause, and each waits for its end since its own intended start."""
+    """Arrivals of all shares continue during the pause, and each waits for its end since its own intended start."""
     made = plan(http(target), step("/", headers=(NUMBERED,), timeout=30), load=opened(300), duration=1.6)
     for send in sending_both_ways(engine, target, made):
         freeze = target.pause(0.5, after=0.5)
