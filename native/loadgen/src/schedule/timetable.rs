@@ -306,9 +306,13 @@ impl Timetable {
     }
 
     fn compute(&mut self) -> Next {
+        if self.shard.has_arrival(self.number) { self.compute_one() } else { self.compute_after_others() }
+    }
+
+    /// The next event after arrivals of others. When they are due is not needed, unless one of them may end the load.
+    fn compute_after_others(&mut self) -> Next {
         let last = self.leg_limit().map_or(u64::MAX, |limit| self.warm_arrivals.saturating_add(limit));
         while !self.shard.has_arrival(self.number) {
-            // When the arrivals of others are due is not needed, unless one of them may end the load.
             if self.number >= last {
                 let next = self.compute_one();
                 if !matches!(next, Next::Arrival(_)) {
