@@ -1,4 +1,5 @@
 # API Test Machine with its native engine, as a server. From a checkout: docker build -t api-test-machine .
+# For nodes of a fleet, with Ray: docker build --build-arg LOCK=ray -t api-test-machine:ray .
 
 # Images are named by exact version. To pin one by digest: docker buildx imagetools inspect node:24.11-slim, and then
 # node:24.11-slim@sha256:…
@@ -21,10 +22,11 @@ RUN /build/bin/python -m hatchling build -t wheel -d /wheels \
     && /build/bin/maturin build --release --locked --manifest-path native/python/Cargo.toml --out /wheels
 
 FROM python:3.13.9-slim-bookworm
-COPY requirements/bootstrap.txt requirements/server.txt /locks/
+ARG LOCK=server
+COPY requirements/bootstrap.txt requirements/$LOCK.txt /locks/
 COPY --from=build /wheels /wheels
 RUN pip install --no-cache-dir --require-hashes -r /locks/bootstrap.txt \
-    && uv pip install --system --no-cache --compile-bytecode --require-hashes -r /locks/server.txt \
+    && uv pip install --system --no-cache --compile-bytecode --require-hashes -r /locks/$LOCK.txt \
     && uv pip install --system --no-cache --compile-bytecode --no-deps /wheels/*.whl \
     && rm -rf /wheels /locks \
     && useradd --system --home-dir /var/lib/atm atm && install -d -o atm -m 700 /var/lib/atm

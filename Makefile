@@ -25,6 +25,9 @@ DASHBOARD := .venv/.dashboard-$(if $(shell command -v npm 2>/dev/null),built,abs
 DASHBOARD_SOURCES := $(shell find docs webapp/src webapp/static webapp/package-lock.json webapp/*.js webapp/*.ts -type f \
 	2>/dev/null)
 
+# Ray, for the targets that run tests. Set-up installs no more than the locks of requirements/dev.txt, which removes it.
+RAY := .venv/.ray-installed
+
 .PHONY: help setup demo serve test prove lint format bench build audit lock clean
 
 help: ## List the targets
@@ -38,10 +41,10 @@ demo: $(READY) ## Run the quickstart test against the bundled target server
 serve: $(READY) $(DASHBOARD) ## Serve the dashboard and the API (with options: make serve OPTIONS="--port 9000")
 	@$(BIN)/atm serve $(OPTIONS)
 
-test: $(READY) $(DASHBOARD) ## Run all tests
+test: $(READY) $(DASHBOARD) $(RAY) ## Run all tests
 	@$(BIN)/python -m tools.suites
 
-prove: $(READY) $(DASHBOARD) ## Run all tests at full counts; writes docs/proof/
+prove: $(READY) $(DASHBOARD) $(RAY) ## Run all tests at full counts; writes docs/proof/
 	@$(BIN)/python -m tools.suites --prove
 
 lint: $(READY) ## Check style, types, imports, generated files, locks and wording
@@ -79,6 +82,9 @@ clean: ## Remove all build output, .venv included
 
 $(NATIVE): .venv/.stamp tools/native.sh $(NATIVE_SOURCES)
 	@sh tools/native.sh $@
+
+$(RAY): .venv/.stamp tools/ray.sh requirements/ray.txt
+	@sh tools/ray.sh $@
 
 $(DASHBOARD): .venv/.stamp tools/dashboard.sh $(DASHBOARD_SOURCES)
 	@sh tools/dashboard.sh $@

@@ -22,7 +22,11 @@ _LOOK_AT_THE_CLOCK = (
 _SHARE_A_SERVER = ("tests/agent/", "tests/api/", "tests/client/", "tests/faults/test_over_http", "tests/security/")
 
 
+_SHARE_A_CLUSTER = ("tests/contract/test_fleet_transports", "tests/fleet/test_ray")
+
+
 _LONG = (
+    *_SHARE_A_CLUSTER,
     "tests/faults/test_kills",
     *(f"tests/security/test_{name}" for name in ("fuzz_server", "working_directory", "audit")),
     *(f"tests/api/test_{name}" for name in ("server", "live", "workers")),
@@ -43,4 +47,6 @@ class OneAfterAnother(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(_SHARE_A_SERVER):
             return nodeid.partition("::")[0]
+        if nodeid.startswith(_SHARE_A_CLUSTER):
+            return "tests/fleet/test_ray"
         return "clock" if nodeid.startswith(_LOOK_AT_THE_CLOCK) else nodeid

@@ -37,7 +37,7 @@ class Audit:
 def audits() -> tuple[Audit, ...]:
     """All ecosystems."""
     uv = str(ROOT / ".venv/bin/uv")
-    locked = ("-r", "requirements/server.txt", "--require-hashes", "--disable-pip", "--strict")
+    locked = ("-r", "requirements/ray.txt", "--require-hashes", "--disable-pip", "--strict")
     return (
         Audit("Python", (uv, "tool", "run", PIP_AUDIT, *locked), ROOT, r"^found \d+ known vulnerabilit", "make setup"),
         Audit(

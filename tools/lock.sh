@@ -17,5 +17,7 @@ lock requirements/dev.txt "$@" pyproject.toml requirements/dev.in
 lock requirements/runtime.txt "$@" --constraint requirements/dev.txt pyproject.toml
 # For container images: with all notification channels.
 lock requirements/server.txt "$@" --constraint requirements/dev.txt --extra apprise pyproject.toml
+# For nodes of a fleet, and for `make test`: the former with Ray.
+lock requirements/ray.txt "$@" --constraint requirements/dev.txt --extra apprise --extra ray pyproject.toml
 lock requirements/bootstrap.txt "$@" --constraint requirements/dev.txt requirements/bootstrap.in
 lock requirements/native.txt "$@" --constraint requirements/dev.txt requirements/native.in

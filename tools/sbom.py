@@ -76,7 +76,7 @@ def _component(name: str, version: str, purl: str) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Write the file that is named."""
-    components = python_components((ROOT / "requirements/server.txt").read_text("utf-8"))
+    components = python_components((ROOT / "requirements/ray.txt").read_text("utf-8"))
     components += rust_components((ROOT / "native/Cargo.lock").read_text("utf-8"))
     try:
         components += npm_components(ROOT / "webapp")

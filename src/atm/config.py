@@ -125,6 +125,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     max_bundle_bytes: int = Field(default=268_435_456, ge=1024)
     """Caps on runs started over the API (None: no cap), on the body of an API request, and on an imported run."""
+    max_file_bytes: int = Field(default=67_108_864, ge=1024)
+    max_files_bytes: int = Field(default=1_073_741_824, ge=1024)
+    """Caps on one file of a saved test, and on the files of all tests together."""
 
     max_connections: int = Field(default=1000, ge=8)
     """Concurrent connections per server process, further limited by its file descriptors."""

@@ -59,6 +59,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting
         server: PostgresqlServer = request.getfixturevalue("postgresql")
         # A database for each test would cost most of a second.
         server.sql("DELETE FROM runs; DELETE FROM test_configs; DELETE FROM api_keys; DELETE FROM schedules", "atm")
+        server.sql("DELETE FROM file_contents", "atm")
         server.sql("TRUNCATE sessions, audit_log", "atm")
         yield Settings(data_dir=tmp_path, database_url=SecretStr(server.url("atm")))
 

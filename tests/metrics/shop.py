@@ -5,9 +5,9 @@ from __future__ import annotations
 from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances
 from atm.metrics.interval import Interval
-from atm.metrics.summary import EndpointDescription, RunTimes, summarize
+from atm.metrics.summary import RunTimes, summarize
 from atm.models.outcome import Outcome
-from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.outline import CheckName, EndpointDescription, ScenarioSteps
 from atm.models.run import RunResult
 from tests.cli import results
 from tests.metrics.seconds import MS, SECOND, check, endpoint, failure_group, iterations, second

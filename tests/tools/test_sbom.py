@@ -24,7 +24,7 @@ def test_every_locked_package_is_in_the_bill_once(tmp_path: Path) -> None:
     assert bill["bomFormat"] == "CycloneDX"
     purls = [each["purl"] for each in bill["components"]]
     assert len(purls) == len(set(purls)), done.stdout
-    locked = re.findall(r"^(\S+)==(\S+)", (ROOT / "requirements/server.txt").read_text(), re.MULTILINE)
+    locked = re.findall(r"^(\S+)==(\S+)", (ROOT / "requirements/ray.txt").read_text(), re.MULTILINE)
     assert {f"pkg:pypi/{name}@{version}" for name, version in locked} <= set(purls)
     crates = (ROOT / "native/Cargo.lock").read_text().count("checksum = ")
     assert sum(purl.startswith("pkg:cargo/") for purl in purls) == crates > 0

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from atm.access.loopback import is_loopback
 from atm.errors import Problem, SettingsError
 
 FILE_NAME = "local.token"
@@ -53,7 +53,7 @@ def token_for(url: str, data_dir: Path) -> str | None:
         host = urlsplit(url).hostname or ""
     except ValueError:
         return None
-    if not _is_loopback(host):
+    if not is_loopback(host):
         return None
     try:
         return _read(data_dir / FILE_NAME)
@@ -68,10 +68,3 @@ def _read(path: Path) -> str | None:
         status = os.fstat(descriptor)
         is_ours = status.st_uid == os.geteuid() and not status.st_mode & 0o077 and stat.S_ISREG(status.st_mode)
         return (file.read(256).strip() or None) if is_ours else None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -37,6 +37,7 @@ from atm.api.routes import (
     session,
     specs,
     storage,
+    test_files,
     tests,
 )
 from atm.api.scope import in_scope
@@ -99,6 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         distribution,
         specs,
         tests,
+        test_files,
         compare,
         bundles,
         schedules,

@@ -41,6 +41,8 @@ ACTIONS = {
     "replace_test": "test.replace",
     "enable_test": "test.enable",
     "delete_test": "test.delete",
+    "upload_test_file": "test.upload",
+    "delete_test_file": "test.delete_file",
     "create_schedule": "schedule.create",
     "replace_schedule": "schedule.replace",
     "pause_schedule": "schedule.pause",

@@ -57,6 +57,14 @@ def _admin(connection: HTTPConnection) -> Principal:
     return principal
 
 
+def require_operator(connection: HTTPConnection) -> None:
+    """Reject a principal without the role operator, on a route that only reads."""
+    principal = _principal(connection)
+    if not principal.may(Role.OPERATOR):
+        what = f"the key {principal.name!r} is read-only, and the files of a test may hold logins"
+        raise ApiError(403, Problem(what, "role_too_low", hint="use a key with the role operator"))
+
+
 def _source(
     source: Annotated[Literal["api", "mcp"], Header(alias=SOURCE_HEADER, description="Origin of the run.")] = "api",
 ) -> RunSource:

@@ -24,13 +24,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from atm.access.loopback import is_loopback
 from atm.api.access import SESSION, Access, access_of, has_control_characters
 from atm.api.auth import COOKIE, LOCAL, Keys, Principal, TooManyWrongKeysError, client_address
 from atm.api.deps import SAFE_METHODS
 from atm.api.errors import response, status_of
 from atm.api.local_access import LocalMode, came_through_a_proxy
 from atm.api.paths import normalise_path, route_path
-from atm.api.request_head import host_of_origin, most_body_bytes
+from atm.api.request_head import body_limit, host_of_origin
 from atm.api.revocation import while_admitted
 from atm.api.security_headers import cookie_name, security_headers
 from atm.config import Settings
@@ -40,8 +41,6 @@ from atm.storage.api_keys import Role
 
 log = logging.getLogger("atm.api")
 
-BUNDLE = "/api/v1/import/bundle"
-"""The route whose body may be as large as a bundle."""
 CLIENT_LEFT = 499
 """Status in the log, as in nginx: the client closed the connection before the request or response was complete."""
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:@/\s]*))(?::[0-9]*)?")
@@ -223,7 +222,7 @@ class Guard:
 
     def _check_host(self, headers: Headers) -> None:
         name = _host_name(headers.get("host", ""))
-        if name in self._hosts or "*" in self._hosts or _is_loopback(name) or _address(name) is not None:
+        if name in self._hosts or "*" in self._hosts or _is_loopback_name(name) or _address(name) is not None:
             return
         raise _RefusedError(
             421,
@@ -237,7 +236,7 @@ class Guard:
         if (
             peer is not None
             and peer.is_loopback
-            and _is_loopback(_host_name(headers.get("host", "")))
+            and _is_loopback_name(_host_name(headers.get("host", "")))
             and not came_through_a_proxy(headers)
         ):
             return
@@ -266,12 +265,10 @@ class Guard:
         """Wrap `receive` to reject a body beyond the limit, by its announced or its actual length."""
         if scope["type"] != "http":
             return receive
-        settings = self._settings
-        is_bundle = route_path(scope) == BUNDLE and scope["method"] == "POST"
-        most = most_body_bytes(settings, route_path(scope), is_bundle=is_bundle)
+        most, setting = body_limit(self._settings, scope["method"], route_path(scope))
         said = Headers(scope=scope).get("content-length", "0")
         if said.isdecimal() and int(said) > most:
-            raise _too_large(most, is_bundle)
+            raise _too_large(most, setting)
         seen = 0
 
         async def limited() -> Message:
@@ -281,7 +278,7 @@ class Guard:
                 seen += len(message.get("body", b""))
                 if seen > most:
                     # Code that reads bodies passes on only this type of exception.
-                    raise HTTPException(413, str(_too_large(most, is_bundle)))
+                    raise HTTPException(413, str(_too_large(most, setting)))
             return message
 
         return limited
@@ -325,8 +322,7 @@ def _about(scope: Scope, principal: Principal | None) -> dict[str, str]:
     return {**about, "key": principal.name} if principal else about
 
 
-def _too_large(most: int, is_bundle: bool = False) -> _RefusedError:
-    setting = "ATM_MAX_BUNDLE_BYTES" if is_bundle else "ATM_MAX_BODY_BYTES"
+def _too_large(most: int, setting: str) -> _RefusedError:
     return _RefusedError(413, f"the body is larger than {most:,} bytes", "body_too_large", setting)
 
 
@@ -359,9 +355,9 @@ def _host_name(host: str) -> str:
     return (match[1] or match[2] or "").rstrip(".") if match else host
 
 
-def _is_loopback(name: str) -> bool:
-    address = _address(name)
-    return address.is_loopback if address is not None else name == "localhost" or name.endswith(".localhost")
+def _is_loopback_name(name: str) -> bool:
+    # Browsers resolve names below localhost to this machine without asking.
+    return is_loopback(name) or name.endswith(".localhost")
 
 
 def _networks(entries: Iterable[str]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

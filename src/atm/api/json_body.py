@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atm.api.errors import response
+from atm.api.paths import route_path
+from atm.api.request_head import is_file_upload
 from atm.errors import Problem
 from atm.models.bounded_json import JsonBoundsError, load_bounded
 
@@ -31,6 +33,10 @@ class JsonBody:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS") or not _is_json(scope):
+            await self._app(scope, receive, send)
+            return
+        if is_file_upload(scope["method"], route_path(scope)):
+            # A JSON file of a test is only stored, and never in memory as a whole.
             await self._app(scope, receive, send)
             return
         try:

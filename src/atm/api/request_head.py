@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from atm.config import Settings
 
+BUNDLE = "/api/v1/import/bundle"
+"""The route whose body may be as large as a bundle."""
 SESSION_BYTES = 4_096
 """Body limit of a sign-in, which contains little more than a key."""
+
+_FILE_OF_TEST = re.compile(r"/api/v1/tests/[^/]+/files/[^/]+")
+
+
+def is_file_upload(method: str, path: str) -> bool:
+    """Return whether the body of a request is a file of a test, which is streamed, whatever its content type."""
+    return method == "PUT" and _FILE_OF_TEST.fullmatch(path) is not None
 
 
 def host_of_origin(origin: str) -> str:
@@ -18,8 +28,11 @@ def host_of_origin(origin: str) -> str:
         return ""
 
 
-def most_body_bytes(settings: Settings, path: str, *, is_bundle: bool) -> int:
-    """Return the body limit of a route."""
-    if is_bundle:
-        return settings.max_bundle_bytes
-    return min(settings.max_body_bytes, SESSION_BYTES) if path.endswith("/session") else settings.max_body_bytes
+def body_limit(settings: Settings, method: str, path: str) -> tuple[int, str]:
+    """Return the body limit of a route in bytes, and the setting that decides it."""
+    if method == "POST" and path == BUNDLE:
+        return settings.max_bundle_bytes, "ATM_MAX_BUNDLE_BYTES"
+    if is_file_upload(method, path):
+        return settings.max_file_bytes, "ATM_MAX_FILE_BYTES"
+    most = min(settings.max_body_bytes, SESSION_BYTES) if path.endswith("/session") else settings.max_body_bytes
+    return most, "ATM_MAX_BODY_BYTES"

@@ -28,7 +28,7 @@ _FREE = frozenset(
 _NEW = frozenset({"create_run", "create_test", "create_schedule"})
 """Routes that create an object with the tags of the body."""
 _OF_RUN = frozenset({"annotate_run", "cancel_run", "rerun", "delete_run"})
-_OF_TEST = frozenset({"replace_test", "delete_test", "enable_test", "run_test"})
+_OF_TEST = frozenset({"replace_test", "delete_test", "enable_test", "run_test", "upload_test_file", "delete_test_file"})
 _OF_SCHEDULE = frozenset({"replace_schedule", "delete_schedule", "pause_schedule", "resume_schedule"})
 _RETAGGED = frozenset({"annotate_run", "rerun", "replace_test", "replace_schedule"})
 """Routes that may set new tags, one of which must be the key's."""
@@ -55,7 +55,8 @@ async def in_scope(request: Request) -> None:
 
 async def _check_tags(plane: ControlPlane, principal: Principal, name: str, request: Request) -> None:
     tag_sets: list[Iterable[str]] = []
-    body = await _body(request)
+    # Do not read a file into memory.
+    body = {} if name == "upload_test_file" else await _body(request)
     try:
         if name in _OF_RUN:
             tag_sets.append((await plane.storage.runs.get(request.path_params["run_id"])).summary.tags)

@@ -119,7 +119,8 @@ def _figures(course: Course, snapshot: Snapshot | None, moment: Moment, paper: P
         response.add(f"{name} ", Style.DIM).add(f"{figures.time(value):<8}  ")
     response.right("warm-up" if snapshot.second.warm_up else "so far", paper.width, Style.DIM)
     flying = row("in flight").add(figures.count(snapshot.second.in_flight))
-    flying.add(f" of {figures.count(course.limit)}" if course.limit else "")
+    # The limit of scenarios is on iterations, also those that think.
+    flying.add(f" of {figures.count(course.limit)}" if course.limit and not course.scenarios else "")
     if snapshot.second.offered_rate or snapshot.so_far.missed:
         flying.to(_ASIDE + 2).add("missed ", Style.DIM).add(figures.count(snapshot.so_far.missed))
     if snapshot.second.waiting:

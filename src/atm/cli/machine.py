@@ -11,6 +11,7 @@ from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 
+from atm.engine.environment import usable_cores
 from atm.version import VERSION
 
 
@@ -89,11 +90,6 @@ def local_ports(path: Path = _PORT_RANGE) -> Check | None:
     if count >= ENOUGH_PORTS:
         return Check("local ports", Health.GOOD, fact)
     return Check("local ports", Health.WARN, fact, "`sysctl -w net.ipv4.ip_local_port_range='10240 65535'` as root")
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cores(count: int | None = None) -> Check:

@@ -56,6 +56,7 @@ COMMANDS = (
     CommandEntry(
         "schedule", "Manage schedules: tests that a server runs by cron, interval or date, with notifications."
     ),
+    CommandEntry("tests", "Store tests on a server, with the files that they name."),
     CommandEntry("agent", "Run schedules, notifications and queued runs without serving the API."),
     CommandEntry("list", "List the runs of the history, newest first."),
     CommandEntry("show", "Print the report of a stored run."),

@@ -105,6 +105,11 @@ class Connection:
         headers = {"Content-Type": "application/octet-stream"}
         return self._read(kind, await self._request("POST", path, query=query, content=content, headers=headers))
 
+    async def put_file(self, kind: type[ResponseModel], path: str, content: AsyncIterator[bytes]) -> ResponseModel:
+        """PUT a file in chunks. Raises as `get`."""
+        headers = {"Content-Type": "application/octet-stream"}
+        return self._read(kind, await self._request("PUT", path, content=content, headers=headers))
+
     @asynccontextmanager
     async def stream(
         self, path: str, *, headers: Mapping[str, str] | None = None, silence_seconds: float = TIMEOUT_SECONDS
@@ -134,7 +139,7 @@ class Connection:
         *,
         query: Query | None = None,
         json: Mapping[str, Any] | None = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         params = {name: value for name, value in (query or {}).items() if value is not None and value != ""}

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from atm.client.connection import TIMEOUT_SECONDS, Connection
 from atm.client.events import MessageParser, follow_run, messages
 from atm.client.schedules import ScheduleCalls
+from atm.client.test_files import TestFileCalls
 from atm.errors import ApiRefusedError, Problem
 from atm.models.control.compare import CompareAnswer
 from atm.models.control.first_design import SampledRequest
@@ -31,6 +32,7 @@ from atm.models.control.series import IntervalsView
 from atm.models.control.server import HealthView, ServerView
 from atm.models.control.specs import CurlAnswer, ValidateAnswer
 from atm.models.control.storage import StorageOverview, StorageStatusView
+from atm.models.control.test_files import SavedTestView
 from atm.models.control.tests import StartedRuns, SyncAnswer, TestList, TestView
 from atm.models.events import AnyRunEvent
 from atm.models.run import RunResult, SampledExchange
@@ -56,6 +58,8 @@ class ControlClient:
         self._connection = Connection(url, key, timeout, source)
         self.schedules = ScheduleCalls(self._connection)
         """Methods for schedules."""
+        self.files = TestFileCalls(self._connection)
+        """Methods for the files of stored tests."""
 
     @property
     def url(self) -> str:
@@ -104,10 +108,14 @@ class ControlClient:
         *,
         tags: Sequence[str] = (),
         notes: str = "",
+        test: str | None = None,
         idempotency_key: str | None = None,
     ) -> RunAccepted:
-        """Start a run. Requests with the same `idempotency_key` start it once; by default a new key is generated."""
-        body = {"spec": dict(spec), "tags": list(tags), "notes": notes}
+        """Start a run; with `test`, the spec may name files of that stored test.
+
+        Requests with the same `idempotency_key` start it once; by default a new key is generated.
+        """
+        body = {"spec": dict(spec), "tags": list(tags), "notes": notes, "test": test}
         headers = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(16)}
         return await self._connection.send(RunAccepted, "POST", "/runs", body, headers=headers)
 
@@ -239,9 +247,15 @@ class ControlClient:
         }
         return await self._connection.list_of(SampledExchange, f"/runs/{_segment(run_id)}/samples", query)
 
-    async def request(self, run_id: str, number: int) -> SampledRequest:
-        """Return the sampled request with this number. Raises NotFoundError."""
-        return await self._connection.get(SampledRequest, f"/runs/{_segment(run_id)}/requests/{number}")
+    async def request(
+        self, run_id: str, number: int, *, endpoint: str | None = None, nth: int | None = None
+    ) -> SampledRequest:
+        """Return the sampled request with this number. Raises NotFoundError.
+
+        In a run of scenarios several have the number of their iteration: `endpoint` and `nth` (from 1) tell which one.
+        """
+        query = {"endpoint": endpoint, "nth": nth}
+        return await self._connection.get(SampledRequest, f"/runs/{_segment(run_id)}/requests/{number}", query)
 
     async def iterations(
         self, run_id: str, *, scenario: str | None = None, reason: str | None = None
@@ -272,9 +286,10 @@ class ControlClient:
 
     # Specs
 
-    async def validate(self, spec: Mapping[str, Any]) -> ValidateAnswer:
-        """Validate a spec on the server, with its forecast."""
-        return await self._connection.send(ValidateAnswer, "POST", "/specs/validate", {"spec": dict(spec)})
+    async def validate(self, spec: Mapping[str, Any], *, test: str | None = None) -> ValidateAnswer:
+        """Validate a spec on the server, with its forecast; with `test`, it may name files of that stored test."""
+        body = {"spec": dict(spec), "test": test}
+        return await self._connection.send(ValidateAnswer, "POST", "/specs/validate", body)
 
     async def import_curl(self, command: str, *, name: str | None = None) -> CurlAnswer:
         """Convert a curl command into a spec."""
@@ -293,9 +308,9 @@ class ControlClient:
 
     async def create_test(
         self, spec: Mapping[str, Any], *, description: str = "", enabled: bool = True, tags: Sequence[str] = ()
-    ) -> TestView:
+    ) -> SavedTestView:
         """Store a test under the name of its spec."""
-        return await self._connection.send(TestView, "POST", "/tests", _test(spec, description, enabled, tags))
+        return await self._connection.send(SavedTestView, "POST", "/tests", _test(spec, description, enabled, tags))
 
     async def replace_test(
         self,
@@ -305,17 +320,17 @@ class ControlClient:
         description: str = "",
         enabled: bool = True,
         tags: Sequence[str] = (),
-    ) -> TestView:
-        """Replace a test; credentials sent as `***` are unchanged."""
+    ) -> SavedTestView:
+        """Replace a test; its files stay, and credentials sent as `***` are unchanged."""
         body = _test(spec, description, enabled, tags)
-        return await self._connection.send(TestView, "PUT", f"/tests/{_segment(test)}", body)
+        return await self._connection.send(SavedTestView, "PUT", f"/tests/{_segment(test)}", body)
 
     async def enable_test(self, test: str, *, enabled: bool = True) -> TestView:
         """Enable or disable a test."""
         return await self._connection.send(TestView, "POST", f"/tests/{_segment(test)}/enabled", {"enabled": enabled})
 
     async def delete_test(self, test: str) -> None:
-        """Delete a test. Its runs stay."""
+        """Delete a test and its files. Its runs stay."""
         await self._connection.delete(f"/tests/{_segment(test)}")
 
     async def run_test(self, test: str) -> RunAccepted:

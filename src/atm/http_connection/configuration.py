@@ -6,11 +6,11 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Any
 
 import uvicorn
 
+from atm.access.loopback import is_loopback
 from atm.config import Settings
 from atm.http_connection.certificate import ServerCertificate, certificate_of
 
@@ -61,16 +61,9 @@ def url_of(host: str, port: int, *, is_tls: bool) -> str:
 
 def warn_of_clear_text(settings: Settings, host: str) -> None:
     """Say at the start that keys can be read on their way, where nothing is known that would encrypt them."""
-    if settings.tls_cert is None and not settings.trusted_proxies and not _is_loopback(host):
+    if settings.tls_cert is None and not settings.trusted_proxies and not is_loopback(host):
         log.warning(
             "keys and data travel in clear: %s can be reached from other machines, and this server speaks no TLS. "
             "Give it --tls-cert and --tls-key, or let a proxy speak TLS and name it in ATM_TRUSTED_PROXIES",
             host,
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -58,9 +58,12 @@ class Gate:
         self._clock = clock
         self._reserved: list[_Reserved] = []
 
-    async def planned(self, control: ControlClient, spec: Mapping[str, Any]) -> PlanView:
-        """Return the plan of a spec. Raises SpecError with every problem, including targets that are not allowed."""
-        validation = await control.validate(spec)
+    async def planned(self, control: ControlClient, spec: Mapping[str, Any], test: str | None = None) -> PlanView:
+        """Return the plan of a spec, which may name files of the stored `test`.
+
+        Raises SpecError with every problem, including targets that are not allowed.
+        """
+        validation = await control.validate(spec, test=test)
         if validation.plan is None:
             raise SpecError([_problem(entry) for entry in validation.errors])
         self.check_targets(validation.plan)
@@ -77,22 +80,28 @@ class Gate:
             raise SpecError(problems)
 
     async def admit(
-        self, context: Context[Any, Any], control: ControlClient, spec: Mapping[str, Any], *, may_bound: bool = True
+        self,
+        context: Context[Any, Any],
+        control: ControlClient,
+        spec: Mapping[str, Any],
+        *,
+        may_bound: bool = True,
+        test: str | None = None,
     ) -> Admitted:
         """Admit a run, or raise an error with the reason and a remedy.
 
-        With `may_bound`, a spec without an end gets the limits of a call. If it exceeds a limit, the user of the agent
-        has to approve. Raises SpecError, ApiRefusedError `beyond_limits` or `not_approved`, and QuestionError (see
-        `confirmation.py`).
+        With `may_bound`, a spec without an end gets the limits of a call; `test` is as in `planned`. If it exceeds a
+        limit, the user of the agent has to approve. Raises SpecError, ApiRefusedError `beyond_limits` or
+        `not_approved`, and QuestionError (see `confirmation.py`).
         """
-        plan = await self.planned(control, spec)
+        plan = await self.planned(control, spec, test)
         bounded = self.limits.bounded(spec, plan) if may_bound else dict(spec)
         notes = []
         if bounded != dict(spec):
             added = [f"{name} {value:g}" for name, value in bounded.items() if name not in spec]
             missing = " nor ".join(name for name in bounded if name not in spec)
             notes.append(f"the spec has no {missing}, so this server's limit was added: {', '.join(added)}")
-            plan = await self.planned(control, bounded)
+            plan = await self.planned(control, bounded, test)
         demand = Demand.of(plan)
         approved: list[Excess] = []
         while True:
@@ -126,16 +135,17 @@ class Gate:
         action: str,
         upcoming: Sequence[datetime] = (),
         replaces: str = "",
+        test: str | None = None,
     ) -> dict[str, Any]:
         """Admit a spec to be stored or scheduled at `upcoming`; return it with limits where it has none.
 
-        `action` describes it, with `{test}` as a placeholder; `replaces` is the id of a schedule to replace.
-        Raises as `admit`. Reserves nothing: runs of a schedule count when they start.
+        `action` describes it, with `{test}` as a placeholder; `replaces` is the id of a schedule to replace; `test`
+        is as in `planned`. Raises as `admit`. Reserves nothing: runs of a schedule count when they start.
         """
-        plan = await self.planned(control, spec)
+        plan = await self.planned(control, spec, test)
         bounded = self.limits.bounded(spec, plan)
         if bounded != dict(spec):
-            plan = await self.planned(control, bounded)
+            plan = await self.planned(control, bounded, test)
         demand = Demand.of(plan)
         excess = self.limits.excess_of_call(demand)
         if upcoming:
@@ -169,7 +179,7 @@ class Gate:
             if not schedule.enabled or TAG not in schedule.tags or schedule.id == without or not schedule.upcoming:
                 continue
             spec = schedule.spec if schedule.test is None else (await control.test(schedule.test)).spec
-            plan = (await control.validate(spec or {})).plan
+            plan = (await control.validate(spec or {}, test=schedule.test)).plan
             if plan is not None:
                 times = per_hour(schedule.upcoming)
                 demand = Demand.of(plan)

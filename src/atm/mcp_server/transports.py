@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 
+from atm.access.loopback import is_loopback
 from atm.access.peers import account_name, can_identify, is_admitted, owner_of
 from atm.access.token import FILE_NAME, local_token
 from atm.config import LocalAuth, Settings
@@ -89,7 +90,7 @@ async def _end(server: AgentServer, number: int) -> None:
 def serve_http(settings: Settings, host: str, port: int) -> None:
     """Serve clients over HTTP until a signal ends it. Raises SettingsError without a key on a non-loopback address."""
     set_up_logs(settings)
-    if not _is_loopback(host) and settings.mcp_key is None:
+    if not is_loopback(host) and settings.mcp_key is None:
         what = f"{host} is reachable from other machines, and no key is set"
         hint = "set ATM_MCP_KEY to a long random text, or listen on 127.0.0.1"
         raise SettingsError(Problem(what, "key_needed", path="ATM_MCP_KEY", hint=hint))
@@ -191,13 +192,6 @@ class KeyAuthentication:
                 await refuse(send, 401, what, (b"www-authenticate", b"Bearer"))
                 return
         await self._app(scope, receive, send)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_unspecified(host: str) -> bool:

@@ -92,6 +92,8 @@ class EndpointInterval:
     """Samples over one hour, recorded as one hour."""
     not_reached: int = 0
     """Iterations that ended (completed or failed) in this second without a request of this step."""
+    apart: bool = False
+    """A step of `before_user`, which is in no total of the run. Set when it is stored: engines do not report it."""
 
     response_ok: Histogram = field(default_factory=Histogram)
     """Response time (from the intended start) of ok requests."""
@@ -156,6 +158,8 @@ class EndpointInterval:
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object without zeros and empty histograms."""
         document: dict[str, Any] = {"endpoint": self.endpoint, "warm_up": self.warm_up}
+        if self.apart:
+            document["apart"] = True
         document.update(_counts(self, COUNTS))
         if self.outcomes:
             document["outcomes"] = {outcome.value: count for outcome, count in self.outcomes.items()}
@@ -170,6 +174,7 @@ class EndpointInterval:
         interval = cls(
             endpoint=int(document["endpoint"]),
             warm_up=bool(document["warm_up"]),
+            apart=bool(document.get("apart", False)),
             outcomes={Outcome(name): int(count) for name, count in document.get("outcomes", {}).items()},
             statuses={int(status): int(count) for status, count in document.get("statuses", {}).items()},
         )
@@ -201,9 +206,9 @@ class GeneratorInterval:
     memory_bytes: int = 0
     """Resident memory of the process at the end of the second."""
     users: int = 0
-    """Existing virtual users (closed model), or the limit in flight (open model; 0 = unlimited)."""
+    """Existing virtual users (closed model), or the limit of iterations in progress (open model; 0 = unlimited)."""
     in_flight: int = 0
-    """Requests in flight at the end of the second."""
+    """Requests in flight at the end of the second; users who think have none."""
     waiting: int = 0
     """Arrivals waiting for a free user at the end of the second."""
     open_connections: int = 0

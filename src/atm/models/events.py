@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from atm.models.forecast import Forecast
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
-from atm.models.outline import CheckName, DataSource, ScenarioSteps
+from atm.models.outline import CheckName, DataSource, EndpointDescription, ScenarioSteps
 from atm.models.run import Measurement, ThresholdResult, is_empty, may_be_absent
 from atm.models.run_figures import CheckFigures, FiguresSoFar, ScenarioSoFar, Second
 
@@ -53,6 +53,10 @@ class StartedEvent(_Event):
     seed: int
     endpoints: list[str]
     """Names, in the order of the spec."""
+    model: Literal["closed", "open", "mixed"] | None = None
+    """The load model of all scenarios, `mixed` if they differ; null in runs of earlier versions."""
+    requests: list[EndpointDescription] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
+    """Method and URL of each endpoint, as written in the spec, secrets masked; absent in runs of earlier versions."""
     scenarios: list[ScenarioSteps] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
     """Scenarios with their steps, as indices into `endpoints`; absent for a spec without scenarios."""
     checks: list[CheckName] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)

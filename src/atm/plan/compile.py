@@ -20,7 +20,7 @@ from atm.plan.client_key import is_pkcs12, key_problem
 from atm.plan.criteria import Criteria
 from atm.plan.data_tables import DataTables
 from atm.plan.document import SpecDocument
-from atm.plan.files import Files, ReadFile
+from atm.plan.files import FILE_MISSING, Files, ReadFile
 from atm.plan.hooks import CompiledHook, Hooks
 from atm.plan.lanes import ScenarioLanes
 from atm.plan.load import compile_load, nanoseconds, total_requests
@@ -74,14 +74,16 @@ def compile_plan(
     read_tls_file: ReadFile | None = None,
     open_table: OpenTable | None = None,
     may_read: MayRead | None = None,
+    files_may_be_missing: bool = False,
 ) -> CompiledTest:
     """Compile a spec.
 
     `default_seed` is used when the spec has none. `read_file` returns the bytes of a body or schema file and
     `read_tls_file` those of a TLS file; they raise OSError, or DataError for a file that must not be read; with None,
     no file may be read. `open_table` opens a table of test data; with None, files of test data are refused and rows
-    of the spec only checked. `may_read` decides which environment variables `{{env:…}}` may read; None = all. Raises
-    SpecError with every problem of the spec.
+    of the spec only checked. `may_read` decides which environment variables `{{env:…}}` may read; None = all. With
+    `files_may_be_missing`, files that the functions report as FILE_MISSING are noted; the plan is then incomplete.
+    Raises SpecError with every problem of the spec.
     """
     document = _document(source)
     findings = Findings()
@@ -92,8 +94,10 @@ def compile_plan(
     secrets = {**compilation.names.secrets, **hooks.secrets, **compilation.requests.secrets, **compilation.secrets}
     credentials = {**hooks.credentials, **compilation.requests.credentials}
     mask = SecretMask([*compilation.names.known, *secrets.values(), *secrets_of(credentials)])
-    if document.problems or len(findings):
-        raise SpecError([mask.problem(problem) for problem in (*document.problems, *findings.problems(document.place))])
+    problems = [mask.problem(problem) for problem in (*document.problems, *findings.problems(document.place))]
+    tolerated = tuple(problem for problem in problems if files_may_be_missing and problem.code == FILE_MISSING)
+    if len(problems) > len(tolerated):
+        raise SpecError(problems)
     for remark in plan_notes(plan):
         compilation.notes.add(remark.path, remark.what, remark.code, remark.hint)
     return CompiledTest(
@@ -101,7 +105,7 @@ def compile_plan(
         secrets=secrets,
         credentials=credentials,
         spec=spec,
-        notes=tuple(mask.problem(problem) for problem in compilation.notes.problems(document.place)),
+        notes=(*tolerated, *(mask.problem(problem) for problem in compilation.notes.problems(document.place))),
         environment_hosts=tuple(hosts for _, hosts in sorted(compilation.requests.environment_hosts.items())),
         requests=compilation.written(plan),
         data=masked_spec(spec.to_data()),

@@ -13,6 +13,8 @@ from atm.plan.templates import Names
 from atm.tables.table_request import file_refused
 
 ReadFile = Callable[[str], bytes]
+FILE_MISSING = "file_missing"
+"""The code of the problem that a saved test does not have a file which its spec names."""
 MOST_BYTES = 16 * 1024**2
 """Longest schema or body."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from atm.config import Settings
 from atm.errors import Problem, SpecError
 from atm.plan.compile import CompiledTest, compile_plan
+from atm.plan.files import ReadFile
 from atm.plan.forecast import forecast, lane_forecast, leads_to
 from atm.plan.hooks import CompiledHook
 from atm.plan.load_plan import Lane, LoadPlan
@@ -55,13 +56,24 @@ class Policy:
         spec: Mapping[str, Any],
         environment: Mapping[str, str],
         seed: int,
+        *,
+        read_file: ReadFile | None = None,
         open_table: OpenTable | None = None,
+        files_may_be_missing: bool = False,
     ) -> CompiledTest:
-        """Compile a spec under these limits, without reading files. Raises SpecError with all problems.
+        """Compile a spec under these limits, with files only from `read_file` and `open_table`, as `compile_plan`.
 
-        With `open_table`, rows of the spec become tables, which a run needs.
+        Raises SpecError with all problems.
         """
-        test = compile_plan(spec, environment, default_seed=seed, open_table=open_table, may_read=self.may_read)
+        test = compile_plan(
+            spec,
+            environment,
+            default_seed=seed,
+            read_file=read_file,
+            open_table=open_table,
+            may_read=self.may_read,
+            files_may_be_missing=files_may_be_missing,
+        )
         problems = [*self._beyond_caps(test.plan), *self._refused(test)]
         if problems:
             raise SpecError(problems)

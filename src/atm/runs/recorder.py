@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import time
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from typing import Any
 from atm.config import Settings
 from atm.errors import NotFoundError, StaleLeaseError, StorageUnavailableError
 from atm.models.outcome import RunStatus, StopReason
-from atm.runs.spool import NOT_WRITTEN, SpoolReader, log_to_stderr
+from atm.runs.spool import NOT_WRITTEN, SpoolReader, files_folder, log_to_stderr
 from atm.runs.spool_history import SpoolHistory, finish, finish_of, store
 from atm.storage import StorageInterface, open_storage
 from atm.storage.records import CancelRequest, Finish, Lease
@@ -84,6 +85,8 @@ class Recorder:
             return 1
         finally:
             await storage.close()
+            if self._runner.poll() is not None:
+                shutil.rmtree(files_folder(self._spool), ignore_errors=True)
 
     async def _opened(self) -> StorageInterface | None:
         while not self._gave_up():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 
 from atm.errors import ConflictError, StaleLeaseError
-from atm.runs.spool import SpoolReader, spool_path
+from atm.runs.spool import SpoolReader, files_folder, spool_path
 from atm.runs.spool_history import SpoolHistory, finish, finish_of, store
 from atm.storage import StorageInterface
 from atm.storage.records import Lease, LeaseState
@@ -34,7 +35,7 @@ async def recover(
         await store(storage, lease, history)
         if history.end is not None:
             await finish(storage, lease, finish_of(history.end))
-            path.unlink(missing_ok=True)
+            _remove(path)
             return True
     except StaleLeaseError:
         return False
@@ -43,5 +44,10 @@ async def recover(
         return await storage.leases.expire(seen, f"{reason}; its spool cannot be read ({type(error).__name__})", now)
     ended = await storage.leases.expire(seen, reason, now)
     if ended:
-        path.unlink(missing_ok=True)
+        _remove(path)
     return ended
+
+
+def _remove(spool: Path) -> None:
+    shutil.rmtree(files_folder(spool), ignore_errors=True)
+    spool.unlink(missing_ok=True)

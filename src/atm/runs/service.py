@@ -5,17 +5,17 @@ Each returns once its change is in storage; the supervisor starts the runs.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from atm.clock import Clock, SystemClock
 from atm.config import Settings
-from atm.engine.choose import choose_engine
 from atm.engine.executor import new_run_id
 from atm.models.outcome import RunStatus
 from atm.off_loop import off_loop
@@ -23,7 +23,8 @@ from atm.plan.compile import CompiledTest
 from atm.plan.forecast import concurrency_of
 from atm.plan.spec_mask import shown_url
 from atm.runs import credentials
-from atm.runs.policy import Policy
+from atm.runs.spec_compiler import SpecCompiler
+from atm.runs.test_files import TestFiles
 from atm.storage import StorageInterface
 from atm.storage.records import CancelRequest, Created, NewRun, Run, RunBatch, RunSource, checked_tags
 from atm.storage.seal import Sealer
@@ -39,6 +40,8 @@ class Request:
     source: RunSource = RunSource.API
     batch: RunBatch | None = None
     """The batch of runs that it is started with."""
+    files: TestFiles | None = None
+    """The files that the spec may name."""
 
 
 class RunService:
@@ -57,16 +60,21 @@ class RunService:
         """`on_pending` is called when a run is pending (see `Supervisor.notify`)."""
         self._storage = storage
         self._sealer = sealer
-        self._policy = Policy.of(settings)
+        self.compiler = SpecCompiler(settings, os.environ if environment is None else environment)
         self._on_pending = on_pending
-        self._environment = os.environ if environment is None else environment
         self._clock = clock or SystemClock()
 
-    def compile(self, spec: Mapping[str, Any]) -> CompiledTest:
+    async def files_of(self, test_id: str) -> TestFiles:
+        """Return the present files of a saved test."""
+        files = await self._storage.files.of_test(test_id)
+        return self._files({file.name: file.digest for file in files})
+
+    def _files(self, versions: Mapping[str, str]) -> TestFiles:
+        return TestFiles(versions, self._storage.files.read, asyncio.get_running_loop())
+
+    def compile(self, spec: Mapping[str, Any], files: TestFiles | None = None) -> CompiledTest:
         """Check a spec as `create` does. Raises SpecError with every problem, and CapabilityError."""
-        test = self._policy.compile(spec, self._environment, secrets.randbits(32))
-        choose_engine(test.plan)
-        return test
+        return self.compiler.check(spec, files).test
 
     async def create(self, spec: Mapping[str, Any], request: Request | None = None) -> Created:
         """Store a new run as pending.
@@ -85,8 +93,9 @@ class RunService:
         Raises SpecError and CapabilityError for the spec.
         """
         credentials.reject_masks(spec)
-        test = self.compile(spec)
-        return self._new_run(test, test.spec.to_data(), request or Request())
+        request = request or Request()
+        checked = self.compiler.check(spec, request.files)
+        return self._new_run(checked.test, checked.test.spec.to_data(), checked.used_files, request)
 
     async def rerun(
         self, run_id: str, request: Request | None = None, edited: Mapping[str, Any] | None = None
@@ -97,10 +106,14 @@ class RunService:
         """
         run = await self._storage.runs.get(run_id)
         options = request or Request(tags=run.summary.tags)
+        if run.files:
+            options = replace(options, files=self._files(run.files))
         if edited is None:
             return await self.create(credentials.unseal(self._sealer, run.spec, run.sealed), options)
         before = credentials.known_spec(self._sealer, run.spec, run.sealed)
-        return await self.create(await off_loop(credentials.restored, edited, before, self.compile), options)
+        return await self.create(
+            await off_loop(credentials.restored, edited, before, partial(self.compile, files=options.files)), options
+        )
 
     async def cancel(self, run_id: str, *, graceful: bool = False) -> RunStatus:
         """Request the end of a run and return its status; a pending run is cancelled at once, an ended one unchanged.
@@ -118,7 +131,9 @@ class RunService:
         """Replace notes or tags (None: unchanged). Raises NotFoundError, ConflictError `invalid_tag`."""
         return await self._storage.runs.annotate(run_id, notes=notes, tags=None if tags is None else checked_tags(tags))
 
-    def _new_run(self, test: CompiledTest, full_spec: Mapping[str, Any], request: Request) -> NewRun:
+    def _new_run(
+        self, test: CompiledTest, full_spec: Mapping[str, Any], files: Mapping[str, str], request: Request
+    ) -> NewRun:
         spec = test.spec
         first = spec.endpoints[0] if spec.endpoints else spec
         plan = test.plan
@@ -137,10 +152,11 @@ class RunService:
             batch=request.batch,
             sealed=credentials.seal(self._sealer, full_spec),
             idempotency_key=request.idempotency_key,
-            request_digest=_request_digest(full_spec, request) if request.idempotency_key else "",
+            request_digest=_request_digest(full_spec, files, request) if request.idempotency_key else "",
+            files=files,
         )
 
 
-def _request_digest(spec: Mapping[str, Any], request: Request) -> str:
-    document = [spec, sorted(request.tags), request.notes]
+def _request_digest(spec: Mapping[str, Any], files: Mapping[str, str], request: Request) -> str:
+    document = [spec, sorted(request.tags), request.notes, *([dict(files)] if files else [])]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

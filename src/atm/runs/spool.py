@@ -35,6 +35,11 @@ ENDED_SPOOLS = "ended-*.jsonl"
 """File names of the spools of command-line runs that have ended and are not stored yet."""
 
 
+def files_folder(spool: Path) -> Path:
+    """Return the private folder of the files that the run of a spool uses; it is removed with the spool."""
+    return spool.with_suffix(".files")
+
+
 class SpoolWriter:
     """Write lines from a separate thread, so that a slow disk does not stall the load.
 

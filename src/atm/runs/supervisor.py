@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import secrets
+import shutil
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,11 +27,12 @@ from atm.runs import launcher
 from atm.runs.job import Job
 from atm.runs.policy import Policy
 from atm.runs.recovery import DIED, NEVER_STARTED, recover
-from atm.runs.spool import SpoolReader, spool_path
+from atm.runs.spec_compiler import SpecCompiler
+from atm.runs.spool import SpoolReader, files_folder, spool_path
+from atm.runs.test_files import TestFiles
 from atm.storage import StorageInterface
 from atm.storage.records import CancelRequest, Finish, Lease, LeaseState, Run
 from atm.storage.seal import Sealer
-from atm.tables.spec_tables import SpecTables
 
 log = logging.getLogger("atm.runs")
 
@@ -39,6 +41,8 @@ OBSERVE_SECONDS = 1.0
 EXPIRY_SECONDS = 15.0
 LOGS_SECONDS = 30 * 86_400.0
 """How long the logs of failed recorders are kept."""
+LEFT_SECONDS = 86_400.0
+"""Age of hidden files and folders beside the spools that no process can need any more."""
 CANCEL_POLL_SECONDS = 0.1
 """How often a run is checked for a cancel while its recorder is starting."""
 RUNNER_END_SECONDS = 5.0
@@ -92,7 +96,7 @@ class Supervisor:
         self._settings = settings
         self._sealer = sealer
         self._policy = Policy.of(settings)
-        self._environment = os.environ if environment is None else environment
+        self._compiler = SpecCompiler(settings, os.environ if environment is None else environment)
         self._clock = clock or SystemClock()
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._watch = LeaseWatch(expiry_seconds)
@@ -119,12 +123,17 @@ class Supervisor:
         self._tasks = [asyncio.create_task(self._claim_forever()), asyncio.create_task(self._observe_forever())]
 
     def _sweep(self) -> None:
-        """Remove old logs of failed recorders."""
+        """Remove old logs of failed recorders, and what a killed process left of checks and uploads of files."""
         until = self._clock.now().timestamp() - LOGS_SECONDS
         for path in self.spool_directory.glob("*.log"):
             with suppress(FileNotFoundError):  # removed by another process of this installation
                 if path.stat().st_mtime < until:
                     path.unlink()
+        until = self._clock.now().timestamp() - LEFT_SECONDS
+        for path in self.spool_directory.glob(".*"):
+            with suppress(FileNotFoundError):  # as above
+                if path.stat().st_mtime < until:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def notify(self) -> None:
         """Try to claim now instead of at the next poll, as a run may be pending."""
@@ -191,8 +200,9 @@ class Supervisor:
         from atm.runs.credentials import unseal
 
         spec = unseal(self._sealer, run.spec, run.sealed)
-        tables = SpecTables(None, self._settings.data_dir)
-        test = await off_loop(self._policy.compile, spec, self._environment, secrets.randbits(32), tables)
+        files = TestFiles(run.files, self._storage.files.read, asyncio.get_running_loop()) if run.files else None
+        spool = spool_path(self.spool_directory, run.id, token).resolve()
+        test = await off_loop(self._compiler.compile_to_run, spec, files, files_folder(spool))
         other_run = ""
         if self._settings.max_concurrent_runs > 1:
             other_run = next(
@@ -201,7 +211,7 @@ class Supervisor:
         return Job(
             run_id=run.id,
             token=token,
-            spool=str(spool_path(self.spool_directory, run.id, token).resolve()),
+            spool=str(spool),
             test=test,
             settings=launcher.settings_document(self._settings),
             other_run=other_run,
@@ -209,6 +219,7 @@ class Supervisor:
         )
 
     async def _could_not_start(self, run: Run, token: str, error: AtmError | OSError) -> None:
+        self._remove_files(run.id, token)
         message = "; ".join(problem.what for problem in error.problems) if isinstance(error, AtmError) else str(error)
         log.warning("run %s could not be started: %s", run.id, message, extra={"run_id": run.id})
         how = Finish(
@@ -219,6 +230,9 @@ class Supervisor:
         )
         await self._storage.leases.finish(Lease(run.id, token), how)
 
+    def _remove_files(self, run_id: str, token: str) -> None:
+        shutil.rmtree(files_folder(spool_path(self.spool_directory, run_id, token)), ignore_errors=True)
+
     async def _is_cancelled(self, run_id: str) -> bool:
         try:
             return (await self._storage.leases.control(run_id)).cancel is not None
@@ -227,6 +241,7 @@ class Supervisor:
             return False
 
     async def _cancelled_before_start(self, run: Run, token: str) -> None:
+        self._remove_files(run.id, token)
         log.info("run %s was cancelled before it started", run.id, extra={"run_id": run.id})
         how = Finish(RunStatus.CANCELLED, self._clock.now(), stop_reason=StopReason.CANCELLED)
         await self._storage.leases.finish(Lease(run.id, token), how)

@@ -30,4 +30,5 @@ def run_view(run: Run) -> RunView:
         else [endpoint_view(NamedEndpointMetrics.model_validate(metrics)) for metrics in endpoints],
         cancel_requested=None if run.cancel is None else run.cancel.value,
         has_credentials=run.sealed is not None,
+        files=dict(run.files),
     )

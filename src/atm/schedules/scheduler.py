@@ -23,6 +23,7 @@ from atm.models.schedule import FiringOutcome
 from atm.off_loop import off_loop
 from atm.runs import credentials
 from atm.runs.service import Request, RunService
+from atm.runs.test_files import TestFiles
 from atm.schedules import outcomes, secrets
 from atm.schedules.firing_policy import Decision, decide, realigned_due, times_of, with_jitter
 from atm.storage import StorageInterface, lookup
@@ -172,28 +173,29 @@ class Scheduler:
     async def _prepare(self, schedule: Schedule) -> _Prepared:
         """Compile the run of a due time. Errors in the spec are returned for the firing, not raised."""
         try:
-            spec, tags, left_out = await self._spec(schedule)
+            spec, tags, files, left_out = await self._spec(schedule)
             if left_out:
                 return _Prepared(None, FiringOutcome.SKIPPED, left_out)
             notes = f"Started by the schedule {schedule.name!r}"
-            request = Request(tags=tags, notes=notes, source=RunSource.SCHEDULE)
+            request = Request(tags=tags, notes=notes, source=RunSource.SCHEDULE, files=files)
             return _Prepared(await off_loop(self._runs.prepare, spec, request))
         except StorageUnavailableError:
             raise
         except AtmError as error:
             return _Prepared(None, error=_sentence(error))
 
-    async def _spec(self, schedule: Schedule) -> tuple[dict[str, Any], tuple[str, ...], str]:
-        """Return the full spec, the tags of its run, and a reason to skip it ("" for none). Raises AtmError."""
+    async def _spec(self, schedule: Schedule) -> tuple[dict[str, Any], tuple[str, ...], TestFiles | None, str]:
+        """Return the full spec, tags and files of its run, and a reason to skip it ("" for none). Raises AtmError."""
         if schedule.test is None:
             spec, _ = secrets.unseal(self._sealer, schedule)
             assert spec is not None
-            return spec, schedule.tags, ""
+            return spec, schedule.tags, None, ""
         test = await lookup.find(self._storage.tests, schedule.test)
         if test is None:
             raise NotFoundError(Problem(f"there is no test {schedule.test!r} any more", "test_not_found"))
         left_out = "" if test.enabled else f"the test {test.name!r} is disabled"
-        return credentials.unseal(self._sealer, test.spec, test.sealed), (*test.tags, *schedule.tags), left_out
+        spec = credentials.unseal(self._sealer, test.spec, test.sealed)
+        return spec, (*test.tags, *schedule.tags), await self._runs.files_of(test.id), left_out
 
     # Started firings
 

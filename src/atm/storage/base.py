@@ -5,6 +5,7 @@
     ├── leases     LeaseStore       ownership of running runs: claims, expiry, cancel requests, the end
     ├── series     SeriesStore      time series: intervals, windows, events, samples
     ├── tests      TestConfigStore  saved tests
+    ├── files      TestFileStore    data files of saved tests (`test_files.py`)
     ├── keys       ApiKeyStore      API keys, by their hash
     ├── sessions   SessionStore     browser sessions (`access.py`)
     ├── audit      AuditStore       the audit log (`access.py`)
@@ -51,6 +52,7 @@ from atm.storage.series.rows import GeneratorPoint, IntervalPoint
 from atm.storage.series.scenario_rows import ScenarioPoints
 from atm.storage.series.windows import Window
 from atm.storage.test_configs import TestConfig, TestInHistory
+from atm.storage.test_files import TestFileStore
 from atm.storage.upkeep import PruneReport, RetentionPolicy, StorageStatus
 
 MAXIMUM_PAGE = 1000
@@ -295,7 +297,7 @@ class TestConfigStore(Protocol):
         ...
 
     async def delete(self, config_id: str) -> None:
-        """Delete a test. Raises NotFoundError."""
+        """Delete a test and its files. Raises NotFoundError."""
         ...
 
     async def in_history(self) -> tuple[TestInHistory, ...]:
@@ -370,6 +372,8 @@ class StorageInterface(Protocol):
     def series(self) -> SeriesStore: ...
     @property
     def tests(self) -> TestConfigStore: ...
+    @property
+    def files(self) -> TestFileStore: ...
     @property
     def keys(self) -> ApiKeyStore: ...
     @property

@@ -104,6 +104,8 @@ class NewRun:
     request_digest: str = ""
     """Digest of the request with the key: the same key with another digest is a conflict."""
     batch: RunBatch | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    """See `Run.files`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +236,8 @@ class Run:
     """`NamedEndpointMetrics` of a finished run as JSON."""
     cancel: CancelRequest | None
     sealed: bytes | None = field(repr=False, default=None)
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The files of its test that it used: the digest of each (SHA-256) by name."""
 
     @property
     def id(self) -> str:

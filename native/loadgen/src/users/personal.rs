@@ -47,6 +47,7 @@ impl Users {
         }
     }
 
+<<<<<<< HEAD
     /// The 1-based number of a user in its lane, over all threads; in the open model, of its iteration.
     pub(crate) fn number_of(&self, user: u32) -> u64 {
         if self.pauses {
@@ -54,6 +55,11 @@ impl Users {
         } else {
             self.all[user as usize].iteration.arrival.number
         }
+=======
+    /// The 1-based number of a user in its lane, over all shares and threads; in the open model, of its iteration.
+    pub(super) fn number_of(&self, user: u32) -> u64 {
+        if self.pauses { self.shard.user_number(user) } else { self.all[user as usize].iteration.arrival.number }
+>>>>>>> main
     }
 
     /// Appends a request of `user` to `origin`; without one, its cookies are left out.

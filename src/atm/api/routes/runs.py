@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from atm.api.deps import Plane, RunId, Source
 from atm.api.errors import ApiError
+from atm.api.routes.tests import files_of_test
 from atm.api.views import accepted, read_cursor, write_cursor
 from atm.bootstrap import ControlPlane
 from atm.errors import Problem
@@ -51,7 +52,8 @@ async def create_run(
     plane: Plane, body: NewRunRequest, response: Response, source: Source, idempotency_key: Key = None
 ) -> RunAccepted:
     """Create a run: the spec is validated, and the run is queued."""
-    request = RunRequest(tags=tuple(body.tags), notes=body.notes, idempotency_key=idempotency_key, source=source)
+    files = await files_of_test(plane, body.test)
+    request = RunRequest(tuple(body.tags), body.notes, idempotency_key, source, files=files)
     created = await plane.runs.create(body.spec, request)
     response.headers["Location"] = f"runs/{created.run.id}"
     return accepted(created.run, is_new=created.is_new)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 
 from fastapi import APIRouter
@@ -10,6 +9,7 @@ from fastapi import APIRouter
 from atm.api.deps import Plane, ServerKeys
 from atm.config import Settings
 from atm.engine.choose import LOADERS, PREFERENCE
+from atm.engine.environment import usable_cores
 from atm.models.control.server import EngineView, LimitsView, ServerView
 from atm.version import VERSION
 
@@ -22,7 +22,7 @@ async def read_server(plane: Plane, keys: ServerKeys) -> ServerView:
     return ServerView(
         version=VERSION,
         python=platform.python_version(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=usable_cores(),
         engines=[_engine(name) for name in PREFERENCE],
         limits=_limits(plane.settings),
         has_keys=await keys.exist(),

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 
 from atm.api.deps import Plane
 from atm.api.errors import ApiError, bad_request, entries
+from atm.api.routes.tests import files_of_test
 from atm.bootstrap import ControlPlane
 from atm.errors import CapabilityError, CredentialError, EngineError, SpecError
 from atm.importers.curl import import_curl
@@ -28,6 +29,7 @@ from atm.plan.compile import CompiledTest
 from atm.plan.forecast import forecast, lane_forecast, leads_to, load_of, most_at_once
 from atm.plan.load_plan import LoadPlan
 from atm.runs import credentials
+from atm.runs.test_files import TestFiles
 from atm.runs.trials import TooManyTrialsError, TrialTimeoutError
 
 router = APIRouter(tags=["specs"])
@@ -39,12 +41,13 @@ MOST_TRIED = 50
 async def validate_spec(plane: Plane, body: ValidateRequest) -> Response:
     """Validate a spec as for a new run: returns every problem, and its plan and forecast."""
     # Serialise in the thread, too: a spec with many endpoints has a large response.
-    return Response(await off_loop(_validated, plane, body), media_type="application/json")
+    files = await files_of_test(plane, body.test)
+    return Response(await off_loop(_validated, plane, body, files), media_type="application/json")
 
 
-def _validated(plane: ControlPlane, body: ValidateRequest) -> str:
+def _validated(plane: ControlPlane, body: ValidateRequest, files: TestFiles | None) -> str:
     try:
-        test = plane.runs.compile(body.spec)
+        test = plane.runs.compile(body.spec, files)
     except (SpecError, CapabilityError) as error:
         answer = ValidateAnswer(valid=False, errors=entries(error.problems), notes=[], plan=None, load=_load(body.spec))
     else:
@@ -115,11 +118,13 @@ def _plan(test: CompiledTest) -> PlanView:
 async def try_spec(plane: Plane, body: TryRequest) -> TryAnswer:
     """Send one request to each endpoint of a spec, or run one iteration of each scenario; secrets are masked."""
     credentials.reject_masks(body.spec)
-    test = await off_loop(plane.runs.compile, body.spec)
-    if len(test.plan.endpoints) > MOST_TRIED:
-        raise bad_request(f"at most {MOST_TRIED} endpoints can be tried at once", "too_many_endpoints", "endpoints")
+    files = await files_of_test(plane, body.test)
     try:
-        trial = await plane.trials.run(test)
+        async with plane.runs.compiler.compiled_to_run(body.spec, files) as test:
+            if len(test.plan.endpoints) > MOST_TRIED:
+                what = f"at most {MOST_TRIED} endpoints can be tried at once"
+                raise bad_request(what, "too_many_endpoints", "endpoints")
+            trial = await plane.trials.run(test)
     except TooManyTrialsError as error:
         raise ApiError(429, error.problems) from error
     except TrialTimeoutError as error:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
 from atm.api.deps import Plane, Source
-from atm.api.errors import entry
+from atm.api.errors import entries, entry
 from atm.api.views import accepted, test_view
 from atm.bootstrap import ControlPlane
 from atm.engine.executor import new_run_id
 from atm.errors import AtmError, NotFoundError, Problem
 from atm.models.control.errors import ErrorEntry
 from atm.models.control.runs import Deleted, RunAccepted
+from atm.models.control.test_files import SavedTestView
 from atm.models.control.tests import (
     EnabledRequest,
     NewTestRequest,
@@ -27,8 +28,13 @@ from atm.models.control.tests import (
     TestView,
 )
 from atm.off_loop import off_loop
+from atm.plan.compile import CompiledTest
+from atm.plan.files import FILE_MISSING
 from atm.runs import credentials
+from atm.runs.credential_recipients import Compile
 from atm.runs.service import Request as RunRequest
+from atm.runs.spec_compiler import CheckedSpec
+from atm.runs.test_files import TestFiles
 from atm.storage import lookup
 from atm.storage.records import RunBatch, RunQuery, RunSource, RunSummary, checked_tags
 from atm.storage.test_configs import TestConfig
@@ -46,6 +52,11 @@ async def find_test(plane: ControlPlane, test: str) -> TestConfig:
     if config is None:
         raise NotFoundError(Problem(f"there is no test {test[:64]!r}", "test_not_found"))
     return config
+
+
+async def files_of_test(plane: ControlPlane, test: str | None) -> TestFiles | None:
+    """Return the files of the test with this id or name; None without one. Raises NotFoundError."""
+    return None if test is None else await plane.runs.files_of((await find_test(plane, test)).id)
 
 
 async def _view(plane: ControlPlane, config: TestConfig) -> TestView:
@@ -74,22 +85,39 @@ async def _recent(plane: ControlPlane, name: str, number: int) -> Sequence[RunSu
 
 
 @router.post("/tests", status_code=201, responses=_TAKEN)
-async def create_test(plane: Plane, body: NewTestRequest) -> TestView:
-    """Store a test under the name of its spec. With `from_run`, `***` in the spec is the credential of that run."""
-    whole = await _whole(plane, body)
+async def create_test(plane: Plane, body: NewTestRequest) -> SavedTestView:
+    """Store a test under the name of its spec. With `from_run`, `***` in the spec is the credential of that run.
+
+    Files that the spec names can be uploaded afterwards; until then each is a warning.
+    """
+    files = await plane.runs.files_of("")
+    whole = await _whole(plane, body, files)
     now = datetime.now(UTC)
-    config = await off_loop(_config, plane, new_run_id(), body, whole, now, now)
+    checked = await off_loop(plane.runs.compiler.check, whole, files, files_may_be_missing=True)
+    config = _config(plane, new_run_id(), body, checked, now, now)
     await plane.storage.tests.add(config)
-    return await _view(plane, config)
+    return _saved(await _view(plane, config), checked)
 
 
-async def _whole(plane: ControlPlane, body: NewTestRequest) -> dict[str, object]:
+def _saved(view: TestView, checked: CheckedSpec) -> SavedTestView:
+    missing = [problem for problem in checked.test.notes if problem.code == FILE_MISSING]
+    return SavedTestView(**dict(view), named_files=list(checked.files), warnings=entries(missing))
+
+
+def _compile(plane: ControlPlane, files: TestFiles) -> Compile:
+    def compiled(spec: Mapping[str, Any]) -> CompiledTest:
+        return plane.runs.compiler.check(spec, files, files_may_be_missing=True).test
+
+    return compiled
+
+
+async def _whole(plane: ControlPlane, body: NewTestRequest, files: TestFiles) -> dict[str, object]:
     if body.from_run is None:
         credentials.reject_masks(body.spec)
         return dict(body.spec)
     run = await plane.storage.runs.get(body.from_run)
     before = credentials.known_spec(plane.sealer, run.spec, run.sealed)
-    return await off_loop(credentials.restored, body.spec, before, plane.runs.compile)
+    return await off_loop(credentials.restored, body.spec, before, _compile(plane, files))
 
 
 @router.post("/tests/sync")
@@ -145,19 +173,21 @@ async def read_test(plane: Plane, test: Test) -> TestView:
 
 
 @router.put("/tests/{test}", responses={**_NOT_FOUND, **_TAKEN})
-async def replace_test(plane: Plane, test: Test, body: TestRequest) -> TestView:
-    """Replace a test. Credentials sent as `***` are unchanged, unless the target differs."""
+async def replace_test(plane: Plane, test: Test, body: TestRequest) -> SavedTestView:
+    """Replace a test; its files stay. Credentials sent as `***` are unchanged, unless the target differs."""
     before = await find_test(plane, test)
     before_spec = credentials.known_spec(plane.sealer, before.spec, before.sealed)
-    whole = await off_loop(credentials.restored, body.spec, before_spec, plane.runs.compile)
-    config = await off_loop(_config, plane, before.id, body, whole, before.created_at, datetime.now(UTC))
+    files = await plane.runs.files_of(before.id)
+    whole = await off_loop(credentials.restored, body.spec, before_spec, _compile(plane, files))
+    checked = await off_loop(plane.runs.compiler.check, whole, files, files_may_be_missing=True)
+    config = _config(plane, before.id, body, checked, before.created_at, datetime.now(UTC))
     await plane.storage.tests.replace(config)
-    return await _view(plane, config)
+    return _saved(await _view(plane, config), checked)
 
 
 @router.delete("/tests/{test}", responses=_NOT_FOUND)
 async def delete_test(plane: Plane, test: Test) -> Deleted:
-    """Delete a test. Its runs stay."""
+    """Delete a test and its files. Its runs stay."""
     config = await find_test(plane, test)
     await plane.storage.tests.delete(config.id)
     return Deleted(id=config.id, message="the test is deleted")
@@ -183,14 +213,15 @@ async def _run(
     plane: ControlPlane, config: TestConfig, source: RunSource, batch: RunBatch | None = None
 ) -> RunAccepted:
     spec = credentials.unseal(plane.sealer, config.spec, config.sealed)
-    created = await plane.runs.create(spec, RunRequest(tags=config.tags, source=source, batch=batch))
+    files = await plane.runs.files_of(config.id)
+    created = await plane.runs.create(spec, RunRequest(tags=config.tags, source=source, batch=batch, files=files))
     return accepted(created.run, is_new=True)
 
 
 def _config(
-    plane: ControlPlane, test_id: str, body: TestRequest, whole: dict[str, object], created: datetime, now: datetime
+    plane: ControlPlane, test_id: str, body: TestRequest, checked: CheckedSpec, created: datetime, now: datetime
 ) -> TestConfig:
-    compiled = plane.runs.compile(whole)
+    compiled = checked.test
     return TestConfig(
         id=test_id,
         name=lookup.checked_name(compiled.spec.name),

@@ -164,7 +164,9 @@ class RunTools:
         test_name. Counts against the same limits as run_api_test."""
         control = await self._services.control()
         before = await control.run(await self._services.earlier_run(control, run_id, test_name))
-        admitted = await self._services.gate.admit(context, control, before.written_spec, may_bound=False)
+        # Its files are those of the stored test of its name.
+        test = before.name if before.files else None
+        admitted = await self._services.gate.admit(context, control, before.written_spec, may_bound=False, test=test)
         tags = _tags(before.tags)
         new_id = await self._start(admitted, lambda: control.rerun(before.id, tags=tags, notes=notes))
         return await self._answer(context, control, new_id, admitted, wait_seconds)
@@ -221,7 +223,7 @@ class RunTools:
 
     async def _admit_stored(self, context: Context[Any, Any], control: ControlClient, test: str) -> Admitted:
         stored = await control.test(test)
-        return await self._services.gate.admit(context, control, stored.spec, may_bound=False)
+        return await self._services.gate.admit(context, control, stored.spec, may_bound=False, test=stored.id)
 
     async def _start(self, admitted: Admitted, create: Any) -> str:
         try:

@@ -98,7 +98,7 @@ class ScheduleTools:
             raise SpecError(Problem(what, "conflict", path="test", hint="list_tests has the names"))
         tested = (await control.test(test)).spec if test is not None else a.spec_of(spec, {})
         action = f"schedule the load test {{test}}, {_braced(_when(cron, every, at, timezone))}"
-        bounded = await self._services.gate.allow(context, control, tested, action=action, upcoming=upcoming)
+        bounded = await self._services.gate.allow(context, control, tested, action=action, upcoming=upcoming, test=test)
         request = _request(
             name=name,
             description=description,
@@ -142,7 +142,7 @@ class ScheduleTools:
             named, when = _braced(summaries.name(view.name)), _braced(view.describes)
             action = f"resume the schedule {named} ({when}), which runs {{test}}"
             await self._services.gate.allow(
-                context, control, spec or {}, action=action, upcoming=upcoming, replaces=view.id
+                context, control, spec or {}, action=action, upcoming=upcoming, replaces=view.id, test=view.test
             )
         return self._answer(await control.schedules.resume(view.id), "resumed")
 

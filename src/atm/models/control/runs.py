@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from atm.models.control.base import Answer, Notes, Request, Spec, Tags
+from atm.models.control.base import Answer, Name, Notes, Request, Spec, Tags
 from atm.models.control.first_design import EndpointMetricsView, SampledRequest
 from atm.models.outcome import RunOutcome, RunStatus, StopReason
 from atm.models.run import Measurement, Metrics
@@ -20,6 +20,8 @@ class NewRunRequest(Request):
     spec: Spec
     tags: Tags = Field([])
     notes: Notes = ""
+    test: Name | None = None
+    """The stored test whose files the spec may name; by default it may name none."""
 
 
 class RerunRequest(Request):
@@ -94,6 +96,8 @@ class RunView(RunSummaryView):
     cancel_requested: Literal["graceful", "now"] | None
     has_credentials: bool
     """Whether a rerun needs no credentials."""
+    files: dict[str, str] = Field({})
+    """The files of its test that it used: the SHA-256 digest of each by name."""
 
 
 class RunDetail(RunView):

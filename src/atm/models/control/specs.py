@@ -17,6 +17,8 @@ class ValidateRequest(Request):
     """POST /specs/validate."""
 
     spec: Spec
+    test: Name | None = None
+    """The stored test whose files the spec may name; by default it may name none."""
 
 
 class LaneView(Answer):
@@ -87,6 +89,8 @@ class TryRequest(Request):
     """POST /specs/try."""
 
     spec: Spec
+    test: Name | None = None
+    """The stored test whose files the spec may name; by default it may name none."""
 
 
 class TryAnswer(Answer):

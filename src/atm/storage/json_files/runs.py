@@ -133,7 +133,7 @@ class JsonRuns:
             raise run_not_finished(run.id)
         if exists(self._folder, run.id):
             raise run_exists(run.id)
-        state = RunState(run.summary, run.notes, run.failure_reasons, judged_by=JUDGED_BY)
+        state = RunState(run.summary, run.notes, run.failure_reasons, judged_by=JUDGED_BY, files=run.files)
         spec = SpecFile(run.spec)
         # Staged in a hidden directory without the lock, as a long history takes a while.
         staged = self._folder.run(f".{run.id}.{secrets.token_hex(8)}")
@@ -298,6 +298,7 @@ def add_new(folder: Folder, run: NewRun, status: RunStatus, **lease: Any) -> Run
         judged_by=JUDGED_BY,
         batch_id=run.batch.id if run.batch else None,
         batch_limit=run.batch.most_running if run.batch else None,
+        files=run.files,
         **lease,
     )
     folder.add(state, SpecFile(run.spec, run.sealed))

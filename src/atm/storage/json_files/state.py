@@ -44,6 +44,8 @@ class RunState:
     batch_id: str | None = None
     batch_limit: int | None = None
     """See `RunBatch`."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """See `Run.files`."""
     judged_by: int = 1
     """The rule that set `passed`: 1 before runs had an outcome, 2 since."""
 
@@ -174,6 +176,7 @@ class Folder:
             tuple(result["endpoint_metrics"]) if result else None,
             state.cancel,
             spec.sealed,
+            state.files,
         )
 
     def remove(self, run_id: str) -> None:

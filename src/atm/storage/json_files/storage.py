@@ -21,6 +21,7 @@ from atm.storage.json_files.schedules import JsonSchedules
 from atm.storage.json_files.series import JsonSeries
 from atm.storage.json_files.state import RESULT, SPEC, Folder, RunState
 from atm.storage.json_files.test_configs import JsonTestConfigs
+from atm.storage.json_files.test_files import JsonTestFiles
 from atm.storage.locks import locked_async
 from atm.storage.records import FINAL
 from atm.storage.upkeep import PruneReport, RetentionPolicy, StorageStatus
@@ -37,7 +38,8 @@ class JsonStorage:
         self.series = JsonSeries(folder)
         self.runs = JsonRuns(folder, self.series)
         self.leases = JsonLeases(folder, self.series)
-        self.tests = JsonTestConfigs(folder)
+        self.files = JsonTestFiles(folder)
+        self.tests = JsonTestConfigs(folder, self.files)
         self.keys = JsonApiKeys(folder)
         self.sessions = JsonSessions(folder)
         self.audit = JsonAudit(folder)

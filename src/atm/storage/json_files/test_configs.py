@@ -14,6 +14,7 @@ from atm.storage.json_files.files import (
     write_records,
 )
 from atm.storage.json_files.state import Folder
+from atm.storage.json_files.test_files import JsonTestFiles
 from atm.storage.records import checked_id, checked_tags
 from atm.storage.test_configs import TestConfig, TestInHistory
 
@@ -23,8 +24,9 @@ _CONFIGS = DiskFormat(TestConfig)
 class JsonTestConfigs:
     """The `TestConfigStore` in a JSON file."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, files: JsonTestFiles) -> None:
         self._folder = folder
+        self._files = files
         self._path = folder.root / "tests.json"
 
     def _read(self) -> list[TestConfig]:
@@ -75,6 +77,7 @@ class JsonTestConfigs:
             if len(kept) == len(configs):
                 raise test_not_found(config_id)
             self._write(kept)
+            self._files.remove_test(config_id)
 
     @in_thread
     def in_history(self) -> tuple[TestInHistory, ...]:

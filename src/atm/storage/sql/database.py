@@ -27,6 +27,8 @@ BUSY_SECONDS = 10.0
 _CONNECT_SECONDS = 5.0
 _CLAIMS_LOCK = 0x61746D01
 """The advisory lock that serialises claims on PostgreSQL."""
+_FILES_LOCK = 0x61746D03
+"""The advisory lock that serialises changes of files; 0x61746D02 is that of migrations."""
 
 
 class Database:
@@ -73,6 +75,11 @@ class Database:
         """Lock out other claims until the end of the transaction. A no-op on SQLite, which has only one writer."""
         if not self.is_sqlite:
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIMS_LOCK})"))
+
+    async def lock_files(self, connection: AsyncConnection) -> None:
+        """Lock out other changes of the files of tests until the end of the transaction; otherwise as `lock_claims`."""
+        if not self.is_sqlite:
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_FILES_LOCK})"))
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -63,6 +63,7 @@ _ALL_COLUMNS = (
     runs.c.endpoint_metrics_json,
     runs.c.cancel_requested,
     runs.c.sealed,
+    runs.c.files_json,
 )
 
 
@@ -100,13 +101,8 @@ class SqlRuns:
             return await fetch(connection, run_id)
 
     async def result(self, run_id: str) -> RunResult | None:
-        columns = (
-            runs.c.metrics_json,
-            runs.c.endpoint_metrics_json,
-            runs.c.sampled_requests_json,
-            runs.c.result_json,
-            runs.c.spec_json,
-        )
+        names = ("metrics_json", "endpoint_metrics_json", "sampled_requests_json", "result_json", "spec_json")
+        columns = [runs.c[name] for name in names]
         async with self._database.read() as connection:
             row = (await connection.execute(select(*columns).where(runs.c.id == run_id))).one_or_none()
         if row is None:
@@ -332,6 +328,7 @@ def run_of(row: Row[*tuple[Any, ...]]) -> Run:
             tuple(json.loads(row.endpoint_metrics_json)) if row.endpoint_metrics_json else None,
             CancelRequest(row.cancel_requested) if row.cancel_requested else None,
             row.sealed,
+            json.loads(row.files_json) if row.files_json else {},
         )
     except (ValueError, TypeError) as error:
         raise corrupt(f"run {row.id}", error) from error
@@ -348,6 +345,7 @@ def new_run_values(run: NewRun) -> dict[str, Any]:
         "batch_limit": run.batch.most_running if run.batch else None,
         "notes": run.notes.replace("\0", ""),
         "sealed": run.sealed,
+        "files_json": dumps(dict(run.files)) if run.files else None,
         "spec_json": dumps(dict(run.spec)),
     }
 
@@ -358,6 +356,7 @@ def restored_values(run: Run) -> dict[str, Any]:
         **_columns(run.summary),
         "search_text": search_text(run.summary.name, run.summary.url),
         "notes": run.notes.replace("\0", ""),
+        "files_json": dumps(dict(run.files)) if run.files else None,
         "spec_json": dumps(dict(run.spec)),
     }
 

@@ -14,6 +14,7 @@ from atm.storage.sql.schedules import SqlDeliveries, SqlSchedules
 from atm.storage.sql.schema import check
 from atm.storage.sql.series import SqlSeries
 from atm.storage.sql.test_configs import SqlTestConfigs
+from atm.storage.sql.test_files import SqlTestFiles
 
 
 class SqlStorage:
@@ -25,6 +26,7 @@ class SqlStorage:
         self.series = SqlSeries(database)
         self.leases = SqlLeases(database, self.series)
         self.tests = SqlTestConfigs(database)
+        self.files = SqlTestFiles(database)
         self.keys = SqlApiKeys(database)
         self.sessions = SqlSessions(database)
         self.audit = SqlAudit(database)

@@ -105,6 +105,7 @@ runs = Table(
     Column("samples_pruned", Boolean, nullable=False, server_default=text("false")),
     Column("notes", Text, nullable=False),
     Column("failure_reasons_json", Text),
+    Column("files_json", Text),
     Column("sealed", LargeBinary),
     Column("spec_json", Text, nullable=False),
     Column("metrics_json", Text),
@@ -179,6 +180,30 @@ test_configs = Table(
     Column("updated_at", Moment, nullable=False),
     Column("sealed", LargeBinary),
     Column("spec_json", Text, nullable=False),
+)
+
+file_contents = Table(
+    "file_contents",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+)
+
+file_chunks = Table(
+    "file_chunks",
+    metadata,
+    Column("digest", String(64), ForeignKey("file_contents.digest", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+test_files = Table(
+    "test_files",
+    metadata,
+    Column("test_id", String(64), ForeignKey("test_configs.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("digest", String(64), ForeignKey("file_contents.digest"), nullable=False, index=True),
+    Column("updated_at", Moment, nullable=False),
 )
 
 api_keys = Table(

@@ -14,6 +14,7 @@ from atm.storage.result import dumps
 from atm.storage.sql.database import Database
 from atm.storage.sql.runs import SUMMARY, summary_of
 from atm.storage.sql.tables import runs, test_configs
+from atm.storage.sql.test_files import remove_unused
 from atm.storage.test_configs import TestConfig, TestInHistory
 
 
@@ -60,9 +61,11 @@ class SqlTestConfigs:
 
     async def delete(self, config_id: str) -> None:
         async with self._database.write() as connection:
+            await self._database.lock_files(connection)
             statement = delete(test_configs).where(test_configs.c.id == config_id)
             if (await connection.execute(statement)).rowcount == 0:
                 raise test_not_found(config_id)
+            await remove_unused(connection)
 
     async def in_history(self) -> tuple[TestInHistory, ...]:
         grouped = select(runs.c.name, func.count().label("number"), func.max(runs.c.created_at).label("last"))

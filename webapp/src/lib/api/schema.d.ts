@@ -394,50 +394,11 @@ export type paths = {
         /**
          * Read Request
          * @description Read the sampled request with this number; `/samples` lists all sampled requests.
+         *
+         *     The requests of a scenario have the number of their iteration, and each scenario counts its iterations from 1:
+         *     `endpoint` and `nth` tell which one.
          */
         get: operations["read_request"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/runs/{run_id}/iterations": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Read Iterations
-         * @description List the sampled iterations, by scenario and number; filters are combined with AND.
-         */
-        get: operations["read_iterations"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/runs/{run_id}/iterations/{number}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Read Iteration
-         * @description Read a sampled iteration with every request, response, check and extracted value, secrets masked.
-         *
-         *     Each scenario has its own numbers: without `scenario`, this is the first one with a sample of this number.
-         */
-        get: operations["read_iteration"];
         put?: never;
         post?: never;
         delete?: never;
@@ -542,6 +503,8 @@ export type paths = {
         /**
          * Create Test
          * @description Store a test under the name of its spec. With `from_run`, `***` in the spec is the credential of that run.
+         *
+         *     Files that the spec names can be uploaded afterwards; until then each is a warning.
          */
         post: operations["create_test"];
         delete?: never;
@@ -604,13 +567,13 @@ export type paths = {
         get: operations["read_test"];
         /**
          * Replace Test
-         * @description Replace a test. Credentials sent as `***` are unchanged, unless the target differs.
+         * @description Replace a test; its files stay. Credentials sent as `***` are unchanged, unless the target differs.
          */
         put: operations["replace_test"];
         post?: never;
         /**
          * Delete Test
-         * @description Delete a test. Its runs stay.
+         * @description Delete a test and its files. Its runs stay.
          */
         delete: operations["delete_test"];
         options?: never;
@@ -652,6 +615,74 @@ export type paths = {
          * @description Start a run of a test.
          */
         post: operations["run_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tests/{test}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Test Files
+         * @description List the files of a test, which its spec may name.
+         */
+        get: operations["list_test_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tests/{test}/files/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Test File
+         * @description Download a file of a test; for operators, as it may hold logins.
+         */
+        get: operations["download_test_file"];
+        /**
+         * Upload Test File
+         * @description Upload a file of a test, or replace it; the body is its content, whatever its Content-Type.
+         */
+        put: operations["upload_test_file"];
+        post?: never;
+        /**
+         * Delete Test File
+         * @description Delete a file of a test. Runs that wait for their start still have it.
+         */
+        delete: operations["delete_test_file"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tests/{test}/files/{file}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Preview Test File
+         * @description Read columns, first rows and number of rows of a file, as data of a spec would; for operators.
+         */
+        get: operations["preview_test_file"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2122,38 +2153,6 @@ export type components = {
             active_time: components["schemas"]["Spread"];
         };
         /**
-         * IterationSummary
-         * @description A sampled iteration without its requests and responses.
-         */
-        IterationSummary: {
-            /** Scenario */
-            scenario: string;
-            /** Number */
-            number: number;
-            /** User */
-            user: number;
-            /**
-             * Reason
-             * @enum {string}
-             */
-            reason: "first" | "failure" | "slowest";
-            /**
-             * Outcome
-             * @enum {string}
-             */
-            outcome: "completed" | "failed";
-            /** At Seconds */
-            at_seconds: number;
-            /** Time Ms */
-            time_ms: number;
-            /** Active Ms */
-            active_ms: number;
-            /** Requests */
-            requests: number;
-            /** Failed Step */
-            failed_step: string | null;
-        };
-        /**
          * KeyCreated
          * @description The response to POST /keys.
          */
@@ -2748,6 +2747,8 @@ export type components = {
              * @default
              */
             notes: string;
+            /** Test */
+            test?: string | null;
         };
         /**
          * NewTestRequest
@@ -3085,6 +3086,13 @@ export type components = {
             cancel_requested: ("graceful" | "now") | null;
             /** Has Credentials */
             has_credentials: boolean;
+            /**
+             * Files
+             * @default {}
+             */
+            files: {
+                [key: string]: string;
+            };
             /** Sampled Requests */
             sampled_requests: components["schemas"]["SampledRequest"][];
         };
@@ -3186,8 +3194,6 @@ export type components = {
             timeline: components["schemas"]["TimelinePoint"][];
             /** Samples */
             samples: components["schemas"]["SampledExchange"][];
-            /** Sampled Iterations */
-            sampled_iterations?: components["schemas"]["SampledIteration"][];
             /** Histograms */
             histograms: {
                 [key: string]: string;
@@ -3319,6 +3325,13 @@ export type components = {
             cancel_requested: ("graceful" | "now") | null;
             /** Has Credentials */
             has_credentials: boolean;
+            /**
+             * Files
+             * @default {}
+             */
+            files: {
+                [key: string]: string;
+            };
         };
         /**
          * RungView
@@ -3384,38 +3397,6 @@ export type components = {
             response_body_bytes: number;
         };
         /**
-         * SampledIteration
-         * @description One sampled iteration of a scenario.
-         */
-        SampledIteration: {
-            /** Scenario */
-            scenario: string;
-            /** Number */
-            number: number;
-            /** User */
-            user: number;
-            /**
-             * Reason
-             * @enum {string}
-             */
-            reason: "first" | "failure" | "slowest";
-            /**
-             * Outcome
-             * @enum {string}
-             */
-            outcome: "completed" | "failed";
-            /** At Seconds */
-            at_seconds: number;
-            /** Time Ms */
-            time_ms: number;
-            /** Active Ms */
-            active_ms: number;
-            /** Steps */
-            steps: components["schemas"]["SampledStep"][];
-            /** Requests Left Out */
-            requests_left_out: number;
-        };
-        /**
          * SampledRequest
          * @description A sampled request, with the names of the first design beside ours: there, headers are an object.
          */
@@ -3479,61 +3460,52 @@ export type components = {
             response_body_bytes: number;
         };
         /**
-         * SampledStep
-         * @description One request of a sampled iteration.
+         * SavedTestView
+         * @description The response to a saved test.
          */
-        SampledStep: {
-            /** Request Number */
-            request_number: number;
-            /** Endpoint */
-            endpoint: string;
-            /** Warm Up */
-            warm_up: boolean;
-            /** Reason */
-            reason: string;
-            outcome: components["schemas"]["Outcome"];
-            /** Message */
-            message: string;
-            /** At Seconds */
-            at_seconds: number;
-            /** Response Ms */
-            response_ms: number;
-            /** Service Ms */
-            service_ms: number;
-            /** First Byte Ms */
-            first_byte_ms: number | "Infinity" | null;
-            /** Status */
-            status: number | null;
-            /** Url */
-            url: string;
-            /** Request Head */
-            request_head: string;
-            /** Request Headers */
-            request_headers: [
-                string,
-                string
-            ][];
-            /** Request Body */
-            request_body: string;
-            /** Request Body Bytes */
-            request_body_bytes: number;
-            /** Response Head */
-            response_head: string | null;
-            /** Response Headers */
-            response_headers: [
-                string,
-                string
-            ][];
-            /** Response Body */
-            response_body: string;
-            /** Response Body Bytes */
-            response_body_bytes: number;
-            /** Think Ms */
-            think_ms: number;
-            /** Checks */
-            checks: components["schemas"]["StepCheck"][];
-            /** Values */
-            values: components["schemas"]["StepValue"][];
+        SavedTestView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /** Enabled */
+            enabled: boolean;
+            /** Tags */
+            tags: string[];
+            /** Spec */
+            spec: {
+                [key: string]: unknown;
+            };
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Runs */
+            runs: number;
+            last_run: components["schemas"]["RunSummaryView"] | null;
+            /**
+             * Recent
+             * @default []
+             */
+            recent: components["schemas"]["RunSummaryView"][];
+            /**
+             * Named Files
+             * @default []
+             */
+            named_files: string[];
+            /**
+             * Warnings
+             * @default []
+             */
+            warnings: components["schemas"]["ErrorEntry"][];
         };
         /**
          * ScenarioMetrics
@@ -3812,16 +3784,6 @@ export type components = {
             failed: number;
         };
         /**
-         * StepCheck
-         * @description A named check that judged the response of a step.
-         */
-        StepCheck: {
-            /** Name */
-            name: string;
-            /** Passed */
-            passed: boolean;
-        };
-        /**
          * StepReach
          * @description How many ended iterations of a scenario sent a request of this step; the steps in order read as a funnel.
          */
@@ -3836,16 +3798,6 @@ export type components = {
             not_reached: number;
             /** Reached Share */
             reached_share: number | null;
-        };
-        /**
-         * StepValue
-         * @description A variable that the response of a step set.
-         */
-        StepValue: {
-            /** Name */
-            name: string;
-            /** Value */
-            value: string | null;
         };
         /**
          * StopReason
@@ -3910,6 +3862,69 @@ export type components = {
             synced: number;
             /** Message */
             message: string;
+        };
+        /**
+         * TestFileDeleted
+         * @description The response to a DELETE; `id` is that of the test.
+         */
+        TestFileDeleted: {
+            /** Id */
+            id: string;
+            /**
+             * Deleted
+             * @default true
+             */
+            deleted: boolean;
+            /** Message */
+            message: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * TestFileList
+         * @description GET /tests/{test}/files, by name.
+         */
+        TestFileList: {
+            /** Files */
+            files: components["schemas"]["TestFileView"][];
+            /** Most File Bytes */
+            most_file_bytes: number;
+            /** Most Total Bytes */
+            most_total_bytes: number;
+            /** Total Bytes */
+            total_bytes: number;
+        };
+        /**
+         * TestFilePreview
+         * @description The beginning of a file: rows, if it can be read as a table, else text.
+         */
+        TestFilePreview: {
+            /** Columns */
+            columns: string[];
+            /** Rows */
+            rows: string[][];
+            /** Total Rows */
+            total_rows: number;
+            /** Text */
+            text: string | null;
+            problem: components["schemas"]["ErrorEntry"] | null;
+        };
+        /**
+         * TestFileView
+         * @description A file of a stored test.
+         */
+        TestFileView: {
+            /** Name */
+            name: string;
+            /** Size */
+            size: number;
+            /** Sha256 */
+            sha256: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
         };
         /**
          * TestHistory
@@ -4088,6 +4103,8 @@ export type components = {
          */
         TryRequest: {
             spec: components["schemas"]["TestSpec"];
+            /** Test */
+            test?: string | null;
         };
         /**
          * Unit
@@ -4115,6 +4132,8 @@ export type components = {
          */
         ValidateRequest: {
             spec: components["schemas"]["TestSpec"];
+            /** Test */
+            test?: string | null;
         };
         /**
          * Verdict
@@ -6484,12 +6503,12 @@ export type components = {
                         catch_up_max_seconds: number | string;
                         /**
                          * Max in flight
-                         * @description Open: maximum of requests in flight; default: the engine's maximum.
+                         * @description Open: maximum of requests in flight; of scenarios, of iterations in progress, those that think included. Default: the engine's maximum.
                          */
                         max_in_flight?: number;
                         /**
                          * Max rate
-                         * @description Closed: maximum rate of all users together, in requests per second.
+                         * @description Closed: maximum rate of all users together, in requests per second; of scenarios, in iterations.
                          */
                         max_rate?: number;
                     };
@@ -9400,12 +9419,12 @@ export type components = {
                 catch_up_max_seconds: number | string;
                 /**
                  * Max in flight
-                 * @description Open: maximum of requests in flight; default: the engine's maximum.
+                 * @description Open: maximum of requests in flight; of scenarios, of iterations in progress, those that think included. Default: the engine's maximum.
                  */
                 max_in_flight?: number;
                 /**
                  * Max rate
-                 * @description Closed: maximum rate of all users together, in requests per second.
+                 * @description Closed: maximum rate of all users together, in requests per second; of scenarios, in iterations.
                  */
                 max_rate?: number;
             };
@@ -9925,6 +9944,18 @@ export type components = {
             rows: number;
         };
         /**
+         * EndpointDescription
+         * @description The request of an endpoint, as results name it.
+         */
+        EndpointDescription: {
+            /** Name */
+            name: string;
+            /** Method */
+            method: string;
+            /** Url */
+            url: string;
+        };
+        /**
          * EndpointSoFar
          * @description One endpoint since the start of the measured load.
          */
@@ -10239,6 +10270,13 @@ export type components = {
             seed: number;
             /** Endpoints */
             endpoints: string[];
+            /**
+             * Model
+             * @default null
+             */
+            model: ("closed" | "open" | "mixed") | null;
+            /** Requests */
+            requests?: components["schemas"]["EndpointDescription"][];
             /** Scenarios */
             scenarios?: components["schemas"]["ScenarioSteps"][];
             /** Checks */
@@ -10331,7 +10369,6 @@ export type HookFigures = components['schemas']['HookFigures'];
 export type IntervalTrigger = components['schemas']['IntervalTrigger'];
 export type IntervalsView = components['schemas']['IntervalsView'];
 export type IterationPointView = components['schemas']['IterationPointView'];
-export type IterationSummary = components['schemas']['IterationSummary'];
 export type KeyCreated = components['schemas']['KeyCreated'];
 export type KeyList = components['schemas']['KeyList'];
 export type KeyRequest = components['schemas']['KeyRequest'];
@@ -10375,9 +10412,8 @@ export type RunSummaryView = components['schemas']['RunSummaryView'];
 export type RunView = components['schemas']['RunView'];
 export type RungView = components['schemas']['RungView'];
 export type SampledExchange = components['schemas']['SampledExchange'];
-export type SampledIteration = components['schemas']['SampledIteration'];
 export type SampledRequest = components['schemas']['SampledRequest'];
-export type SampledStep = components['schemas']['SampledStep'];
+export type SavedTestView = components['schemas']['SavedTestView'];
 export type ScenarioMetrics = components['schemas']['ScenarioMetrics'];
 export type ScheduleList = components['schemas']['ScheduleList'];
 export type ScheduleRequest = components['schemas']['ScheduleRequest'];
@@ -10390,13 +10426,15 @@ export type Spread = components['schemas']['Spread'];
 export type StartedRuns = components['schemas']['StartedRuns'];
 export type Statistic = components['schemas']['Statistic'];
 export type StepBefore = components['schemas']['StepBefore'];
-export type StepCheck = components['schemas']['StepCheck'];
 export type StepReach = components['schemas']['StepReach'];
-export type StepValue = components['schemas']['StepValue'];
 export type StopReason = components['schemas']['StopReason'];
 export type StorageOverview = components['schemas']['StorageOverview'];
 export type StorageStatusView = components['schemas']['StorageStatusView'];
 export type SyncAnswer = components['schemas']['SyncAnswer'];
+export type TestFileDeleted = components['schemas']['TestFileDeleted'];
+export type TestFileList = components['schemas']['TestFileList'];
+export type TestFilePreview = components['schemas']['TestFilePreview'];
+export type TestFileView = components['schemas']['TestFileView'];
 export type TestHistory = components['schemas']['TestHistory'];
 export type TestList = components['schemas']['TestList'];
 export type TestRequest = components['schemas']['TestRequest'];
@@ -10415,6 +10453,7 @@ export type ErrorDocument = components['schemas']['ErrorDocument'];
 export type TestSpec = components['schemas']['TestSpec'];
 export type CheckName = components['schemas']['CheckName'];
 export type DataSource = components['schemas']['DataSource'];
+export type EndpointDescription = components['schemas']['EndpointDescription'];
 export type EndpointSoFar = components['schemas']['EndpointSoFar'];
 export type ErrorSoFar = components['schemas']['ErrorSoFar'];
 export type FinishedEvent = components['schemas']['FinishedEvent'];
@@ -15731,10 +15770,15 @@ export interface operations {
     };
     read_request: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Its endpoint, such as `order/list`; by default the one that began first. */
+                endpoint?: string | null;
+                /** @description Which of several samples, in order of their starts, as of a repeated step. */
+                nth?: number;
+            };
             header?: never;
             path: {
-                /** @description Number of the request in its run, from 1. */
+                /** @description Number of the request in its run, from 1; in a scenario its iteration. */
                 number: number;
                 /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
@@ -15750,493 +15794,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SampledRequest"];
-                };
-            };
-            /** @description No key, or an invalid one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The key's role does not allow this, or the request comes from another site */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The run or the sample does not exist */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The Host header is not an allowed host name */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The request is invalid; `errors` lists the problems */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The storage is unavailable or its data cannot be read; see `detail` */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-        };
-    };
-    read_iterations: {
-        parameters: {
-            query?: {
-                /** @description Only iterations of this scenario. */
-                scenario?: string | null;
-                reason?: ("first" | "failure" | "slowest") | null;
-            };
-            header?: never;
-            path: {
-                /** @description The run's id, or a unique prefix of it. */
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["IterationSummary"][];
-                };
-            };
-            /** @description No key, or an invalid one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The key's role does not allow this, or the request comes from another site */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The run does not exist */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The Host header is not an allowed host name */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The request is invalid; `errors` lists the problems */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The storage is unavailable or its data cannot be read; see `detail` */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-        };
-    };
-    read_iteration: {
-        parameters: {
-            query?: {
-                /** @description Only iterations of this scenario. */
-                scenario?: string | null;
-            };
-            header?: never;
-            path: {
-                /** @description Number of the iteration in its scenario, from 1. */
-                number: number;
-                /** @description The run's id, or a unique prefix of it. */
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SampledIteration"];
                 };
             };
             /** @description No key, or an invalid one */
@@ -17573,7 +17130,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TestView"];
+                    "application/json": components["schemas"]["SavedTestView"];
                 };
             };
             /** @description No key, or an invalid one */
@@ -18480,7 +18037,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TestView"];
+                    "application/json": components["schemas"]["SavedTestView"];
                 };
             };
             /** @description No key, or an invalid one */
@@ -19289,6 +18846,1246 @@ export interface operations {
                 };
             };
             /** @description The test does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    list_test_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the test. */
+                test: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestFileList"];
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The test or the file does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    download_test_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the test. */
+                test: string;
+                /** @description Name of the file, without directories. */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The content */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The test or the file does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    upload_test_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the test. */
+                test: string;
+                /** @description Name of the file, without directories. */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestFileView"];
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The test or the file does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The test has too many files, or those of all tests are too large */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The file is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    delete_test_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the test. */
+                test: string;
+                /** @description Name of the file, without directories. */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestFileDeleted"];
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The test or the file does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    preview_test_file: {
+        parameters: {
+            query?: {
+                rows?: number;
+                /** @description Default: by the extension of the name. */
+                format?: ("csv" | "json" | "jsonl" | "lines") | null;
+                separator?: string | null;
+                columns?: string[] | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id or name of the test. */
+                test: string;
+                /** @description Name of the file, without directories. */
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestFilePreview"];
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The test or the file does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;

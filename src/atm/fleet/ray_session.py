@@ -1,0 +1,157 @@
+"""The connection of this process to a Ray cluster, by Ray Client: one open port of the head is enough.
+
+This is the only module that imports Ray.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+from atm.errors import Problem
+from atm.fleet import ray_relay
+from atm.fleet.ray_access import NOT_INSTALLED, check_access
+from atm.fleet.ray_address import RayAddress
+from atm.fleet.transport import FleetError, LinkLostError
+
+RECONNECT_SECONDS = 3
+"""How long Ray keeps the workers of a connection that broke; as long as a worker may miss its heartbeats."""
+_ATTEMPTS = 3
+"""Under load, the process that Ray starts on the head for a connection does not always come up."""
+_WARNINGS = ("client_communication_overhead_warning", "ray_client_security_groups")
+"""Ray gives these once per process, unless they count as given: a plan may be large, and our errors name a remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What must be the same at both ends of Ray Client: Ray, and Python up to its second number."""
+
+    ray: str
+    python: str
+
+
+def version_problem(here: Versions, there: Versions) -> Problem | None:
+    """Return why Ray Client cannot work with a cluster; None if it can."""
+    if here.ray == there.ray and _minor(here.python) == _minor(there.python):
+        return None
+    return Problem(
+        f"the cluster has Ray {there.ray} and Python {there.python}, here are Ray {here.ray} and Python {here.python}",
+        "cluster_version",
+        hint=f"pip install 'ray[client]=={there.ray}' in a Python {_minor(there.python)} here, or change the cluster",
+    )
+
+
+def _minor(python: str) -> str:
+    return ".".join(python.split(".")[:2])
+
+
+class RaySession:
+    """A connection; all methods but `call` block. A process has one at a time, as Ray keeps it in globals."""
+
+    def __init__(self, ray: Any, versions: Versions) -> None:
+        self._ray = ray
+        self.versions = versions
+
+    @classmethod
+    def connect(cls, address: RayAddress, allow_open: bool = False) -> RaySession:
+        """Connect to a cluster that may be used (`check_access`). Raises FleetError."""
+        demands_token = check_access(address, allow_open)
+        os.environ.update(
+            RAY_AUTH_MODE="token" if demands_token else "disabled",
+            RAY_USAGE_STATS_ENABLED="0",
+            RAY_CLIENT_RECONNECT_GRACE_PERIOD=str(RECONNECT_SECONDS),
+            # We compare the versions: Ray's own error names no remedy.
+            RAY_IGNORE_VERSION_MISMATCH="1",
+        )
+        try:
+            # Ray reads the variables above when it is imported.
+            import ray
+        except ImportError as error:
+            raise FleetError(NOT_INSTALLED) from error
+        for warning in _WARNINGS:
+            ray.util.debug.log_once(warning)
+        context = _connected(ray, address)
+        there = Versions(context.ray_version, context.python_version)
+        if problem := version_problem(Versions(ray.__version__, platform.python_version()), there):
+            ray.shutdown()
+            raise FleetError(problem)
+        session = cls(ray, there)
+        ray.cloudpickle.register_pickle_by_value(ray_relay)
+        return session
+
+    def place(self, count: int, seconds: float) -> tuple[Any, list[Any]]:
+        """Start an actor on each of `count` nodes, or all on the only node; return their places and them.
+
+        Raises FleetError.
+        """
+        from ray.util.placement_group import placement_group
+        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+        nodes = [node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        group = placement_group([{"CPU": 1}] * count, strategy="STRICT_SPREAD" if len(nodes) > 1 else "PACK")
+        if not group.wait(seconds):
+            self.release(group)
+            raise FleetError(
+                Problem(
+                    f"the Ray cluster could not place {count} workers within {seconds:g} s: it has {len(nodes)} "
+                    "nodes with cores, and each worker needs a node of its own with a free core",
+                    "too_few_nodes",
+                    hint=f"--workers {max(len(nodes), 1)} or fewer, or end what else runs on the cluster",
+                )
+            )
+        relay = self._ray.remote(max_restarts=0, max_task_retries=0, num_cpus=1)(ray_relay.Relay)
+        places = (PlacementGroupSchedulingStrategy(group, index) for index in range(count))
+        return group, [relay.options(scheduling_strategy=place).remote() for place in places]
+
+    async def call(self, actor: Any, method: str, *arguments: Any) -> Any:
+        """Call a method of an actor. Raises LinkLostError when the actor, its node or the connection is gone."""
+        try:
+            reference = await asyncio.to_thread(getattr(actor, method).remote, *arguments)
+            return await asyncio.wrap_future(reference.future())
+        except self._lost as error:
+            raise LinkLostError(_first_line(error)) from error
+
+    def kill(self, actor: Any) -> None:
+        """End an actor, if it is still there."""
+        try:
+            self._ray.kill(actor, no_restart=True)
+        except self._lost:
+            return  # It, or the connection, is gone.
+
+    def release(self, group: Any) -> None:
+        """Give up places; Ray ends actors that are still there."""
+        from ray.util.placement_group import remove_placement_group
+
+        try:
+            remove_placement_group(group)
+        except self._lost:
+            return  # The connection is gone, and with it the places.
+
+    def close(self) -> None:
+        """Disconnect; Ray ends what this connection started."""
+        self._ray.shutdown()
+
+    @property
+    def _lost(self) -> tuple[type[Exception], ...]:
+        return (self._ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError)
+
+
+def _connected(ray: Any, address: RayAddress) -> Any:
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            return ray.init(str(address), logging_level="CRITICAL", log_to_driver=False)
+        except (ConnectionError, RuntimeError) as error:
+            if attempts == _ATTEMPTS:
+                reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+                raise FleetError(
+                    Problem(f"could not connect to {address}: {reason[0]}", "cluster_unreachable")
+                ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

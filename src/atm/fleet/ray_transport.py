@@ -1,0 +1,164 @@
+"""Workers on the nodes of a Ray cluster: one actor per node relays messages to a worker process there.
+
+Everything that Ray carries is encrypted between here and the actor, so that neither its object store, logs and
+dashboard nor the network sees a plan or a secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from typing import Any
+
+from atm.errors import Problem
+from atm.fleet import ray_relay
+from atm.fleet.ray_address import RayAddress
+from atm.fleet.ray_local import LocalRay, local_token
+from atm.fleet.ray_session import RaySession
+from atm.fleet.sealed_channel import SealedChannel
+from atm.fleet.transport import FleetError, Link, LinkLostError
+
+PLACE_SECONDS = 60.0
+"""How long to wait for free cores; a cluster that grows by demand needs time to start nodes."""
+START_SECONDS = 60.0
+END_SECONDS = 5.0
+_RELAY_SECONDS = 1.0
+"""What a call may take beyond the timeout of the worker itself, which the relay observes."""
+
+
+class RayLink:
+    """The way to one worker process: an actor on its node."""
+
+    def __init__(self, name: str, session: RaySession, actor: Any) -> None:
+        self._name = name
+        self._session = session
+        self._actor = actor
+        self._channel = SealedChannel()
+        self._is_lost = False
+        self._is_gone = False
+        """Neither the worker nor its relay can be reached."""
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def start(self) -> None:
+        """Start the worker process. Raises LinkLostError."""
+        node = await self._exchange(START_SECONDS, "open", self._name, self._channel.public_key)
+        self._name = f"{self._name} on {node['host']}"
+        if problem := node.get("problem"):
+            self._is_lost = True
+            installed = f"atm {node['version']} is installed there" if node["version"] else "atm is not installed there"
+            raise LinkLostError(f"{self._name}: {problem} ({installed})")
+        self._channel.agree(node["public_key"])
+
+    async def call(self, message: bytes, timeout_seconds: float) -> bytes:
+        if self._is_lost:
+            raise LinkLostError(f"{self._name} was lost before")
+        sealed = self._channel.seal(message)
+        answer = await self._exchange(timeout_seconds + _RELAY_SECONDS, "call", sealed, timeout_seconds)
+        try:
+            plain = self._channel.open(answer)
+        except ValueError as error:
+            self._is_lost = True
+            raise LinkLostError(f"{self._name} answered out of order") from error
+        if plain[:1] == ray_relay.LOST:
+            self._is_lost = True
+            reason = plain[1:].decode().removeprefix(self._name.partition(" on ")[0])
+            raise LinkLostError(f"{self._name} {reason.strip()}")
+        return plain[1:]
+
+    async def kill(self) -> None:
+        self._is_lost = True
+        if self._is_gone:
+            return
+        # Out of reach: what is left ends with the relay, or by itself without messages.
+        with suppress(LinkLostError):
+            await self._exchange(END_SECONDS, "kill")
+        self._is_gone = True
+        await asyncio.to_thread(self._session.kill, self._actor)
+
+    async def _exchange(self, timeout_seconds: float, method: str, *arguments: Any) -> Any:
+        """Call a method of the actor. Raises LinkLostError."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await self._session.call(self._actor, method, *arguments)
+        except TimeoutError as error:
+            self._is_lost = True
+            raise LinkLostError(f"{self._name} did not answer within {timeout_seconds:g} s") from error
+        except LinkLostError as error:
+            self._is_lost = self._is_gone = True
+            raise LinkLostError(f"{self._name} is gone: {error}") from error
+
+
+class RayTransport:
+    """The transport to workers on a Ray cluster.
+
+    `allow_open` permits a cluster on another machine that demands no token. A given `session` is used and stays open.
+    """
+
+    def __init__(
+        self,
+        address: RayAddress,
+        *,
+        allow_open: bool = False,
+        place_seconds: float = PLACE_SECONDS,
+        session: RaySession | None = None,
+    ) -> None:
+        self._address = address
+        self._allow_open = allow_open
+        self._place_seconds = place_seconds
+        self._session = session
+        self._keeps_session = session is not None
+        self._local: LocalRay | None = None
+        self._places: list[Any] = []
+        self._links: list[RayLink] = []
+
+    @property
+    def session(self) -> RaySession:
+        """The connection. Only between `open` and `close`."""
+        assert self._session is not None
+        return self._session
+
+    async def open(self, count: int) -> list[Link]:
+        try:
+            return await self._open(count)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        await asyncio.gather(*(link.kill() for link in self._links))
+        if self._session is not None:
+            while self._places:
+                await asyncio.to_thread(self._session.release, self._places.pop())
+            if not self._keeps_session:
+                session, self._session = self._session, None
+                await asyncio.to_thread(session.close)
+        if self._local is not None:
+            await self._local.close()
+            self._local = None
+
+    async def _open(self, count: int) -> list[Link]:
+        if self._session is None:
+            address = await self._start_local(count) if self._address.is_local else self._address
+            self._session = await asyncio.to_thread(RaySession.connect, address, self._allow_open)
+        places, actors = await asyncio.to_thread(self._session.place, count, self._place_seconds)
+        self._places.append(places)
+        first = len(self._links) + 1
+        links = [RayLink(f"worker {number}", self._session, actor) for number, actor in enumerate(actors, first)]
+        self._links += links
+        outcomes = await asyncio.gather(*(link.start() for link in links), return_exceptions=True)
+        lost = [outcome for outcome in outcomes if isinstance(outcome, LinkLostError)]
+        if lost:
+            raise FleetError([Problem(str(error), "worker_not_started") for error in lost])
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+        return list(links)
+
+    async def _start_local(self, count: int) -> RayAddress:
+        self._local = await LocalRay.start(max(count, os.cpu_count() or 1))
+        os.environ["RAY_AUTH_TOKEN"] = local_token()
+        return self._local.address

@@ -1,0 +1,102 @@
+"""A worker as a process: messages on standard input, answers on standard output, framed as `framing` says.
+
+A thread reads and writes, so that a full pipe never delays the engine. When standard input ends, or no message arrives
+for some seconds, the controller is gone: the worker cancels its load, writes the seconds that were not fetched to a
+file, and exits. A signal at the parent's death would be faster, but would lose these seconds.
+
+Usage: python -m atm.fleet.worker_process (started by a transport)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from atm.fleet.framing import frame, read_frame
+from atm.fleet.worker import Worker
+
+PATIENCE_SECONDS = 5.0
+"""How long a worker sends load without a message from its controller."""
+FIRST_PATIENCE_SECONDS = 60.0
+"""How long it waits for the first message."""
+_CHECK_SECONDS = 0.2
+_BROKEN = 1
+
+
+class WorkerProcess:
+    """Connects one worker to the standard streams of this process."""
+
+    def __init__(self) -> None:
+        self._worker = Worker()
+        # What a library prints must not reach the controller as an answer.
+        self._output = os.dup(1)
+        os.dup2(2, 1)
+        self._is_over = asyncio.Event()
+        self._busy = False
+        self._deadline = time.monotonic() + FIRST_PATIENCE_SECONDS
+
+    async def run(self) -> int:
+        """Serve until the controller says so or is gone; return the exit code."""
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._serve, args=(loop,), name="messages", daemon=True).start()
+        while not self._is_over.is_set() and (self._busy or time.monotonic() < self._deadline):
+            try:
+                await asyncio.wait_for(self._is_over.wait(), _CHECK_SECONDS)
+            except TimeoutError:
+                continue
+        if self._worker.has_ended:
+            return 0
+        _save(await self._worker.abandon())
+        return _BROKEN
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            while not self._worker.has_ended and (message := read_frame(partial(os.read, 0))) is not None:
+                answer = asyncio.run_coroutine_threadsafe(self._answer(message), loop).result()
+                _write(self._output, frame(answer))
+        except (OSError, ValueError) as error:
+            print(f"atm worker: {error}", file=sys.stderr)  # noqa: T201  # the transport shows it
+        loop.call_soon_threadsafe(self._is_over.set)
+
+    async def _answer(self, message: bytes) -> bytes:
+        self._busy = True
+        try:
+            return await self._worker.answer(message)
+        finally:
+            self._busy = False
+            self._deadline = time.monotonic() + PATIENCE_SECONDS
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _save(seconds: Sequence[bytes]) -> None:
+    """Write seconds that the controller did not fetch to a private file, one JSON object per line."""
+    if not seconds:
+        return
+    descriptor, path = tempfile.mkstemp(prefix="atm-worker-", suffix=".jsonl")
+    with os.fdopen(descriptor, "wb") as file:
+        file.writelines(second + b"\n" for second in seconds)
+    print(f"atm worker: {len(seconds)} seconds that were not fetched are in {path}", file=sys.stderr)  # noqa: T201
+
+
+async def _main() -> int:
+    return await WorkerProcess().run()
+
+
+def main() -> int:
+    """Run the worker process."""
+    return asyncio.run(_main())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""A real Ray cluster of three nodes, in processes of its own, for all tests of a process."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from atm import child_process
+from atm.fleet.ray_address import RayAddress
+from atm.fleet.ray_local import loopback_environment
+
+MISSING = "no Ray here to test with: sh tools/ray.sh .venv/.ray-installed (`make test` does it by itself)"
+
+
+def is_installed() -> bool:
+    return importlib.util.find_spec("ray") is not None
+
+
+class RayCluster:
+    """The cluster. It demands `token`, which is in the environment of this process from then on, as a user has it."""
+
+    def __init__(self) -> None:
+        self.token = secrets.token_hex(32)
+        os.environ["RAY_AUTH_TOKEN"] = self.token
+        self._folder = tempfile.mkdtemp(prefix="atm-ray-", dir="/tmp")
+        variables = {**child_process.environment(), **loopback_environment(self.token), "RAY_TMPDIR": self._folder}
+        self._log = (Path(self._folder) / "cluster.log").open("wb")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.fleet.ray_cluster_process"],
+            env={**variables, "PYTHONSAFEPATH": ""},
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            start_new_session=True,
+        )
+        description = json.loads(self._line() or self._log_text())
+        self.address = RayAddress("127.0.0.1", description["port"])
+        self.session_directory = Path(description["session"])
+
+    def remove_node_of(self, worker: int) -> None:
+        """Remove the node on which a worker process runs, without warning, and add another one."""
+        relay = parent(worker)
+        self._command(f"remove {parent(relay)}")
+
+    def add_node(self) -> None:
+        self._command("add")
+
+    def processes(self) -> list[int]:
+        """All processes of the cluster."""
+        return descendants(self.process.pid)
+
+    def close(self) -> None:
+        with self.process:  # closes its pipes and waits
+            pass
+        self._log.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _command(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n".encode())
+        self.process.stdin.flush()
+        assert self._line() == "done\n", self._log_text()
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().decode()
+
+    def _log_text(self) -> str:
+        raise RuntimeError((Path(self._folder) / "cluster.log").read_text()[-2000:])
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below one, from /proc; those that end meanwhile are left out."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                children.setdefault(parent(int(entry.name)), []).append(int(entry.name))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    found, queue = [], [pid]
+    while queue:
+        below = children.get(queue.pop(), [])
+        found += below
+        queue += below
+    return found
