@@ -115,10 +115,13 @@ class SampleShelf:
         return [unique[key] for key in sorted(unique)]
 
 
-<<<<<<< HEAD
-def _key(sample: Sample) -> tuple[int, int]:
-    """Return a unique key: the steps of an iteration share its number but start one after the other."""
-    return sample.request_number, sample.intended_ns
+def _key(sample: Sample) -> tuple[int, int, int]:
+    """Return a unique key.
+
+    The steps of an iteration share its number but start one after the other; the first steps of two scenarios share
+    number and start.
+    """
+    return sample.request_number, sample.intended_ns, sample.endpoint
 
 
 class IterationShelf:
@@ -176,12 +179,3 @@ def _step_size(sample: Sample) -> int:
     texts = [sample.url, sample.message, *(text for side in sides for text in (side.head, side.body))]
     pairs = [pair for side in sides for pair in side.headers]
     return 1_000 + sum(len(text.encode()) for text in texts) + sum(len(name) + len(value) + 10 for name, value in pairs)
-=======
-def _key(sample: Sample) -> tuple[int, int, int]:
-    """Return a unique key.
-
-    The steps of an iteration share its number but start one after the other; the first steps of two scenarios share
-    number and start.
-    """
-    return sample.request_number, sample.intended_ns, sample.endpoint
->>>>>>> main

@@ -89,15 +89,11 @@ class SpoolHistory:
         new_events = [_stored(events.interval(self._judge.after(interval, self._collector), self._next(), at))]
         samples = tuple(self._live_samples(interval))
         new_events += [_stored(events.sample(sample, self._next(), at)) for sample in samples]
-<<<<<<< HEAD
+        for part in interval.endpoints:
+            part.apart = part.endpoint in self._collector.endpoints_apart
         stored = replace(interval, samples=[], sampled_iterations=[])
         to_store: tuple[StoredSample, ...] = (*samples, *self._live_iterations(interval))
         return _Entry(tuple(new_events), stored, to_store, self._collector.completed)
-=======
-        for part in interval.endpoints:
-            part.apart = part.endpoint in self._collector.endpoints_apart
-        return _Entry(tuple(new_events), replace(interval, samples=[]), samples, self._collector.completed)
->>>>>>> main
 
     def _live_samples(self, interval: Interval) -> Iterator[SampledExchange]:
         assert self._collector is not None

@@ -47,19 +47,9 @@ impl Users {
         }
     }
 
-<<<<<<< HEAD
-    /// The 1-based number of a user in its lane, over all threads; in the open model, of its iteration.
-    pub(crate) fn number_of(&self, user: u32) -> u64 {
-        if self.pauses {
-            u64::from(user) * self.shard.of as u64 + self.shard.index as u64 + 1
-        } else {
-            self.all[user as usize].iteration.arrival.number
-        }
-=======
     /// The 1-based number of a user in its lane, over all shares and threads; in the open model, of its iteration.
-    pub(super) fn number_of(&self, user: u32) -> u64 {
+    pub(crate) fn number_of(&self, user: u32) -> u64 {
         if self.pauses { self.shard.user_number(user) } else { self.all[user as usize].iteration.arrival.number }
->>>>>>> main
     }
 
     /// Appends a request of `user` to `origin`; without one, its cookies are left out.
