@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -112,3 +113,19 @@ class SampledIteration(ResultModel):
     def has_failure(self) -> bool:
         """It failed, or one of its requests did."""
         return self.outcome == "failed" or any(step.outcome is not Outcome.OK for step in self.steps)
+
+
+def steps_tried(samples: Iterable[SampledExchange], iterations: Iterable[SampledIteration]) -> list[SampledStep]:
+    """Return the sampled requests of a trial, those of iterations with the checks and values of their first request."""
+    first: dict[str, SampledStep] = {}
+    for iteration in iterations:
+        for step in iteration.steps:
+            first.setdefault(step.endpoint, step)
+    return [_step(sample, first.get(sample.endpoint)) for sample in samples]
+
+
+def _step(sample: SampledExchange, step: SampledStep | None) -> SampledStep:
+    same = {name: getattr(sample, name) for name in SampledExchange.model_fields}
+    if step is None:
+        return SampledStep(**same, think_ms=0, checks=[], values=[])
+    return SampledStep(**same, think_ms=step.think_ms, checks=step.checks, values=step.values)
