@@ -99,7 +99,7 @@ class IterationSample:
     """Index into the plan's flows."""
     number: int
     user: int
-    """Its number; in the open model, that of the iteration."""
+    """Its number; that of the iteration where each iteration is a new user."""
     reason: str
     """`first`, `failure` or `slowest`: one of the first of its scenario, of the first that failed or had a failed
     request, or of the slowest."""

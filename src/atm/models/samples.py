@@ -93,7 +93,7 @@ class SampledIteration(ResultModel):
     scenario: str
     number: int
     user: int
-    """In the open model, the number of the iteration."""
+    """The number of the iteration where each iteration is a new user."""
     reason: Literal["first", "failure", "slowest"]
     """One of the first of its scenario, of the first that failed or had a failed request, or of the slowest."""
     outcome: Literal["completed", "failed"]

@@ -30,7 +30,8 @@ def command(
     """Send one request to each endpoint of a spec and show it in full.
 
     Of each scenario, it runs one iteration. Prints request and response with headers and bodies, checks and extracted
-    values, secrets masked, and whether the response is as the spec expects. Exit code 0 if all are, 99 if one is not, 3 if there was no response at all.
+    values, secrets masked, and whether the response is as the spec expects. Exit code 0 if all are, 99 if one is not, 3
+    if there was no response at all.
     """
     from atm.cli.specs import compile_source
     from atm.engine.executor import Execution
