@@ -4278,7 +4278,7 @@ export type components = {
          */
         TryAnswer: {
             /** Exchanges */
-            exchanges: components["schemas"]["SampledExchange"][];
+            exchanges: components["schemas"]["SampledStep"][];
             /** Checks */
             checks: components["schemas"]["CheckFigures"][];
         };
