@@ -8,6 +8,7 @@ import os
 import platform
 import time
 from collections import deque
+from pathlib import Path
 
 from atm.engine.base import Command, Control, Engine, EngineReport
 from atm.engine.choose import LOADERS, choose_engine
@@ -155,10 +156,19 @@ def _description() -> messages.Description:
         engines=installed,
         python=platform.python_version(),
         host=platform.node(),
+        boot_id=boot_id(),
         pid=os.getpid(),
         cores=usable_cores(),
         file_descriptors=_file_descriptors(),
     )
+
+
+def boot_id() -> str:
+    """Return an identity of the running system, whose processes share a monotonic clock; empty where it has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _file_descriptors() -> int:
