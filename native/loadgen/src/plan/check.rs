@@ -36,6 +36,7 @@ impl Plan {
         }
         ensure(steps <= MOST_ENDPOINTS, "flows", "there are more than 100,000 steps")?;
         self.check_scenarios()?;
+        self.share.check()?;
         self.check_lanes()?;
         check_duration(Some(self.graceful_stop_ns.max(1)), "graceful_stop_ns")?;
         ensure(
@@ -110,7 +111,10 @@ impl Plan {
                     .ok_or_else(|| invalid(&path, "the weights of its flows add up to too much"))?;
             }
             ensure(lane.selection != Selection::Weighted || weights > 0, &path, "all weights are 0")?;
-            ensure(lane.total != Some(0), &path, "its total is 0")?;
+            let may_be_idle = !self.share.is_whole() && lane.load.model == Model::Closed;
+            ensure(lane.total != Some(0) || may_be_idle, &path, "its total is 0")?;
+            let has_barriers = lane.selection == Selection::Sequential && lane.flows.len() > 1;
+            ensure(!has_barriers || self.share.is_whole(), &path, "sequential selection cannot be shared")?;
             ensure(lane.last_number != Some(0), &path, "its last number is 0")?;
             check_duration(lane.duration_ns, &path)?;
             ensure(lane.start_ns <= LONGEST_NS, &path, "it starts after more than ten years")?;

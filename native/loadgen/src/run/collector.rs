@@ -115,7 +115,7 @@ impl Collector {
     ) -> Collector {
         let lanes = 0..shared.plan.lanes.len();
         let timetables: Vec<Timetable> =
-            lanes.clone().map(|lane| Timetable::new(&shared.plan, Shard::whole(lane))).collect();
+            lanes.clone().map(|lane| Timetable::new(&shared.plan, Shard::all(&shared.plan, lane))).collect();
         let mut longest_first: Vec<usize> = lanes.collect();
         longest_first.sort_by_key(|lane| Reverse(timetables[*lane].planned_end().unwrap_or(u64::MAX)));
         Collector {

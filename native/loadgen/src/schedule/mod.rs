@@ -5,12 +5,14 @@
 //!
 //! - `mod.rs`: the schedule of a thread, in both load models;
 //! - `pacer.rs`: load profiles over time; `timetable.rs`: the plan's load as a sequence of arrivals, levels and legs;
+//! - `shard.rs`: the part of it that a thread sends;
 //! - `open.rs`, `closed.rs`: the rules of the two load models; `sending.rs`: whether iterations may still start.
 
 mod closed;
 mod open;
 pub mod pacer;
 mod sending;
+mod shard;
 mod timetable;
 
 use std::collections::VecDeque;
@@ -22,7 +24,8 @@ use crate::plan::{Model, Plan};
 
 pub(crate) use closed::NextAction;
 pub(crate) use open::Admission;
-pub use timetable::{Arrival, Next, Shard, Timetable};
+pub use shard::Shard;
+pub use timetable::{Arrival, Next, Timetable};
 
 use closed::ClosedSchedule;
 use open::OpenSchedule;
@@ -45,11 +48,11 @@ impl Schedule {
     /// Creates the schedule for a thread's share; `counters` are shared by all threads of its lane.
     pub(crate) fn new(plan: &Plan, shard: Shard, counters: Arc<Counters>) -> Schedule {
         let lane = &plan.lanes[shard.lane];
-        let timetable = Timetable::new(plan, shard);
+        let timetable = Timetable::new(plan, shard.clone());
         Schedule {
             sending: Sending::new(plan.graceful_stop_ns),
             open: OpenSchedule::new(&lane.load),
-            closed: ClosedSchedule::new(plan, shard, timetable.users_vary(), counters),
+            closed: ClosedSchedule::new(plan, shard, &timetable, counters),
             timetable,
             is_closed: lane.load.model == Model::Closed,
             ends_by_time: lane.total.is_none(),
@@ -59,6 +62,9 @@ impl Schedule {
     /// Starts the schedule. In the closed model [`Schedule::raise`] is due at once.
     pub(crate) fn begin(&mut self) {
         self.begin_leg();
+        if self.is_closed && self.timetable.is_idle() {
+            self.sending.reach_total();
+        }
     }
 
     /// Sets when time ends this leg and, with the last one, all sending.
@@ -285,7 +291,7 @@ mod tests {
 
     fn schedule(change: impl FnOnce(&mut Value)) -> Schedule {
         let plan = fixtures::plan(change);
-        let mut schedule = Schedule::new(&plan, Shard::whole(0), Arc::default());
+        let mut schedule = Schedule::new(&plan, Shard::all(&plan, 0), Arc::default());
         schedule.begin();
         schedule
     }
@@ -376,7 +382,7 @@ mod tests {
     fn tokens_space_the_starts_of_all_threads() {
         let plan = fixtures::plan(|document| document["lanes"][0]["load"]["max_rate"] = 1e6.into());
         let counters = Arc::default();
-        let threads = [0, 1].map(|index| Schedule::new(&plan, Shard { lane: 0, index, of: 2 }, Arc::clone(&counters)));
+        let threads = [0, 1].map(|index| Schedule::new(&plan, Shard::new(&plan, 0, index, 2), Arc::clone(&counters)));
         let [mut one, mut other] = threads;
         assert_eq!(one.next_action(0, 100), NextAction::Start { intended: 100 });
         assert_eq!(other.next_action(0, 100), NextAction::Token { due: 1100 });

@@ -307,7 +307,9 @@ mod tests {
     use super::*;
     use crate::fixtures;
 
-    const ALONE: Shard = Shard { lane: 0, index: 0, of: 1 };
+    fn alone(plan: &Plan) -> Users {
+        Users::new(plan, Shard::all(plan, 0), 1)
+    }
 
     fn arrival(number: u64) -> Arrival {
         Arrival { number, intended: 5, warm_up: false }
@@ -315,7 +317,7 @@ mod tests {
 
     #[test]
     fn an_iteration_is_its_request_in_a_plan_without_journeys() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), ALONE, 1);
+        let mut users = alone(&fixtures::plan(|_| {}));
         let user = users.take_free().unwrap();
         assert_eq!((users.take_free(), users.has_journeys()), (None, false));
         assert_eq!((users.begin(user, arrival(1), 0, 10), users.next_deadline()), (0, 1010));
@@ -329,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_request_may_be_sent_a_second_time_once() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), ALONE, 1);
+        let mut users = alone(&fixtures::plan(|_| {}));
         let user = users.take_free().unwrap();
         users.begin(user, arrival(1), 0, 10);
         assert_eq!([users.retry(user), users.retry(user)], [true, false]);
@@ -340,7 +342,7 @@ mod tests {
 
     #[test]
     fn parked_users_come_back_by_their_index() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), ALONE, 1);
+        let mut users = alone(&fixtures::plan(|_| {}));
         users.raise(3);
         for user in [2, 0, 1] {
             users.park(user);

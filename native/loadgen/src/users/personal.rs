@@ -46,13 +46,9 @@ impl Users {
         }
     }
 
-    /// The 1-based number of a user in its lane, over all threads; in the open model, of its iteration.
+    /// The 1-based number of a user in its lane, over all shares and threads; in the open model, of its iteration.
     pub(super) fn number_of(&self, user: u32) -> u64 {
-        if self.pauses {
-            u64::from(user) * self.shard.of as u64 + self.shard.index as u64 + 1
-        } else {
-            self.all[user as usize].iteration.arrival.number
-        }
+        if self.pauses { self.shard.user_number(user) } else { self.all[user as usize].iteration.arrival.number }
     }
 
     /// Appends a request of `user` to `origin`; without one, its cookies are left out.

@@ -76,7 +76,7 @@ mod tests {
             flow["before_user"] = json!([{"op": "jump", "to": 1}, request(2), request(1)]);
             flow["keeps_session"] = true.into();
         });
-        let mut users = Users::new(&plan, Shard { lane: 0, index: 1, of: 2 }, 2);
+        let mut users = Users::new(&plan, Shard::new(&plan, 0, 1, 2), 2);
         users.raise(2);
         users
     }

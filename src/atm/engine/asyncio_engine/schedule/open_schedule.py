@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from itertools import count
 
 from atm.engine.asyncio_engine.schedule.schedule import Arrival, Decisions, Schedule, UserT
 from atm.models.outcome import StopReason
@@ -27,12 +26,17 @@ class OpenSchedule(Schedule[UserT]):
     ) -> None:
         """`clock` gives the time of each of several starts within one call; `ceiling` is the most users allowed."""
         super().__init__(plan, lane, decisions)
-        load = plan.lanes[lane].load
+        load, total = plan.lanes[lane].load, plan.lanes[lane].total
         self._clock = clock
         self._pacer = Pacer(load, lane_seed(plan.seed, lane))
-        self._arrivals = zip(count(1), self._pacer.starts(), strict=False)
+        self._arrivals = self._pacer.arrivals(plan.share, total)
         self._next: tuple[int, int] | None = next(self._arrivals, None)
         self._warm_up_arrivals = self._pacer.warm_up_arrivals
+        self._last_number = self._warm_up_arrivals
+        """The number of the last arrival, once the measured load has begun."""
+        last = 0 if total is None else self._warm_up_arrivals + total
+        self._end_number = last if last and not plan.share.has(last - 1) else 0
+        """The number of an arrival of another share that is only taken to end the load; 0 if there is none."""
         self._limit_in_flight = load.max_in_flight or 0
         self._most_users = load.max_in_flight or ceiling
         self._is_poisson = load.arrival == "poisson"
@@ -101,7 +105,7 @@ class OpenSchedule(Schedule[UserT]):
         now = min(now, self.sending_end)
         if self._leg_over_at is not None:
             now = min(now, self._leg_over_at)
-        return self._pacer.expected_arrivals(now - self._epoch - self.shift)
+        return self._pacer.expected_arrivals(now - self._epoch - self.shift) * self._share.part
 
     def _end_of_leg(self) -> int:
         end = super()._end_of_leg()
@@ -114,15 +118,19 @@ class OpenSchedule(Schedule[UserT]):
         assert self._next is not None
         number, scheduled = self._next
         self._next = next(self._arrivals, None)
-        self._taken += 1
         if number > self._warm_up_arrivals:
-            self._measured_in_leg += 1
+            # Those of other shares count as well.
+            self._measured_in_leg += number - self._last_number
+            self._last_number = number
             if self._measured_in_leg == self._limit:
                 self._count_end = intended + self._pacer.gap_ns(scheduled)
                 if not self._is_last_leg:
                     # The next arrival belongs to the next leg, and a random one may be earlier than the end of the gap.
                     self._count_end = min(self._count_end, self._next_at())
                 self._announce_end()
+        if number == self._end_number:
+            return
+        self._taken += 1
         is_warm_up = number <= self._warm_up_arrivals
         flow = None if is_warm_up else self._leg.flow
         if flow is None:

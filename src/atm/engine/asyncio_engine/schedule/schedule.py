@@ -105,6 +105,7 @@ class Schedule(ABC, Generic[UserT]):
     def __init__(self, plan: LoadPlan, lane: int, decisions: Decisions[UserT]) -> None:
         """`lane` is the index of the lane that this schedule starts."""
         self._decisions = decisions
+        self._share = plan.share
         self._warm_up_ns = plan.lanes[lane].load.warm_up_ns
         self._select = selector_of(plan, lane)
         self._legs = legs_of(plan.lanes[lane])
