@@ -115,7 +115,8 @@ class Execution:
 
         Raises CredentialError when a token cannot be fetched before the start, UnreachableError when no target has an
         address, and what the engine raises when it is opened; nothing was sent then. A failed `setup` ends the run
-        before any load; `teardown` follows in any case. A run that breaks in the middle returns a result with the status `failed` and everything measured so far.
+        before any load; `teardown` follows in any case. A run that breaks in the middle returns a result with the
+        status `failed` and everything measured so far.
         `strict` sets exit code 4 for a suspect measurement; with `no_fail`, failed judgements exit with 0.
         """
         try:
