@@ -9887,7 +9887,7 @@ export type components = {
                 processes?: number;
                 /**
                  * On loss
-                 * @description When a worker is lost: stop the run, or go on without its part, whose requests count as missed.
+                 * @description When a worker is lost: stop the run, or continue without its part, whose requests count as missed.
                  * @default abort
                  * @enum {unknown}
                  */
