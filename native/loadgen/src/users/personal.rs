@@ -22,8 +22,9 @@ impl Users {
         self.data = Arc::clone(data);
     }
 
-    /// Calls `count` with each table whose row the iteration of `user` begins with, and whether it was used before.
-    pub(crate) fn begin_rows(&self, user: u32, count: impl FnMut(usize, bool)) {
+    /// Calls `count` with each table and row that the iteration of `user` begins with, and whether the row was used
+    /// before.
+    pub(crate) fn begin_rows(&self, user: u32, count: impl FnMut(usize, u64, bool)) {
         if self.data.is_empty() {
             return;
         }

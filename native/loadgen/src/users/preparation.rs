@@ -26,8 +26,8 @@ impl Users {
         self.advance(user, now)
     }
 
-    /// Calls `count` with each table per user whose row `user` begins with, and whether it was used before.
-    pub(crate) fn begin_rows_of_user(&self, user: u32, count: impl FnMut(usize, bool)) {
+    /// Calls `count` with each table per user and row that `user` begins with, and whether the row was used before.
+    pub(crate) fn begin_rows_of_user(&self, user: u32, count: impl FnMut(usize, u64, bool)) {
         let flow = self.all[user as usize].iteration.flow as usize;
         let number = self.number_of(user);
         self.data.begin_user(self.seed, flow, Numbers { user: number, iteration: number, is_lasting: true }, count);

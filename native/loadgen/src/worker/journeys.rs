@@ -23,7 +23,7 @@ impl Worker {
             self.parts.ledger.iterations(flow, arrival.warm_up).started += 1;
         }
         let Parts { users, ledger, .. } = &mut self.parts;
-        users.begin_rows(user, |table, was_used| ledger.count_row(table, was_used));
+        users.begin_rows(user, |table, row, was_used| ledger.count_row(table, row, was_used));
         self.begin_with(user, next);
     }
 
@@ -85,7 +85,7 @@ impl Worker {
         let warm_up = self.parts.schedule.prepares_in_warm_up(self.parts.now);
         let next = self.parts.users.begin_preparation(user, self.parts.now, warm_up);
         let Parts { users, ledger, .. } = &mut self.parts;
-        users.begin_rows_of_user(user, |table, was_used| ledger.count_row(table, was_used));
+        users.begin_rows_of_user(user, |table, row, was_used| ledger.count_row(table, row, was_used));
         self.begin_with(user, next);
     }
 

@@ -1289,7 +1289,7 @@ export type components = {
          * DataFigures
          * @description Rows of one source of test data that iterations, or per user users, began with, warm-up included.
          *
-         *     Rows of a source per use are not counted.
+         *     A source per use has none: its rows are not counted.
          */
         DataFigures: {
             /** Name */
@@ -10032,6 +10032,11 @@ export type components = {
             name: string;
             /** Rows */
             rows: number;
+            /**
+             * Is Counted
+             * @default true
+             */
+            is_counted: boolean;
         };
         /**
          * EndpointDescription
@@ -10322,6 +10327,8 @@ export type components = {
             scenarios?: components["schemas"]["ScenarioSoFar"][];
             /** Checks */
             checks?: components["schemas"]["CheckFigures"][];
+            /** Data */
+            data?: components["schemas"]["DataFigures"][];
             /**
              * Thresholds
              * @default []
