@@ -122,6 +122,7 @@ def summarize(
         generator=generator_summary(collector, circumstances.cores),
         environment=dict(environment),
         spec=dict(spec),
+        fleet=circumstances.fleet,
         setup=setup,
         teardown=teardown,
         timeline=collector.timeline.points(),
