@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from atm.engine.base import Capability, Control, Engine
+from atm.engine.native_engine import NativeEngine
 from atm.errors import EngineError
 from atm.metrics.histogram import Histogram
 from atm.metrics.used_rows import UsedRows
@@ -107,6 +108,19 @@ def test_shares_of_a_closed_load_have_its_users_and_give_each_number_once(engine
     assert len(set(numbers)) == len(numbers) == together(runs).total().started
     for residue, ran in enumerate(runs):
         own = sorted(number for number in numbers if (number - 1) % 3 == residue)
+        assert own == [1 + residue + 3 * turn for turn in range(ran.total().started)]
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_of_a_share_divide_it(target: TargetServer, threads: int) -> None:
+    pytest.importorskip("atm_engine", reason="the native engine is not installed")
+    engine = NativeEngine(threads)
+    made = of_everything(target, load=opened(600, arrival="poisson"), total=150, selection="weighted")
+    assert sent_by_shares(engine, target, made, UNEVEN) == sent_by_one(engine, target, made)
+    target.reset()
+    runs = run_shares(engine, plan(http(target), step("/", headers=(NUMBERED,)), load=closed(30), duration=0.3))
+    for residue, ran in enumerate(runs):
+        own = sorted(n for row in target.record() if ((n := row.client_number or 0) - 1) % 3 == residue)
         assert own == [1 + residue + 3 * turn for turn in range(ran.total().started)]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -79,7 +80,9 @@ class NativeEngine:
     ) -> EngineReport:
         require_secrets(plan, secrets)
         try:
-            native = self._module.Run(plan.to_bytes(), dict(secrets), threads=self._threads, starts_at_ns=starts_at_ns)
+            native = self._module.Run(
+                plan.to_bytes(), dict(secrets), threads=self._threads, starts_at_ns=_native_time(starts_at_ns)
+            )
         except self._module.PlanRefused as refused:
             raise EngineError(Problem(str(refused), "plan_refused")) from refused
         handover = ThreadBridge(on_interval, native.cancel)
@@ -96,6 +99,11 @@ class NativeEngine:
         control.listen(_Listener(native))
         threading.Thread(target=collect, name="atm-native", daemon=True).start()
         return await handover.report()
+
+
+def _native_time(at_ns: int | None) -> int | None:
+    """Convert a time of `time.monotonic_ns` to the engine's clock, which is another one on macOS: it counts sleep."""
+    return None if at_ns is None else at_ns + time.clock_gettime_ns(time.CLOCK_MONOTONIC) - time.monotonic_ns()
 
 
 def _as_if_resolved(plan: LoadPlan) -> LoadPlan:

@@ -15,6 +15,7 @@ from atm.fleet.state import SECOND, FleetRun, OnLoss, Second, Step
 from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances, evidence_of
 from atm.metrics.interval import Interval
+from atm.metrics.used_rows import UsedRows
 from atm.metrics.verdict import judge
 from atm.models import figures
 from atm.models.fleet_figures import FleetFigures, WorkerFigures
@@ -42,6 +43,7 @@ class Workers:
         self._on_interval = on_interval
         self._books = [WorkerBooks(plan) for plan in plans]
         self._collectors = [_collector(plan) for plan in plans]
+        self._used_rows = UsedRows([table.rows for table in plans[0].data]) if len(plans) > 1 else None
         self._next_second = 0
         self._phase = "load"
 
@@ -57,7 +59,7 @@ class Workers:
             self._phase = max(parts, key=lambda interval: interval.duration_ns).phase
         gaps = self._gaps(second.second, (second.second + 1) * SECOND)
         self._next_second = second.second + 1
-        self._on_interval(merge([*parts, *gaps]))
+        self._on_interval(merge([*parts, *gaps], self._used_rows))
 
     def close(self) -> None:
         """Pass on what lost workers left in flight, or due, after the last second of the others."""
