@@ -16,6 +16,7 @@ from atm.plan.files import ReadFile
 from atm.plan.forecast import forecast, lane_forecast, leads_to
 from atm.plan.hooks import CompiledHook
 from atm.plan.load_plan import Lane, LoadPlan
+from atm.plan.longest_path import most_requests
 from atm.plan.targets import TargetRules
 from atm.tables.table_request import OpenTable
 
@@ -74,7 +75,7 @@ class Policy:
             may_read=self.may_read,
             files_may_be_missing=files_may_be_missing,
         )
-        problems = [*self._beyond_caps(test.plan), *self._refused(test)]
+        problems = [*self._beyond_caps(test), *self._refused(test)]
         if problems:
             raise SpecError(problems)
         return self._capped(
@@ -102,7 +103,7 @@ class Policy:
             share_of_users = max(1, int(self.max_users - _users(lanes)) // opened)
             lanes = tuple(_limited(lane, share_of_users) if lane.load.model == "open" else lane for lane in lanes)
         if self.max_requests is not None and forecast(test.plan).most_requests is None:
-            lanes = _with_totals(lanes, _bounds(test.plan), self.max_requests)
+            lanes = _with_totals(lanes, _bounds(test.plan), self.max_requests - _hook_requests(test))
             notes.append(_throttled(f"{self.max_requests:,} requests", "ATM_MAX_REQUESTS"))
         return replace(test, plan=replace(test.plan, lanes=lanes), notes=tuple(notes))
 
@@ -115,7 +116,8 @@ class Policy:
             needs=(*plan.needs, "target_rules") if resolves_addresses else plan.needs,
         )
 
-    def _beyond_caps(self, plan: LoadPlan) -> list[Problem]:
+    def _beyond_caps(self, test: CompiledTest) -> list[Problem]:
+        plan = test.plan
         lanes, planned = plan.lanes, forecast(plan)
         problems = []
         rate, users = _fixed_rate(lanes), _users(lanes)
@@ -126,13 +128,18 @@ class Policy:
                 name = "rate" if any(lane.load.model == "open" for lane in lanes) else "max_rate"
                 what = f"{'more than ' if needs_more else ''}{rate:g} requests per second"
                 problems.append(_cap(name, what, f"{self.max_rate:g}", "ATM_MAX_RATE"))
-        if (
-            self.max_requests is not None
-            and planned.most_requests is not None
-            and planned.most_requests > self.max_requests
-        ):
-            what, limit = f"{planned.most_requests:,} requests", f"{self.max_requests:,}"
-            problems.append(_cap("total_requests", what, limit, "ATM_MAX_REQUESTS"))
+            prepared = max((lane.prepared.rate for lane in lanes if lane.prepared is not None), default=0.0)
+            if prepared > self.max_rate:
+                what = f"to prepare {prepared:g} users per second"
+                problems.append(_cap("prepare_rate", what, f"{self.max_rate:g} requests", "ATM_MAX_RATE"))
+        if self.max_requests is not None:
+            of_hooks = _hook_requests(test)
+            # A load without a number of requests ends with those that the hooks leave, at least one.
+            most = (planned.most_requests or 1) + of_hooks
+            if most > self.max_requests:
+                counted = f", {of_hooks:,} of them in setup and teardown" if of_hooks else ""
+                what, limit = f"{most:,} requests{counted}", f"{self.max_requests:,}"
+                problems.append(_cap("total_requests", what, limit, "ATM_MAX_REQUESTS"))
         if self.max_users is not None and users > self.max_users:
             problems.append(_cap("users", f"{users:g} users", str(self.max_users), "ATM_MAX_USERS"))
         if (
@@ -165,6 +172,12 @@ class Policy:
         return Problem(refusal, _CODE, path=path, hint=hint) if refusal else None
 
 
+def _hook_requests(test: CompiledTest) -> int:
+    """Return the most requests that `setup` and `teardown` send."""
+    hooks = [hook for hook in (test.setup, test.teardown) if hook is not None]
+    return sum(most_requests(flow.program) for hook in hooks for flow in hook.plan.flows)
+
+
 def _has_no_rate(lane: Lane) -> bool:
     return lane.load.model == "closed" and lane.load.max_rate is None
 
@@ -180,8 +193,10 @@ def _users(lanes: Sequence[Lane]) -> float:
 
 
 def _limited(lane: Lane, users: int) -> Lane:
-    load = lane.load
-    return replace(lane, load=replace(load, max_in_flight=min(load.max_in_flight or users, users)))
+    load, prepared = lane.load, lane.prepared
+    if prepared is not None:
+        prepared = replace(prepared, users=min(prepared.users, users))
+    return replace(lane, load=replace(load, max_in_flight=min(load.max_in_flight or users, users)), prepared=prepared)
 
 
 def _bounds(plan: LoadPlan) -> list[int | None]:
