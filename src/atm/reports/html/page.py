@@ -23,6 +23,7 @@ from atm.reports.html.charts import (
     rate_chart,
     time_chart,
 )
+from atm.reports.html.iterations import waterfalls
 from atm.reports.html.markup import Child, Markup, markup, tag
 from atm.reports.html.parts import card, cores, doubted, table, time_text, wrapping
 from atm.reports.html.scenarios import checks, scenarios, steps, test_data
@@ -35,6 +36,7 @@ from atm.reports.html.tables import (
     samples,
     statuses_and_generator,
     timeline_table,
+    workers,
 )
 from atm.reports.rungs import rungs
 
@@ -75,6 +77,8 @@ def render_html(result: RunResult) -> str:
         test_data(result),
         failures(result),
         statuses_and_generator(result),
+        waterfalls(result),
+        workers(result),
         samples(result),
         timeline_table(result),
         configuration(result),
