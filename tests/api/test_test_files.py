@@ -361,6 +361,8 @@ def test_a_preview_shows_columns_first_rows_and_their_number(client: httpx.Clien
     broken = preview("broken.csv", b"a,b\n1\n")
     assert (broken["text"], broken["columns"]) == ("a,b\n1\n", [])
     assert "broken.csv:2" in broken["problem"]["message"] + str(broken["problem"])
+    # Columns with the name of a credential are masked, as in samples.
+    assert preview("accounts.csv", ACCOUNTS)["rows"] == [["ada", "***"], ["bob", "***"]]
     assert preview("text.xml", "ä".encode() * 4_000)["text"].startswith("ää")
     assert preview("photo.png", bytes(range(256)))["text"] is None
     assert preview("empty.csv", b"")["problem"] is not None
