@@ -10,6 +10,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from atm.plan.load_plan import Share
+
 Data = dict[str, Any]
 
 BASE = "http://127.0.0.1:8765"
@@ -169,3 +171,13 @@ def specs(draw: st.DrawFn, base: str = BASE, *, runnable: bool = False) -> Data:
     if not runnable and draw(st.booleans()):
         spec |= {"keep_alive": False, "redirects": 3, "http_version": "1.1", "graceful_stop": "10s"}
     return spec
+
+
+@st.composite
+def shares(draw: st.DrawFn) -> tuple[Share, ...]:
+    """All shares of a run: up to 17 residues, dealt to as many engines or fewer."""
+    engines = draw(st.lists(st.integers(0, 16), min_size=1, max_size=17))
+    residues: dict[int, list[int]] = {}
+    for residue, engine in enumerate(engines):
+        residues.setdefault(engine, []).append(residue)
+    return tuple(Share(tuple(own), len(engines)) for own in residues.values())

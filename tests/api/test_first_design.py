@@ -102,6 +102,8 @@ def test_what_is_answered_can_be_sent_back(client: httpx.Client, target: TargetS
         {"url": f"{target.url}/fixed", "duration": 1, "concurrency": 1, "timeout_seconds": 5},
         {"url": f"{target.url}/fixed", "load": {"users": 1}, "total_requests": 2, "thresholds": ["p99 < 9s"]},
         {"endpoints": [{"name": "a", "url": f"{target.url}/fixed"}], "total_requests": 2},
+        {"scenarios": {"a": {"load": {"rate": 9}, "steps": [{"GET": f"{target.url}/fixed"}]}}, "duration": 1},
+        {"scenarios": {"a": {"load": {"users": 1}, "steps": [{"GET": f"{target.url}/fixed"}]}}},
     ):
         view = client.get(f"/runs/{started(client, **spec)}").json()
         again = client.post("/runs", json={"spec": view["spec"]})

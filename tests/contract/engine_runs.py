@@ -72,6 +72,7 @@ async def running(
     secrets: Mapping[str, str] | None = None,
     control: Control | None = None,
     on_interval: Callable[[Interval], None] | None = None,
+    starts_at_ns: int | None = None,
 ) -> Ran:
     intervals: list[Interval] = []
 
@@ -81,7 +82,7 @@ async def running(
             on_interval(interval)
 
     began = time.monotonic()
-    report = await engine.run(plan, secrets or {}, keep, control or Control())
+    report = await engine.run(plan, secrets or {}, keep, control or Control(), starts_at_ns)
     ran = Ran(report, intervals, time.monotonic() - began)
     check_books(ran, plan)
     return ran

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 
@@ -20,7 +21,7 @@ from atm.plan.program import ChooseOp, JumpOp, LoopOp, OnFail, Op, RequestOp, Th
 from atm.plan.randomness import draw_at, think_ns, weighted_index
 from atm.plan.template_parts import IterationSource, UserSource
 from atm.testing import TargetServer
-from tests.contract.engine_runs import received, run
+from tests.contract.engine_runs import longest_delay_ns, received, run
 from tests.contract.plans import MILLISECOND, NUMBERED, SECOND, closed, opened, step, with_flows
 from tests.contract.scenario_plans import SEED, books, parts, paths, requests, scenario, think, times, value
 
@@ -55,6 +56,26 @@ def test_a_jump_leaves_steps_out_and_they_are_not_reached(engine: Engine, target
     assert paths(target) == [path("a"), path("c")] * 4
     assert [ran.total(endpoint).not_reached for endpoint in range(3)] == [0, 4, 0]
     assert [ran.total(endpoint).started for endpoint in range(3)] == [4, 0, 4]
+
+
+@pytest.mark.parametrize("on_saturation", ["queue", "drop"])
+def test_an_arrival_waits_for_a_user_who_thinks(
+    engine: Engine, target: TargetServer, on_saturation: Literal["queue", "drop"]
+) -> None:
+    """The limit of an open load is on iterations in progress, not on the requests that they have in flight."""
+    load = opened(4, max_in_flight=1, on_saturation=on_saturation)
+    ran = run(engine, scenario(target, [RequestOp(0), think(300), RequestOp(1)], A, B, load=load, total=4))
+    first, second = ran.total(0), ran.total(1)
+    assert (first.due, second.due) == (4, first.started)
+    assert books(ran) == (first.started, first.started, 0, 0)
+    assert paths(target) == [path("a"), path("b")] * first.started
+    if on_saturation == "drop":
+        assert (first.waited, first.missed) == (0, first.dropped)
+        # The second one is due 250 ms after the first one, whose user thinks for 300 ms.
+        assert first.dropped >= 1
+    else:
+        assert (first.waited, first.missed) == (first.started - 1, first.queued_at_end)
+        assert first.started >= 2 or longest_delay_ns(ran) >= 500 * MILLISECOND
 
 
 def test_a_choice_is_drawn_by_weight_for_iteration_and_round(engine: Engine, target: TargetServer) -> None:

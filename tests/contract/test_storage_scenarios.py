@@ -10,6 +10,7 @@ from atm.metrics.spread import spread
 from atm.models.outcome import RunStatus
 from atm.storage import Batch, StorageInterface, open_storage
 from atm.storage.records import Finish, Lease
+from atm.storage.series.rows import ALL
 from tests.metrics.seconds import MS, check, iterations
 from tests.storage.builders import at, interval, new_run
 
@@ -107,6 +108,38 @@ async def test_points_have_the_figures_of_their_span(storage: StorageInterface, 
         assert point.active_time.max_ms == pytest.approx(spread(total.active_time).max_ms, abs=1e-5)
     judged = [point for point in points.checks if point.check == 0 and not point.warm_up]
     assert sum(point.failed for point in judged) == evaluated(HISTORY, 0).failed
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+async def test_endpoints_apart_are_in_no_row_of_all_together(
+    storage: StorageInterface, settings: Settings, has_ended: bool
+) -> None:
+    """Whichever process wrote the seconds; the endpoint has rows of its own."""
+    history = [interval(number) for number in range(SECONDS)]
+    for one in history:
+        one.endpoints[1].apart = True
+    run = (await storage.runs.create(new_run())).run
+    assert await storage.leases.claim("host:1", "token", 100) is not None
+    lease = Lease(run.id, "token")
+    await storage.series.append(lease, Batch(intervals=tuple(history[:33])))
+    other = await open_storage(settings)
+    try:
+        await other.series.append(lease, Batch(first_interval=33, intervals=tuple(history[33:])))
+        if has_ended:
+            await other.leases.finish(lease, Finish(RunStatus.COMPLETED, at(200)))
+        for resolution in (1, 10, 60, 0):
+            together = await other.series.points(lease.run_id, resolution)
+            login = await other.series.points(lease.run_id, resolution, endpoints=[1])
+            items = await other.series.points(lease.run_id, resolution, endpoints=[0])
+            assert [point.counts for point in together] == [point.counts for point in items]
+            assert [point.latency for point in together] == [point.latency for point in items]
+            assert sum(point.counts["started"] for point in login) == 21 * SECONDS
+        window = await other.series.window(lease.run_id, 3, 72, [ALL, 0, 1])
+        assert window.endpoints[ALL, False].outcomes == window.endpoints[0, False].outcomes
+        assert window.endpoints[1, False].started == 21 * 69
+        assert await other.series.intervals(lease.run_id) == history
+    finally:
+        await other.close()
 
 
 async def test_another_process_continues_where_one_stopped(storage: StorageInterface, settings: Settings) -> None:

@@ -36,6 +36,7 @@ class OtherEngine:
         secrets: Mapping[str, str],
         on_interval: Callable[[Interval], None],
         control: Control,
+        starts_at_ns: int | None = None,
     ) -> EngineReport:
         raise NotImplementedError
 

@@ -46,12 +46,15 @@ class RayCluster:
         self.session_directory = Path(description["session"])
 
     def remove_node_of(self, worker: int) -> None:
-        """Remove the node on which a worker process runs, without warning, and add another one."""
+        """Remove the node on which a worker process runs, without warning."""
         relay = parent(worker)
         self._command(f"remove {parent(relay)}")
 
-    def add_node(self) -> None:
-        self._command("add")
+    def remove_newest_node(self) -> None:
+        self._command("remove")
+
+    def add_node(self, imports_from: Path | None = None) -> None:
+        self._command(f"add {imports_from or ''}")
 
     def processes(self) -> list[int]:
         """All processes of the cluster."""

@@ -1,7 +1,7 @@
 """A Ray cluster of three nodes on this machine, for tests: prints one line of JSON, then follows lines of commands.
 
-`remove PID` removes the node of a raylet at once, as if its machine were gone; `add` adds a node. Each is answered with
-a line. It ends with its standard input.
+`remove PID` removes the node of a raylet at once, as if its machine were gone, `remove` the newest one; `add` adds a
+node, `add PATH` one that imports from there first. Each is answered with a line. It ends with its standard input.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ def main() -> None:
     for line in sys.stdin:
         command, *arguments = line.split()
         if command == "remove":
-            [node] = [node for node in cluster.list_all_nodes() if str(raylet(node)) == arguments[0]]
+            nodes = list(cluster.list_all_nodes())
+            [node] = [node for node in nodes if str(raylet(node)) == arguments[0]] if arguments else nodes[-1:]
             cluster.remove_node(node, allow_graceful=False)
         else:
-            cluster.add_node(**OPTIONS)
-            cluster.wait_for_nodes()
+            variables = {"env_vars": {"PYTHONPATH": arguments[0]}} if arguments else {}
+            cluster.add_node(**OPTIONS, **variables)
+        cluster.wait_for_nodes()
         print("done", flush=True)
     cluster.shutdown()
 

@@ -28,6 +28,7 @@ REPORT = EngineReport(
 MESSAGES: list[messages.Message] = [
     messages.Describe(),
     messages.ReadClock(),
+    messages.CheckReach("shop.example", 8080),
     messages.Prepare(b'{"format": 2}\n\x00'),
     messages.SetSecrets({"token": "ä\n"}),
     messages.Start(2**63),
@@ -41,6 +42,7 @@ ANSWERS: list[messages.Answer] = [
     messages.Refused("what", "code", "path", "place", "hint"),
     messages.Description("1", 2, {"native": "3"}, "3.11", "host", 4, 5, 6),
     messages.ClockReading(2**62),
+    messages.Reach("10.0.0.1", 2_000_000, ""),
     messages.Pulled(messages.WorkerState.RUNNING, 3, (b"{}", b"\n\n", b"")),
     messages.Pulled(messages.WorkerState.ENDED, 1, (), REPORT),
     messages.Pulled(messages.WorkerState.ENDED, 1, (), None, messages.Refused("died", "engine_died")),

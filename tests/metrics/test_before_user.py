@@ -9,11 +9,11 @@ import pytest
 
 from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances
-from atm.metrics.summary import EndpointDescription, RunTimes, summarize
+from atm.metrics.summary import RunTimes, summarize
 from atm.metrics.thresholds import ThresholdJudge
 from atm.models.metric import Comparison, Metric
 from atm.models.outcome import Outcome
-from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.outline import CheckName, EndpointDescription, ScenarioSteps
 from atm.models.run import RunResult
 from atm.models.run_figures import StepBefore
 from atm.models.threshold import Threshold

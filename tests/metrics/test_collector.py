@@ -186,6 +186,16 @@ def test_a_target_that_invents_messages_does_not_fill_the_memory() -> None:
     assert sum(group.count for group in groups) == 1000
 
 
+def test_requests_of_two_scenarios_that_begin_together_are_two_samples() -> None:
+    """Scenarios count their iterations from 1 each, and the first ones are due at the same time."""
+    shelf = SampleShelf(first_per_endpoint=1, failures_per_kind=1, slowest=4)
+    shelf.add_all([sample(1, endpoint=0, response_ms=5.0), sample(1, endpoint=1, response_ms=6.0)])
+    assert [(kept.request_number, kept.endpoint) for kept in shelf.samples()] == [(1, 0), (1, 1)]
+    shelf = SampleShelf(first_per_endpoint=0, failures_per_kind=1, slowest=4)
+    shelf.add_all([sample(1, "slowest", endpoint=0), sample(1, "slowest", endpoint=1)])
+    assert len(shelf.samples()) == 2
+
+
 def test_samples_are_kept_within_their_bounds() -> None:
     shelf = SampleShelf(first_per_endpoint=2, failures_per_kind=1, slowest=3)
     shelf.add_all(sample(number, endpoint=number % 2, response_ms=1.0) for number in range(1, 9))

@@ -13,9 +13,10 @@ import pytest
 from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances
 from atm.metrics.histogram import Histogram
-from atm.metrics.summary import EndpointDescription, RunTimes, exit_code, summarize
+from atm.metrics.summary import RunTimes, exit_code, summarize
 from atm.models.exit_code import PRECEDENCE, ExitCode, first_of
 from atm.models.outcome import Outcome, RunStatus, StopReason
+from atm.models.outline import EndpointDescription
 from atm.models.run import Measurement, RunInfo, RunResult, ThresholdResult
 from tests.metrics.seconds import MS, SECOND, endpoint, failure_group, sample, second
 

@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = arguments.next().ok_or("which plan?")?;
     let threads = arguments.next().map(|text| text.parse()).transpose()?;
     let plan = Plan::from_bytes(&std::fs::read(path)?)?;
-    let run = Run::start(plan, &Secrets::new(), threads)?;
+    let run = Run::start(plan, &Secrets::new(), threads, None)?;
     let mut started = 0;
     loop {
         match run.next_interval(Duration::from_secs(1)) {

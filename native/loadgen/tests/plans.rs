@@ -56,7 +56,7 @@ proptest! {
             }
         }
         if let Ok(plan) = Plan::from_bytes(document.to_string().as_bytes()) {
-            let mut timetable = Timetable::new(&plan, Shard::whole(0));
+            let mut timetable = Timetable::new(&plan, Shard::all(&plan, 0));
             let mut last = 0;
             for _ in 0..200 {
                 match timetable.peek() {

@@ -132,7 +132,7 @@ fn flows_go_by_number_whichever_thread_takes_it() {
         let ran = common::finish(&common::start(&plan, Some(3)));
         assert_eq!((ran.report.threads, ran.sum("outcomes.ok")), (3, 2000));
         let parsed = Plan::from_bytes(plan.to_string().as_bytes()).unwrap();
-        let timetable = Timetable::new(&parsed, Shard::whole(0));
+        let timetable = Timetable::new(&parsed, Shard::all(&parsed, 0));
         let seen = numbers.lock().unwrap();
         // The target's record holds flow and number as one: `/e1/17` is 1_000_000_017.
         let flows: BTreeMap<u64, u64> = seen.iter().map(|seen| (seen % FLOW, seen / FLOW)).collect();

@@ -24,10 +24,16 @@ struct Run(LoadRun);
 impl Run {
     #[new]
     #[allow(clippy::needless_pass_by_value)] // required by PyO3
-    #[pyo3(signature = (plan, secrets, *, threads=None))]
-    fn start(py: Python<'_>, plan: &[u8], secrets: HashMap<String, String>, threads: Option<usize>) -> PyResult<Self> {
+    #[pyo3(signature = (plan, secrets, *, threads=None, starts_at_ns=None))]
+    fn start(
+        py: Python<'_>,
+        plan: &[u8],
+        secrets: HashMap<String, String>,
+        threads: Option<usize>,
+        starts_at_ns: Option<u64>,
+    ) -> PyResult<Self> {
         let plan = Plan::from_bytes(plan).map_err(|error| refused(&error))?;
-        py.detach(|| LoadRun::start(plan, &secrets, threads)).map(Run).map_err(|error| refused(&error))
+        py.detach(|| LoadRun::start(plan, &secrets, threads, starts_at_ns)).map(Run).map_err(|error| refused(&error))
     }
 
     fn next_interval<'py>(&self, py: Python<'py>, timeout_seconds: f64) -> PyResult<Option<Bound<'py, PyBytes>>> {

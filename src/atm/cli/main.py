@@ -26,6 +26,7 @@ from atm.errors import (
     SpecError,
     UnreachableError,
 )
+from atm.fleet.transport import FleetError
 from atm.models.exit_code import ExitCode
 
 EPILOG = (
@@ -69,6 +70,7 @@ COMMANDS = (
     CommandEntry("db", "Manage the storage of this machine: upgrade, status, prune."),
     CommandEntry("keys", "Create, list and revoke API keys of a server."),
     CommandEntry("audit", "List entries of the audit log, newest first."),
+    CommandEntry("fleet", "Check the nodes of a fleet before a test runs on them."),
     CommandEntry("mcp", "Serve load tests as tools for LLM agents (Model Context Protocol)."),
     CommandEntry("doctor", "Check the engine, the limits and the load of this machine."),
 )
@@ -161,7 +163,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _code_of(error: AtmError) -> ExitCode:
-    if isinstance(error, SpecError | CapabilityError | SettingsError | NotFoundError):
+    if isinstance(error, SpecError | CapabilityError | SettingsError | NotFoundError | FleetError):
         return ExitCode.USAGE
     return ExitCode.UNREACHABLE if isinstance(error, UnreachableError) else ExitCode.UNEXPECTED_ERROR
 

@@ -20,6 +20,10 @@ ServerOption = Annotated[
     str | None,
     typer.Option("--server", envvar="ATM_API_URL", metavar="URL", help="Use this server instead of the local history."),
 ]
+AllowOpenClusterOption = Annotated[
+    bool,
+    typer.Option("--allow-open-cluster", help="Use a Ray cluster on another machine although it demands no token."),
+]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, a unique prefix of it, or `last`.")]
 VariableOption = Annotated[
     list[str] | None,

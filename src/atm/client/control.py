@@ -245,9 +245,15 @@ class ControlClient:
         }
         return await self._connection.list_of(SampledExchange, f"/runs/{_segment(run_id)}/samples", query)
 
-    async def request(self, run_id: str, number: int) -> SampledRequest:
-        """Return the sampled request with this number. Raises NotFoundError."""
-        return await self._connection.get(SampledRequest, f"/runs/{_segment(run_id)}/requests/{number}")
+    async def request(
+        self, run_id: str, number: int, *, endpoint: str | None = None, nth: int | None = None
+    ) -> SampledRequest:
+        """Return the sampled request with this number. Raises NotFoundError.
+
+        In a run of scenarios several have the number of their iteration: `endpoint` and `nth` (from 1) tell which one.
+        """
+        query = {"endpoint": endpoint, "nth": nth}
+        return await self._connection.get(SampledRequest, f"/runs/{_segment(run_id)}/requests/{number}", query)
 
     def watch(self, run_id: str, after: int = 0) -> AsyncIterator[AnyRunEvent]:
         """Yield every event of a run after sequence number `after`, each once and in order; reconnects as needed."""

@@ -160,8 +160,12 @@ class Engine(Protocol):
         secrets: Mapping[str, str],
         on_interval: Callable[[Interval], None],
         control: Control,
+        starts_at_ns: int | None = None,
     ) -> EngineReport:
-        """Send the plan's load and return when the last request has ended.
+        """Send the plan's load (of a share: its part) and return when the last request has ended.
+
+        The run starts at `starts_at_ns` of the monotonic clock (`time.monotonic_ns`), None for at once. A time that has
+        passed stays the time zero of the run, and what was due since then starts late.
 
         `on_interval` is called on the event loop that awaits this, once for every second of the run, in order, without
         gaps, including the last (partial) one. `plan.origins` must carry addresses. Samples and failure messages in

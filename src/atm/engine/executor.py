@@ -22,6 +22,7 @@ from atm.metrics.collector import Collector
 from atm.metrics.interval import Interval
 from atm.metrics.thresholds import ThresholdJudge
 from atm.models.outcome import RunStatus, StopReason
+from atm.models.outline import EndpointDescription
 from atm.plan.compile import CompiledTest
 from atm.plan.hooks import CompiledHook
 from atm.plan.load_plan import LoadPlan
@@ -211,7 +212,7 @@ class Execution:
         # Result models are slow to import and not needed before the first request.
         from atm.engine.environment import describe_environment, usable_cores
         from atm.metrics.evidence import Circumstances
-        from atm.metrics.summary import EndpointDescription, RunTimes, summarize
+        from atm.metrics.summary import RunTimes, summarize
 
         plan = self.test.plan
         worker_lost = report.worker_lost if report else ""
@@ -231,7 +232,7 @@ class Execution:
             self.collector,
             times,
             self._run_info(report, failure),
-            [EndpointDescription(*described) for described in self.described()],
+            self.described(),
             self.thresholds.results(self.collector, times.window_ns),
             circumstances=Circumstances(
                 engine=self.engine.name,
@@ -250,9 +251,9 @@ class Execution:
             no_fail=no_fail,
         )
 
-    def described(self) -> list[tuple[str, str, str]]:
+    def described(self) -> list[EndpointDescription]:
         """Return name, method and URL of each endpoint as written, secrets masked."""
-        return [(request.name, request.method, request.url) for request in self.test.requests]
+        return [EndpointDescription(request.name, request.method, request.url) for request in self.test.requests]
 
     def _stop_reason(self, report: EngineReport | None) -> StopReason:
         """Return why the run ended; without a report the load never started."""

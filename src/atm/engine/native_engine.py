@@ -75,10 +75,11 @@ class NativeEngine:
         secrets: Mapping[str, str],
         on_interval: Callable[[Interval], None],
         control: Control,
+        starts_at_ns: int | None = None,
     ) -> EngineReport:
         require_secrets(plan, secrets)
         try:
-            native = self._module.Run(plan.to_bytes(), dict(secrets), threads=self._threads)
+            native = self._module.Run(plan.to_bytes(), dict(secrets), threads=self._threads, starts_at_ns=starts_at_ns)
         except self._module.PlanRefused as refused:
             raise EngineError(Problem(str(refused), "plan_refused")) from refused
         handover = ThreadBridge(on_interval, native.cancel)

@@ -40,6 +40,14 @@ class ReadClock:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckReach:
+    """Connect to a target and disconnect, without a request; answered with a `Reach`."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Prepare:
     """Check that the engine runs the plan, up to files and capabilities, and keep both for the start."""
 
@@ -140,6 +148,15 @@ class ClockReading:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """How a worker reaches a target: by which address and in what time, or why not."""
+
+    address: str
+    connect_ns: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pulled:
     """What a worker has for its controller. The report or the failure comes with the last seconds."""
 
@@ -152,12 +169,15 @@ class Pulled:
     failure: Refused | None = None
 
 
-Message: TypeAlias = Describe | ReadClock | Prepare | SetSecrets | Start | Pull | SendCommand | SetSecret | End
-Answer: TypeAlias = Done | Refused | Description | ClockReading | Pulled
+Message: TypeAlias = (
+    Describe | ReadClock | CheckReach | Prepare | SetSecrets | Start | Pull | SendCommand | SetSecret | End
+)
+Answer: TypeAlias = Done | Refused | Description | ClockReading | Reach | Pulled
 
 _MESSAGES: Mapping[str, type[Message]] = {
     "describe": Describe,
     "clock": ReadClock,
+    "check_reach": CheckReach,
     "prepare": Prepare,
     "secrets": SetSecrets,
     "start": Start,
@@ -171,6 +191,7 @@ _ANSWERS: Mapping[str, type[Answer]] = {
     "refused": Refused,
     "description": Description,
     "clock": ClockReading,
+    "reach": Reach,
     "pulled": Pulled,
 }
 _NAMES: Mapping[type, str] = {kind: name for kinds in (_MESSAGES, _ANSWERS) for name, kind in kinds.items()}

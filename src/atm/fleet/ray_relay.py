@@ -26,12 +26,13 @@ class Relay:
         self._channel: SealedChannel | None = None
 
     async def open(self, name: str, public_key: bytes) -> dict[str, str | bytes]:
-        """Start the worker process. Return host, installed version of atm, and this end's public key or a problem."""
+        """Start the worker process. Return host, installed versions, and this end's public key or a problem."""
         try:
             version = importlib.metadata.version("api-test-machine")
         except importlib.metadata.PackageNotFoundError:
             version = ""
-        node: dict[str, str | bytes] = {"host": platform.node(), "version": version}
+        ray = importlib.metadata.version("ray")
+        node: dict[str, str | bytes] = {"host": platform.node(), "version": version, "ray": ray}
         try:
             from atm.fleet.local_processes import ProcessLink
             from atm.fleet.sealed_channel import SealedChannel

@@ -6,6 +6,7 @@ This is the only module that imports Ray.
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import os
 import platform
 from dataclasses import dataclass
@@ -31,6 +32,14 @@ class Versions:
 
     ray: str
     python: str
+
+
+def installed_ray() -> str:
+    """Return the version of Ray here. Raises FleetError without one."""
+    try:
+        return importlib.metadata.version("ray")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise FleetError(NOT_INSTALLED) from error
 
 
 def version_problem(here: Versions, there: Versions) -> Problem | None:
@@ -75,12 +84,16 @@ class RaySession:
             ray.util.debug.log_once(warning)
         context = _connected(ray, address)
         there = Versions(context.ray_version, context.python_version)
-        if problem := version_problem(Versions(ray.__version__, platform.python_version()), there):
+        if problem := version_problem(Versions(installed_ray(), platform.python_version()), there):
             ray.shutdown()
             raise FleetError(problem)
         session = cls(ray, there)
         ray.cloudpickle.register_pickle_by_value(ray_relay)
         return session
+
+    def nodes(self) -> list[str]:
+        """Return the ids of the nodes that have cores for workers."""
+        return [node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
 
     def place(self, count: int, seconds: float) -> tuple[Any, list[Any]]:
         """Start an actor on each of `count` nodes, or all on the only node; return their places and them.
@@ -90,7 +103,7 @@ class RaySession:
         from ray.util.placement_group import placement_group
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-        nodes = [node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        nodes = self.nodes()
         group = placement_group([{"CPU": 1}] * count, strategy="STRICT_SPREAD" if len(nodes) > 1 else "PACK")
         if not group.wait(seconds):
             self.release(group)

@@ -38,6 +38,8 @@ class RayLink:
         self._is_lost = False
         self._is_gone = False
         """Neither the worker nor its relay can be reached."""
+        self.ray_version = ""
+        """On its node."""
 
     @property
     def name(self) -> str:
@@ -47,6 +49,7 @@ class RayLink:
         """Start the worker process. Raises LinkLostError."""
         node = await self._exchange(START_SECONDS, "open", self._name, self._channel.public_key)
         self._name = f"{self._name} on {node['host']}"
+        self.ray_version = node["ray"]
         if problem := node.get("problem"):
             self._is_lost = True
             installed = f"atm {node['version']} is installed there" if node["version"] else "atm is not installed there"
@@ -115,11 +118,14 @@ class RayTransport:
         self._places: list[Any] = []
         self._links: list[RayLink] = []
 
-    @property
-    def session(self) -> RaySession:
-        """The connection. Only between `open` and `close`."""
-        assert self._session is not None
-        return self._session
+    async def count_nodes(self) -> int:
+        """Return how many nodes could have a worker each. Raises FleetError."""
+        session = await self._connected(1)
+        return len(await asyncio.to_thread(session.nodes))
+
+    def ray_versions(self) -> dict[str, str]:
+        """Return the version of Ray on each worker's node, by the name of the worker."""
+        return {link.name: link.ray_version for link in self._links}
 
     async def open(self, count: int) -> list[Link]:
         try:
@@ -141,13 +147,11 @@ class RayTransport:
             self._local = None
 
     async def _open(self, count: int) -> list[Link]:
-        if self._session is None:
-            address = await self._start_local(count) if self._address.is_local else self._address
-            self._session = await asyncio.to_thread(RaySession.connect, address, self._allow_open)
-        places, actors = await asyncio.to_thread(self._session.place, count, self._place_seconds)
+        session = await self._connected(count)
+        places, actors = await asyncio.to_thread(session.place, count, self._place_seconds)
         self._places.append(places)
         first = len(self._links) + 1
-        links = [RayLink(f"worker {number}", self._session, actor) for number, actor in enumerate(actors, first)]
+        links = [RayLink(f"worker {number}", session, actor) for number, actor in enumerate(actors, first)]
         self._links += links
         outcomes = await asyncio.gather(*(link.start() for link in links), return_exceptions=True)
         lost = [outcome for outcome in outcomes if isinstance(outcome, LinkLostError)]
@@ -157,6 +161,12 @@ class RayTransport:
             if outcome is not None:
                 raise outcome
         return list(links)
+
+    async def _connected(self, count: int) -> RaySession:
+        if self._session is None:
+            address = await self._start_local(count) if self._address.is_local else self._address
+            self._session = await asyncio.to_thread(RaySession.connect, address, self._allow_open)
+        return self._session
 
     async def _start_local(self, count: int) -> RayAddress:
         self._local = await LocalRay.start(max(count, os.cpu_count() or 1))

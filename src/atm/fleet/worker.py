@@ -15,6 +15,7 @@ from atm.engine.environment import usable_cores
 from atm.errors import AtmError, DataError, EngineError, Problem
 from atm.fleet import messages
 from atm.fleet.messages import Answer, Message, WorkerState
+from atm.fleet.reach import reach
 from atm.metrics.interval import Interval
 from atm.plan.load_plan import PLAN_FORMAT, LoadPlan
 from atm.plan.plan_decoder import decode
@@ -64,9 +65,11 @@ class Worker:
     async def _answer(self, message: Message) -> Answer:
         match message:
             case messages.Describe():
-                return _description()
+                return description()
             case messages.ReadClock():
                 return messages.ClockReading(time.monotonic_ns())
+            case messages.CheckReach(host, port):
+                return await reach(host, port)
             case messages.Pull(acknowledged):
                 return self._pulled(acknowledged)
             case messages.Prepare(plan):
@@ -147,7 +150,8 @@ def _outcome(load: asyncio.Task[EngineReport]) -> tuple[EngineReport | None, mes
         return None, messages.Refused(f"unexpected {type(error).__name__}: {error}", "engine_died")
 
 
-def _description() -> messages.Description:
+def description() -> messages.Description:
+    """Describe this process."""
     installed = {name: engine.version for name, load in LOADERS.items() if (engine := load())}
     return messages.Description(
         version=VERSION,

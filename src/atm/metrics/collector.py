@@ -153,7 +153,7 @@ class Collector:
         """Measured load of all endpoints together."""
         self.warm_up = EndpointInterval(endpoint=-1, warm_up=True)
         """Warm-up of all endpoints together."""
-        self._apart = endpoints_apart(scenarios)
+        self.endpoints_apart = endpoints_apart(scenarios)
         """Endpoints that are in neither of the two."""
         self.apart = EndpointInterval(endpoint=-1)
         """Those of all endpoints that are in no total, warm-up included."""
@@ -185,7 +185,7 @@ class Collector:
         for part in interval.endpoints:
             if not 0 <= part.endpoint < len(self.measured):
                 raise ValueError(f"endpoint {part.endpoint} of {len(self.measured)} in second {interval.second}")
-            if part.endpoint in self._apart:
+            if part.endpoint in self.endpoints_apart:
                 self.apart.merge(part)
                 if not part.warm_up:
                     self.measured[part.endpoint].merge(part)
@@ -206,9 +206,10 @@ class Collector:
         self._advance(interval)
 
     def _without_those_apart(self, interval: Interval) -> Interval:
-        if not self._apart:
+        if not self.endpoints_apart:
             return interval
-        return replace(interval, endpoints=[part for part in interval.endpoints if part.endpoint not in self._apart])
+        parts = [part for part in interval.endpoints if part.endpoint not in self.endpoints_apart]
+        return replace(interval, endpoints=parts)
 
     def _advance(self, interval: Interval) -> None:
         start_ns = interval.second * 1_000_000_000

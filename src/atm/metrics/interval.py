@@ -91,6 +91,8 @@ class EndpointInterval:
     """Samples over one hour, recorded as one hour."""
     not_reached: int = 0
     """Iterations that ended (completed or failed) in this second without a request of this step."""
+    apart: bool = False
+    """A step of `before_user`, which is in no total of the run. Set when it is stored: engines do not report it."""
 
     response_ok: Histogram = field(default_factory=Histogram)
     """Response time (from the intended start) of ok requests."""
@@ -155,6 +157,8 @@ class EndpointInterval:
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object without zeros and empty histograms."""
         document: dict[str, Any] = {"endpoint": self.endpoint, "warm_up": self.warm_up}
+        if self.apart:
+            document["apart"] = True
         document.update(_counts(self, COUNTS))
         if self.outcomes:
             document["outcomes"] = {outcome.value: count for outcome, count in self.outcomes.items()}
@@ -169,6 +173,7 @@ class EndpointInterval:
         interval = cls(
             endpoint=int(document["endpoint"]),
             warm_up=bool(document["warm_up"]),
+            apart=bool(document.get("apart", False)),
             outcomes={Outcome(name): int(count) for name, count in document.get("outcomes", {}).items()},
             statuses={int(status): int(count) for status, count in document.get("statuses", {}).items()},
         )
@@ -200,9 +205,9 @@ class GeneratorInterval:
     memory_bytes: int = 0
     """Resident memory of the process at the end of the second."""
     users: int = 0
-    """Existing virtual users (closed model), or the limit in flight (open model; 0 = unlimited)."""
+    """Existing virtual users (closed model), or the limit of iterations in progress (open model; 0 = unlimited)."""
     in_flight: int = 0
-    """Requests in flight at the end of the second."""
+    """Requests in flight at the end of the second; users who think have none."""
     waiting: int = 0
     """Arrivals waiting for a free user at the end of the second."""
     open_connections: int = 0
@@ -320,10 +325,20 @@ class DataInterval:
     used: int = 0
     """Rows that none had begun with before."""
     repeated: int = 0
+    rows: bytes = b""
+    """From an engine that sends a share: the `used` rows, as `used_rows.encoded_rows` writes them; otherwise empty."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object without zeros."""
-        return {"table": self.table, **_counts(self, ("used", "repeated"))}
+        document: dict[str, Any] = {"table": self.table, **_counts(self, ("used", "repeated"))}
+        if self.rows:
+            document["rows"] = base64.b64encode(self.rows).decode()
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> DataInterval:
+        """Read the output of `to_json`. Raises ValueError or TypeError on anything else."""
+        return cls(**{**document, "rows": base64.b64decode(document.get("rows", ""))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,7 +453,7 @@ class Interval:
                 samples=[_sample_from_json(part) for part in document.get("samples", ())],
                 iterations=[IterationInterval.from_json(part) for part in document.get("iterations", ())],
                 checks=[CheckInterval(**part) for part in document.get("checks", ())],
-                data=[DataInterval(**part) for part in document.get("data", ())],
+                data=[DataInterval.from_json(part) for part in document.get("data", ())],
             )
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not an interval: {error!r}") from error

@@ -72,7 +72,7 @@ class SampleShelf:
         self._most_slowest = slowest
         self._first: dict[tuple[bool, int], list[Sample]] = {}
         self._failures: dict[tuple[bool, int, Outcome], list[Sample]] = {}
-        self._slowest: list[tuple[int, tuple[int, int], Sample]] = []
+        self._slowest: list[tuple[int, tuple[int, int, int], Sample]] = []
 
     def add_all(self, samples: Iterable[Sample]) -> None:
         """Keep those of `samples` that are within the limits."""
@@ -91,8 +91,8 @@ class SampleShelf:
 
     def _keep_slow(self, sample: Sample) -> None:
         # Among equally slow requests, the earlier one is kept. Keys are unique, so samples are never compared.
-        number, intended = _key(sample)
-        entry = (sample.finish_ns - intended, (-number, -intended), sample)
+        number, intended, endpoint = _key(sample)
+        entry = (sample.finish_ns - intended, (-number, -intended, -endpoint), sample)
         if any(key == entry[1] for _, key, _ in self._slowest):
             return
         if len(self._slowest) < self._most_slowest:
@@ -105,13 +105,17 @@ class SampleShelf:
 
         A request sampled for several reasons has the first of: first, failure, slowest.
         """
-        unique: dict[tuple[int, int], Sample] = {}
+        unique: dict[tuple[int, int, int], Sample] = {}
         for shelf in (*self._first.values(), *self._failures.values(), [entry[2] for entry in self._slowest]):
             for sample in shelf:
                 unique.setdefault(_key(sample), sample)
         return [unique[key] for key in sorted(unique)]
 
 
-def _key(sample: Sample) -> tuple[int, int]:
-    """Return a unique key: the steps of an iteration share its number but start one after the other."""
-    return sample.request_number, sample.intended_ns
+def _key(sample: Sample) -> tuple[int, int, int]:
+    """Return a unique key.
+
+    The steps of an iteration share its number but start one after the other; the first steps of two scenarios share
+    number and start.
+    """
+    return sample.request_number, sample.intended_ns, sample.endpoint

@@ -18,6 +18,7 @@ from atm.metrics.timeline import milliseconds
 from atm.metrics.verdict import judge
 from atm.models.exit_code import ExitCode, first_of
 from atm.models.outcome import FAILED, Outcome, RunStatus, StopReason, is_answered, passed_of, run_outcome
+from atm.models.outline import EndpointDescription
 from atm.models.run import (
     FailureSummary,
     GeneratorSummary,
@@ -65,16 +66,6 @@ class RunTimes:
     def window_ns(self) -> int:
         """Length of the window; 0 for a run that ended in its warm-up."""
         return max(self.window_end_ns - self.window_start_ns - self.barrier_ns, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointDescription:
-    """The name of an endpoint in results."""
-
-    name: str
-    method: str
-    url: str
-    """As written in the spec, with templates, secrets masked."""
 
 
 def summarize(

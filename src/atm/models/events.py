@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from atm.models.forecast import Forecast
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
-from atm.models.outline import CheckName, DataSource, ScenarioSteps
+from atm.models.outline import CheckName, DataSource, EndpointDescription, ScenarioSteps
 from atm.models.run import Measurement, ThresholdResult, is_empty, may_be_absent
-from atm.models.run_figures import CheckFigures, FiguresSoFar, ScenarioSoFar, Second
+from atm.models.run_figures import CheckFigures, DataFigures, FiguresSoFar, ScenarioSoFar, Second
 
 _CONFIG = ConfigDict(extra="ignore", ser_json_inf_nan="strings")
 
@@ -34,6 +34,8 @@ class SoFar(FiguresSoFar):
     """In the order of the spec; absent for a spec without scenarios."""
     checks: Annotated[Sequence[CheckFigures], Field(exclude_if=is_empty, json_schema_extra=may_be_absent)] = ()
     """In the order of the spec; absent for a spec without named checks."""
+    data: Annotated[Sequence[DataFigures], Field(exclude_if=is_empty, json_schema_extra=may_be_absent)] = ()
+    """In the order of the spec, warm-up included; absent for a spec without test data."""
     thresholds: Sequence[ThresholdResult] = ()
     """The current result of each threshold."""
     measurement: Measurement | None = None
@@ -53,6 +55,10 @@ class StartedEvent(_Event):
     seed: int
     endpoints: list[str]
     """Names, in the order of the spec."""
+    model: Literal["closed", "open", "mixed"] | None = None
+    """The load model of all scenarios, `mixed` if they differ; null in runs of earlier versions."""
+    requests: list[EndpointDescription] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
+    """Method and URL of each endpoint, as written in the spec, secrets masked; absent in runs of earlier versions."""
     scenarios: list[ScenarioSteps] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
     """Scenarios with their steps, as indices into `endpoints`; absent for a spec without scenarios."""
     checks: list[CheckName] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)

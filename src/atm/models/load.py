@@ -62,8 +62,13 @@ class LoadSpec(SpecModel):
         Duration(positive=True), "Open: arrivals later than this are skipped even with `catch_up: full`.", default=5.0
     )
     max_in_flight: int | None = declared(
-        USERS, "Open: maximum of requests in flight; default: the engine's maximum.", default=None
+        USERS,
+        "Open: maximum of requests in flight; of scenarios, of iterations in progress, those that think included. "
+        "Default: the engine's maximum.",
+        default=None,
     )
     max_rate: float | None = declared(
-        RATE, "Closed: maximum rate of all users together, in requests per second.", default=None
+        RATE,
+        "Closed: maximum rate of all users together, in requests per second; of scenarios, in iterations.",
+        default=None,
     )

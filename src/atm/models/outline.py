@@ -1,9 +1,19 @@
-"""The outline of a plan in results: the scenarios with their steps, the checks, and the test data."""
+"""The outline of a plan in results: the endpoints, the scenarios with their steps, the checks, and the test data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointDescription:
+    """The request of an endpoint, as results name it."""
+
+    name: str
+    method: str
+    url: str
+    """As written in the spec, with templates, secrets masked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,8 @@ class DataSource:
 
     name: str
     rows: int
+    is_counted: bool = True
+    """Whether its rows are counted: those of a source per use are not."""
 
 
 def step_name(scenario: str, endpoint: str) -> str:

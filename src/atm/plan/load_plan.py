@@ -10,7 +10,9 @@ Random decisions are functions of (seed, request number), see `randomness.py`: e
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 from atm.models.threshold import Threshold
@@ -23,6 +25,8 @@ PLAN_FORMAT = 2
 
 RETRY_NS = 1_000_000_000
 """How long after a failed attempt a user begins again with `Flow.before_user`."""
+
+MOST_SHARES = 10_000
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -130,10 +134,11 @@ class Flow:
     """Closed model: an iteration is due this long after the intended start of the user's one before, at the earliest
     when that has ended; 0 = when it has ended."""
     before_user: tuple[Op, ...] = ()
-    """Closed model: what a user does once, before its first iteration, over the same slots, steps and counters. Its
-    steps are others than those of `program`, and come after them. Needs `program` and `keeps_session`, and a lane
-    without other flows. In random draws and values, the number of the user takes the place of the iteration's. A step
-    that would end an iteration ends the attempt; after `RETRY_NS` the user begins again, without slots and cookies."""
+    """What a user does once, before its first iteration, over the same slots, steps and counters. Its steps are others
+    than those of `program`, and come after them. Needs `program` and `keeps_session`, and a lane without other flows,
+    which in the open model has `Lane.prepared`. In random draws and values, the number of the user takes the place of
+    the iteration's. A step that would end an iteration ends the attempt; after `RETRY_NS` the user begins again,
+    without slots and cookies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +167,27 @@ class Load:
     catch_up: Literal["full", "none"] = "full"
     catch_up_max_ns: int = 5_000_000_000
     max_in_flight: int | None = None
-    """Open model: the limit of requests in flight; None = the engine's ceiling."""
+    """Open model: the limit of iterations in progress, those that think included; None = the engine's ceiling. An
+    iteration has at most one request in flight."""
     max_rate: float | None = None
     """Closed model: the most iterations per second that all users together start."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedUsers:
+    """Open model: the users of a lane, who run `Flow.before_user` in the background, never within an iteration.
+
+    An arrival takes the prepared user who has been free the longest; without one, it is treated as without a free
+    user. A user who has failed to prepare, or whose iteration ended by `stop_user`, is prepared again, under the same
+    number. No request of `before_user` counts as warm-up.
+    """
+
+    users: int
+    """Their number, which is the limit of iterations in flight; they are numbered from 1."""
+    rate: float
+    """How many of them begin to prepare per second, at most."""
+    lead_ns: int = 0
+    """The first one begins this long before `Lane.start_ns`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +210,8 @@ class Lane:
     """The length of the measured load; None = until the total or the end of the stages."""
     start_ns: int = 0
     """The lane's own time zero, since the start of the run: its warm-up and measured load begin that much later."""
+    prepared: PreparedUsers | None = None
+    """Open model: the users of a flow with `before_user`."""
     last_number: int | None = None
     """Closed model: no iteration has a number above it, warm-up included, and sending ends as after a `total`."""
 
@@ -264,20 +289,47 @@ class Sampling:
 class Share:
     """The part of a plan's load that one of several engines sends.
 
-    It has the arrivals (open model) and users (closed model) whose 0-based index modulo `of` is in `residues`, warm-up
-    included. In the closed model its iterations, counted from j = 0, have the numbers
+    It has the arrivals (open model) and users (closed model, or prepared ones) whose 0-based index modulo `of` is in
+    `residues`, warm-up included. In the closed model its iterations, counted from j = 0, have the numbers
     `of * (j // len(residues)) + residues[j % len(residues)] + 1`. The shares of a run have every residue exactly once,
     so together they send what one engine would send.
+
+    A plan's levels, rates, prepared users, durations, `last_number` and, in the open model, `total` are those of the
+    whole run. `max_in_flight`, `max_rate` and, in the closed model, `total` are the share's own. `sequential` selection
+    cannot be shared: only one engine knows when everything has ended.
     """
 
     residues: tuple[int, ...]
     """At least one, in ascending order, each from 0 to `of` - 1."""
     of: int
+    """At most `MOST_SHARES`."""
+
+    def __post_init__(self) -> None:
+        rising = all(one < other for one, other in pairwise(self.residues))
+        within = bool(self.residues) and self.residues[0] >= 0 and self.residues[-1] < self.of <= MOST_SHARES
+        if not (rising and within):
+            raise ValueError(
+                f"{self.residues} of {self.of} is not a share: ascending residues below 1 to {MOST_SHARES}"
+            )
 
     @property
     def part(self) -> float:
         """The part of the whole load, above 0 to 1."""
         return len(self.residues) / self.of
+
+    def index(self, serial: int) -> int:
+        """Return the 0-based index in the whole of the share's arrival, user or iteration `serial`, from 0."""
+        turns, position = divmod(serial, len(self.residues))
+        return self.of * turns + self.residues[position]
+
+    def count(self, below: int) -> int:
+        """Return how many of the indices 0 to `below` - 1 belong to the share."""
+        turns, rest = divmod(below, self.of)
+        return len(self.residues) * turns + bisect_left(self.residues, rest)
+
+    def has(self, index: int) -> bool:
+        """Return whether an index belongs to the share."""
+        return self.count(index + 1) > self.count(index)
 
 
 WHOLE = Share((0,), 1)

@@ -15,10 +15,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import count
+from itertools import count, tee
 from math import ceil, inf, log, sqrt
 
-from atm.plan.load_plan import Load, Segment
+from atm.plan.load_plan import WHOLE, Load, Segment, Share
 from atm.plan.randomness import arrival_uniform
 
 SECOND = 1_000_000_000
@@ -145,6 +145,46 @@ class Pacer:
         for moment in self._measured.inverses(self._intensities(skipped)):
             yield moment + offset
 
+    def arrivals(self, share: Share = WHOLE, total: int | None = None) -> Iterator[tuple[int, int]]:
+        """Yield the number and the intended start of each arrival of a share, to the end of the load.
+
+        After `total` measured arrivals of all shares the last of them is yielded whatever its share is, because it
+        decides the end of sending. Amortised O(1) each, except that random arrivals of other shares are drawn too.
+        """
+        if share.of == 1:
+            return zip(count(1), self.starts(), strict=False)
+        return self._arrivals_of(share, None if total is None else self.warm_up_arrivals + total - 1)
+
+    def _arrivals_of(self, share: Share, last: int | None) -> Iterator[tuple[int, int]]:
+        """Yield those of a share, and the one with the 0-based index `last`, after which there are no others."""
+        before = self.warm_up_arrivals
+        for index in map(share.index, range(share.count(before))):
+            moment = self._warm_up.inverse(float(index))
+            if moment is not None:
+                yield index + 1, moment
+        drawn = self._poisson_of(share, last) if self._poisson else self._even_of(share, last)
+        numbered, spaced = tee(drawn)
+        moments = self._measured.inverses(intensity for _, intensity in spaced)
+        for (index, _), moment in zip(numbered, moments, strict=False):
+            yield index + 1, moment + self._warm_up_ns
+
+    def _even_of(self, share: Share, last: int | None) -> Iterator[tuple[int, float]]:
+        before = self.warm_up_arrivals
+        for index in map(share.index, count(share.count(before))):
+            if last is not None and index >= last:
+                yield last, float(last - before)
+                return
+            yield index, float(index - before)
+
+    def _poisson_of(self, share: Share, last: int | None) -> Iterator[tuple[int, float]]:
+        residues = frozenset(share.residues)
+        for index, intensity in zip(count(self.warm_up_arrivals), self._poisson_intensities(0), strict=False):
+            if index == last:
+                yield index, intensity
+                return
+            if index % share.of in residues:
+                yield index, intensity
+
     def expected_arrivals(self, elapsed_ns: int) -> float:
         """Return the integral of the rate from the start of the run, warm-up included: the mean number of arrivals."""
         return self._warm_up.integral_to(elapsed_ns) + self._measured.integral_to(elapsed_ns - self._warm_up_ns)
@@ -169,6 +209,13 @@ class Pacer:
             intensity -= log(arrival_uniform(self._seed, number))
             if number - first >= skipped:
                 yield intensity
+
+
+def peak_users(load: Load) -> int:
+    """Return the most users of a closed load at any time."""
+    levels = [level for segment in load.segments for level in (segment.start, segment.end)]
+    peak = max([*levels, load.warm_up_level] if load.warm_up_ns else levels)
+    return max(1, int(peak + 0.5)) if peak > 0 else 0
 
 
 def user_changes(load: Load) -> Iterator[tuple[int, int]]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from atm.metrics.collector import Collector
-from atm.metrics.summary import EndpointDescription, RunTimes, endpoint_metrics, whole_metrics
+from atm.metrics.summary import RunTimes, endpoint_metrics, whole_metrics
+from atm.models.outline import EndpointDescription
 from atm.models.run import Metrics, NamedEndpointMetrics
-from atm.runs.started import new_collector, warm_up_ns
+from atm.runs.started import new_collector, requests_of, warm_up_ns
 from atm.storage import StorageInterface
 from atm.storage.records import Run
 
@@ -58,10 +58,11 @@ class LiveFigures:
         """Return a new aggregate; cached only once the load has started and its endpoints and warm-up are known."""
         first_events = await self._storage.series.events(run.id, 0, 1)
         started = first_events[0].data if first_events and first_events[0].kind == "started" else None
-        endpoints = _described(run, started["endpoints"] if started else None)
+        endpoints = requests_of(started) if started else _written_endpoints(run)
         planned_warm_up_ns = warm_up_ns(started) if started else 0
         collector = new_collector(started) if started else Collector([endpoint.name for endpoint in endpoints])
-        aggregate = _Aggregate(collector, endpoints, planned_warm_up_ns, _is_open(run))
+        is_open = started is not None and started.get("model") == "open"
+        aggregate = _Aggregate(collector, endpoints, planned_warm_up_ns, is_open)
         if started is None:
             return aggregate
         shared = self._aggregates.setdefault(run.id, aggregate)
@@ -71,22 +72,16 @@ class LiveFigures:
         return shared
 
 
-def _described(run: Run, names: Sequence[str] | None) -> list[EndpointDescription]:
-    """Describe the endpoints of a run; `names` once they are known.
-
-    Method and URL of a scenario's steps are empty until the result has them.
-    """
+def _written_endpoints(run: Run) -> list[EndpointDescription]:
+    """Describe the endpoints of a run whose load has not started; those of scenarios are unknown until then."""
     if run.spec.get("scenarios"):
-        return [EndpointDescription(name, "", "") for name in names or ()]
+        return []
     written = run.spec.get("endpoints") or [run.spec]
-    names = names or [str(endpoint.get("name", run.summary.name)) for endpoint in written]
     return [
-        EndpointDescription(str(name), str(endpoint.get("method", "GET")), str(endpoint.get("url", "")))
-        for name, endpoint in zip(names, written, strict=True)
+        EndpointDescription(
+            str(endpoint.get("name", run.summary.name)),
+            str(endpoint.get("method", "GET")),
+            str(endpoint.get("url", "")),
+        )
+        for endpoint in written
     ]
-
-
-def _is_open(run: Run) -> bool:
-    load = run.spec.get("load") or {}
-    stages_of_rates = load.get("model") == "open"
-    return run.spec.get("requests_per_second") is not None or load.get("rate") is not None or stages_of_rates

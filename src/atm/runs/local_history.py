@@ -212,7 +212,7 @@ def _run_line(execution: Execution) -> dict[str, Any]:
         "engine": execution.engine.name,
         "engine_version": execution.engine.version,
         "model": test.plan.model,
-        "described": execution.described(),
+        "described": [(endpoint.name, endpoint.method, endpoint.url) for endpoint in execution.described()],
     }
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 from atm.errors import AtmError
 from atm.metrics.collector import Collector
 from atm.metrics.interval import Interval
-from atm.metrics.summary import EndpointDescription, RunTimes, summarize
+from atm.metrics.summary import RunTimes, summarize
 from atm.metrics.thresholds import ThresholdJudge
 from atm.models.outcome import RunStatus, StopReason
+from atm.models.outline import EndpointDescription
 from atm.models.run import RunInfo, RunResult
 from atm.runs.local_history import pending, run_of
 from atm.runs.spool import Line, SpoolReader

@@ -84,6 +84,8 @@ class SpoolHistory:
         new_events = [_stored(events.interval(self._judge.after(interval, self._collector), self._next(), at))]
         samples = tuple(self._live_samples(interval))
         new_events += [_stored(events.sample(sample, self._next(), at)) for sample in samples]
+        for part in interval.endpoints:
+            part.apart = part.endpoint in self._collector.endpoints_apart
         return _Entry(tuple(new_events), replace(interval, samples=[]), samples, self._collector.completed)
 
     def _live_samples(self, interval: Interval) -> Iterator[SampledExchange]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances
 from atm.metrics.thresholds import ThresholdJudge
-from atm.models.outline import CheckName, DataSource, OpenLane, ScenarioSteps
+from atm.models.outline import CheckName, DataSource, EndpointDescription, OpenLane, ScenarioSteps
 from atm.models.threshold import Threshold
 from atm.plan.plan_decoder import decode
 from atm.runs.spool import Line
@@ -24,6 +24,13 @@ def checks_of(started: Line) -> tuple[CheckName, ...]:
 def data_of(started: Line) -> tuple[DataSource, ...]:
     """Return the test data; as `scenarios_of`."""
     return decode(tuple[DataSource, ...], started.get("data", ()))
+
+
+def requests_of(started: Line) -> list[EndpointDescription]:
+    """Return name, method and URL of each endpoint; only the name for runs of earlier versions."""
+    if "requests" not in started:
+        return [EndpointDescription(name, "", "") for name in started["endpoints"]]
+    return list(decode(tuple[EndpointDescription, ...], started["requests"]))
 
 
 def circumstances_of(started: Line) -> Circumstances:

@@ -1,7 +1,8 @@
 //! The load plan in the format of `atm.plan.load_plan` (`format` 2), parsed and validated: after [`Plan::from_bytes`]
 //! nothing in it can make the engine panic, send a header that is not in the plan, or allocate without bound.
 //!
-//! `request.rs` holds requests, `load.rs` lanes and their loads, `program.rs` scenarios, `connections.rs` connection settings, `targets.rs` the allowed
+//! `request.rs` holds requests, `load.rs` lanes and their loads, `share.rs` the part of them that this engine sends,
+//! `program.rs` scenarios, `connections.rs` connection settings, `targets.rs` the allowed
 //! targets; `check.rs` and `flow_check.rs` validate them.
 
 mod check;
@@ -10,6 +11,7 @@ mod flow_check;
 mod load;
 pub mod program;
 mod request;
+mod share;
 mod targets;
 
 use std::fmt;
@@ -20,11 +22,12 @@ use crate::random::{self, Stream};
 
 pub use check::{is_header_text, is_target_text};
 pub use connections::{Connections, HttpVersion, Origin, Proxy, Scheme, Tls};
-pub use load::{CatchUp, Lane, Load, Model, Saturation, Segment, Selection, Spacing};
+pub use load::{CatchUp, Lane, Load, Model, PreparedUsers, Saturation, Segment, Selection, Spacing};
 pub use request::{
     BodyCheck, CheckKind, Encoding, Filter, FilterName, Flow, Header, NowFormat, Part, Source, Step, StepId, Template,
     Variable,
 };
+pub use share::Share;
 pub use targets::TargetRules;
 
 /// The plan format that this engine reads.
@@ -117,6 +120,9 @@ pub struct Plan {
     /// Required capabilities beyond plain HTTP/1.1.
     #[serde(default)]
     pub needs: Vec<String>,
+    /// The part of the load that this engine sends.
+    #[serde(default)]
+    pub share: Share,
 }
 
 #[derive(Deserialize)]

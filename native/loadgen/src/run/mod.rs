@@ -1,8 +1,8 @@
 //! A run from its plan to its report: load threads, and a collector thread that merges their seconds and queues
 //! intervals for the caller.
 
+mod capacity;
 mod collector;
-mod shares;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc;
@@ -26,6 +26,8 @@ pub use collector::{LaneReport, Report};
 
 /// Time for threads to set up before the first request is due.
 const LEAD: u64 = 2_000_000;
+/// A start further away, before or after now, is a time of another clock.
+const LONGEST_LEAD: u64 = 86_400_000_000_000;
 /// Result of [`Run::next_interval`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -50,19 +52,22 @@ pub struct Run {
 
 impl Run {
     /// Starts a plan. `threads` of each lane; None chooses by the size of the load and the cores of the machine.
+    /// `starts_at_ns` of the monotonic clock is the time zero of the run, also if it has passed; None for at once.
     ///
     /// # Errors
-    /// [`PlanError`] if a secret is missing or invalid, or threads cannot be set up.
-    pub fn start(plan: Plan, secrets: &Secrets, threads: Option<usize>) -> Result<Run, PlanError> {
+    /// [`PlanError`] if a secret is missing or invalid, a time is out of range, or threads cannot be set up.
+    pub fn start(
+        plan: Plan,
+        secrets: &Secrets,
+        threads: Option<usize>,
+        starts_at_ns: Option<u64>,
+    ) -> Result<Run, PlanError> {
         let store = checked_secrets(&plan, secrets)?;
-        let shares = shares::shares(&plan, threads);
-        let shards: Vec<(Shard, usize)> = shares
-            .iter()
-            .enumerate()
-            .flat_map(|(lane, share)| {
-                (0..share.threads).map(move |index| (Shard { lane, index, of: share.threads }, share.most_users))
-            })
-            .collect();
+        let mut shards = Vec::new();
+        for (lane, capacity) in capacity::capacities(&plan, threads).into_iter().enumerate() {
+            let of_lane = (0..capacity.threads).map(|index| Shard::new(&plan, lane, index, capacity.threads));
+            shards.extend(of_lane.map(|shard| (shard, capacity.most_users)));
+        }
         // A redirect may lead to https from a plan without it.
         let uses_tls =
             plan.connections.redirects > 0 || plan.origins.iter().any(|origin| origin.scheme == Scheme::Https);
@@ -73,18 +78,23 @@ impl Run {
         };
         let tls = uses_tls.then(|| TlsSettings::new(&plan.connections.tls, &store.current, protocols)).transpose()?;
         let data = Data::open(&plan)?;
-        let zero = clock::monotonic_ns() + LEAD;
-        let started_at_ns = clock::wall_ns() + LEAD;
+        let now = clock::monotonic_ns();
+        let zero = starts_at_ns.unwrap_or(now + LEAD);
+        if zero.abs_diff(now) > LONGEST_LEAD {
+            return Err(PlanError::Invalid("starts_at_ns".to_owned(), "it is more than a day away".to_owned()));
+        }
+        let started_at_ns = (clock::wall_ns() + zero).saturating_sub(now);
         let shared = Arc::new(Shared::new(plan, store, tls, zero).with_data(data));
         let (notes, inbox) = mpsc::channel();
         let mut spares = Vec::with_capacity(shards.len());
         let mut workers = Vec::with_capacity(shards.len());
         let cannot =
             |error: std::io::Error| PlanError::Invalid("engine".to_owned(), format!("no load thread: {error}"));
-        for (thread, (shard, most_users)) in shards.iter().enumerate() {
+        let lanes = shards.iter().map(|(shard, _)| shard.lane).collect();
+        for (thread, (shard, most_users)) in shards.into_iter().enumerate() {
             let (spare, returned) = mpsc::channel();
             spares.push(spare);
-            let worker = Worker::new(Arc::clone(&shared), thread, *shard, *most_users, notes.clone(), returned);
+            let worker = Worker::new(Arc::clone(&shared), thread, shard, most_users, notes.clone(), returned);
             workers.push(worker.map_err(cannot)?);
         }
         for (index, worker) in workers.into_iter().enumerate() {
@@ -103,7 +113,6 @@ impl Run {
             }
         }
         let delivery = Arc::new(Delivery::default());
-        let lanes = shards.iter().map(|(shard, _)| shard.lane).collect();
         let collector = Collector::new(Arc::clone(&shared), Arc::clone(&delivery), spares, lanes, started_at_ns);
         if let Err(error) = thread::Builder::new().name("atm-collect".to_owned()).spawn(move || collector.run(&inbox)) {
             shared.cancel();

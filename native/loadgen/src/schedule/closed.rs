@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::sending::Sending;
-use super::timetable::{Arrival, Shard, Timetable};
+use super::shard::Shard;
+use super::timetable::{Arrival, Timetable};
 use crate::counters::Counters;
 use crate::plan::Plan;
 
@@ -15,8 +16,8 @@ pub(super) struct ClosedSchedule {
     /// The end of warm-up.
     measured_from: u64,
     total: Option<u64>,
-    /// The highest number of an iteration.
-    last_number: u64,
+    /// The most iterations of all threads.
+    most: u64,
     /// With `max_rate`: ns between two starts, over all threads.
     token_gap: Option<u64>,
     users_vary: bool,
@@ -38,18 +39,18 @@ pub(crate) enum NextAction {
 }
 
 impl ClosedSchedule {
-    pub(super) fn new(plan: &Plan, shard: Shard, users_vary: bool, counters: Arc<Counters>) -> ClosedSchedule {
+    pub(super) fn new(plan: &Plan, shard: Shard, timetable: &Timetable, counters: Arc<Counters>) -> ClosedSchedule {
         let lane = &plan.lanes[shard.lane];
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are within 1e-9 to 1e7
         let token_gap = lane.load.max_rate.map(|rate| (1e9 / rate).round().min(1e18) as u64);
         ClosedSchedule {
             counters,
-            shard,
             measured_from: lane.measured_from(),
             total: lane.total,
-            last_number: lane.last_number.unwrap_or(u64::MAX),
+            most: lane.last_number.map_or(u64::MAX, |last| shard.numbers_to(last)),
+            shard,
             token_gap,
-            users_vary,
+            users_vary: timetable.users_vary(),
             next_rise: u64::MAX,
         }
     }
@@ -74,7 +75,7 @@ impl ClosedSchedule {
     pub(super) fn raise(&mut self, timetable: &Timetable, now: u64) -> usize {
         let users = timetable.users(now);
         self.next_rise = self.next_rise_from(timetable, users, now);
-        users.saturating_sub(self.shard.index).div_ceil(self.shard.of)
+        self.shard.users_of(users)
     }
 
     fn next_rise_from(&self, timetable: &Timetable, users: usize, now: u64) -> u64 {
@@ -114,7 +115,7 @@ impl ClosedSchedule {
         }
         if self.users_vary {
             let users = timetable.users(now);
-            if users <= user as usize * self.shard.of + self.shard.index {
+            if (users as u64) < self.shard.user_number(user) {
                 self.next_rise = self.next_rise_from(timetable, users, now);
                 return Some(NextAction::End);
             }
@@ -145,17 +146,16 @@ impl ClosedSchedule {
                 return None;
             }
         }
-        let number = self.counters.numbers.take() + 1;
-        if number > self.last_number {
+        let started = self.counters.numbers.take();
+        if started >= self.most {
             sending.reach_total();
             return None;
         }
-        Some(Arrival { number, intended, warm_up })
+        Some(Arrival { number: self.shard.iteration_number(started), intended, warm_up })
     }
 
     /// True if all threads together have sent the total, or the last number.
     pub(super) fn is_total_taken(&self) -> bool {
-        self.total.is_some_and(|total| self.counters.tickets.get() >= total)
-            || self.counters.numbers.get() >= self.last_number
+        self.total.is_some_and(|total| self.counters.tickets.get() >= total) || self.counters.numbers.get() >= self.most
     }
 }

@@ -4,6 +4,7 @@
 //! one per flow, separated by barriers. All legs share one profile; `shift` is the barrier time so far.
 
 use super::pacer::{Profile, users_of};
+use super::shard::Shard;
 use crate::outcome::StopReason;
 use crate::plan::{Load, Model, Plan, Selection, Spacing};
 use crate::random::{self, Stream};
@@ -28,25 +29,6 @@ pub enum Next {
     LegOver(u64),
     /// The load's last arrival has been taken; sending ends at this time, for this reason.
     Over(u64, StopReason),
-}
-
-/// The share of a lane's load that a thread sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
-    /// The lane's index, 0-based.
-    pub lane: usize,
-    /// The thread's index among those of the lane, 0-based.
-    pub index: usize,
-    /// Number of threads of the lane.
-    pub of: usize,
-}
-
-impl Shard {
-    /// A whole lane.
-    #[must_use]
-    pub fn whole(lane: usize) -> Shard {
-        Shard { lane, index: 0, of: 1 }
-    }
 }
 
 /// The state of the sequence.
@@ -225,7 +207,7 @@ impl Timetable {
         self.next = None;
     }
 
-    /// Number of users that should exist at `now` in the closed model.
+    /// Number of users of all shares that should exist at `now` in the closed model.
     #[must_use]
     pub fn users(&self, now: u64) -> usize {
         if now < self.start {
@@ -247,11 +229,17 @@ impl Timetable {
         self.profile.next_rise(users, self.profile_time(now)).map(|at| self.absolute(at))
     }
 
-    /// The maximum number of users.
+    /// The maximum number of users of the share.
     #[must_use]
     pub fn peak_users(&self) -> usize {
         let warm_up = if self.load.warm_up_ns > 0 { users_of(self.load.warm_up_level) } else { 0 };
-        users_of(self.profile.peak()).max(warm_up)
+        self.shard.of_share(users_of(self.profile.peak()).max(warm_up))
+    }
+
+    /// True if the share has nothing to send in the closed model.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.shard.is_shared() && (self.total == Some(0) || self.peak_users() == 0)
     }
 
     /// True if the number of users changes over time.
@@ -269,7 +257,7 @@ impl Timetable {
         levels.any(|level| users_of(level) != users_of(first))
     }
 
-    /// Arrivals due between two times of the run.
+    /// Arrivals of the share due between two times of the run.
     #[must_use]
     pub fn offered(&self, from: u64, to: u64) -> f64 {
         if self.load.model == Model::Closed {
@@ -279,7 +267,7 @@ impl Timetable {
         let ends_at = self.end.map_or(u64::MAX, |(end, _)| end);
         let measured = |at: u64| self.profile.integral(self.profile_time(at).min(ends_at)).min(most);
         let warm = |at: u64| at.clamp(self.start, self.measured_from) as f64 / 1e9 * self.load.warm_up_level;
-        measured(to) - measured(from) + warm(to) - warm(from)
+        (measured(to) - measured(from) + warm(to) - warm(from)) * self.shard.part()
     }
 
     /// The phase at a time before the end of sending: `warm_up`, `load`, or with stages `ramp_up`, `hold`, `ramp_down`.
@@ -318,15 +306,18 @@ impl Timetable {
     }
 
     fn compute(&mut self) -> Next {
-        loop {
-            let next = self.compute_one();
-            match next {
-                Next::Arrival(arrival) if (arrival.number - 1) % self.shard.of as u64 != self.shard.index as u64 => {
-                    self.step();
+        let last = self.leg_limit().map_or(u64::MAX, |limit| self.warm_arrivals.saturating_add(limit));
+        while !self.shard.has_arrival(self.number) {
+            // When the arrivals of others are due is not needed, unless one of them may end the load.
+            if self.number >= last {
+                let next = self.compute_one();
+                if !matches!(next, Next::Arrival(_)) {
+                    return next;
                 }
-                other => return other,
             }
+            self.step();
         }
+        self.compute_one()
     }
 
     fn compute_one(&self) -> Next {
@@ -423,7 +414,7 @@ mod tests {
                 document["lanes"][0]["load"] = load;
                 document["seed"] = seed.into();
             });
-            let mut timetable = Timetable::new(&plan, Shard::whole(0));
+            let mut timetable = Timetable::new(&plan, Shard::all(&plan, 0));
             for (number, at) in starts {
                 let arrival = loop {
                     let Next::Arrival(arrival) = timetable.peek() else { panic!("{name}: no arrival {number}") };

@@ -1,6 +1,7 @@
 //! Runs the programs of journeys: from one request or think time to the next.
 
 use super::journey::Op;
+use super::preparation::RETRY;
 use super::{State, Users};
 use crate::clock;
 use crate::outcome::Outcome;
@@ -152,6 +153,8 @@ impl Users {
         if state == State::Idle && self.pauses && due > now {
             ended.state = State::Pace;
             ended.request.intended = due;
+        } else if state == State::Unprepared {
+            ended.request.intended = now + RETRY;
         }
         self.last_finish = now;
         self.running -= 1;
@@ -180,7 +183,9 @@ mod tests {
     use crate::schedule::Shard;
     use serde_json::{Value, json};
 
-    const ALONE: Shard = Shard { lane: 0, index: 0, of: 1 };
+    fn alone(plan: &Plan) -> Users {
+        Users::new(plan, Shard::all(plan, 0), 1)
+    }
 
     fn arrival(number: u64) -> Arrival {
         Arrival { number, intended: 5, warm_up: false }
@@ -220,7 +225,7 @@ mod tests {
 
     #[test]
     fn without_a_program_the_steps_run_in_order_and_each_begins_where_the_one_before_ended() {
-        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), ALONE, 1);
+        let mut users = alone(&fixtures::plan(fixtures::three_steps));
         let user = users.take_free().unwrap();
         assert_eq!(users.begin_journey(user, arrival(1), 0, 10), Next::Under);
         assert_eq!(users.begin_step(user, 10), 0);
@@ -239,7 +244,7 @@ mod tests {
 
     #[test]
     fn without_a_program_a_step_without_a_response_ends_its_iteration() {
-        let mut users = Users::new(&fixtures::plan(fixtures::three_steps), ALONE, 1);
+        let mut users = alone(&fixtures::plan(fixtures::three_steps));
         let user = users.take_free().unwrap();
         users.begin_journey(user, arrival(1), 0, 10);
         users.begin_step(user, 10);
@@ -256,7 +261,7 @@ mod tests {
             (Outcome::CheckFailed, true, Next::Failed(OnFail::StopUser)),
             (Outcome::ConnectionClosed, false, Next::Failed(OnFail::StopUser)),
         ] {
-            let mut users = Users::new(&program(&ops, |_| {}), ALONE, 1);
+            let mut users = alone(&program(&ops, |_| {}));
             let user = users.take_free().unwrap();
             users.begin_journey(user, arrival(1), 0, 10);
             users.begin_step(user, 10);
@@ -274,7 +279,7 @@ mod tests {
             {"op": "loop", "counter": 0, "times": 2, "to": 3},
             {"op": "loop", "counter": 1, "times": 2, "to": 0},
         ]);
-        let mut users = Users::new(&program(&ops, |document| document["flows"][0]["counters"] = 2.into()), ALONE, 1);
+        let mut users = alone(&program(&ops, |document| document["flows"][0]["counters"] = 2.into()));
         for number in 1..=2 {
             assert_eq!(steps_of(&mut users, number), (vec![0, 1, 1, 0, 1, 1], Next::Completed));
         }
@@ -290,17 +295,17 @@ mod tests {
         ]);
         let plan = program(&ops, |_| {});
         let chosen = |mut users: Users| (1..=1000).map(|number| steps_of(&mut users, number).0).collect::<Vec<_>>();
-        let all = chosen(Users::new(&plan, ALONE, 1));
+        let all = chosen(alone(&plan));
         let count = |step: u32| all.iter().filter(|steps| **steps == [step]).count();
         assert_eq!(count(0) + count(1), 1000);
         assert!((700..800).contains(&count(0)), "{}", count(0));
-        assert_eq!(chosen(Users::new(&plan, ALONE, 1)), all);
+        assert_eq!(chosen(alone(&plan)), all);
     }
 
     #[test]
     fn a_think_time_delays_the_intended_start_and_counts_at_the_end() {
         let plan = program(&json!([think(100), request(0), think(30), think(70)]), |_| {});
-        let mut users = Users::new(&plan, ALONE, 1);
+        let mut users = alone(&plan);
         let user = users.take_free().unwrap();
         assert_eq!(users.begin_journey(user, arrival(1), 0, 10), Next::Under);
         assert_eq!((users.user(user).state, users.user(user).request.intended), (State::Think, 105));
@@ -317,7 +322,7 @@ mod tests {
     #[test]
     fn a_long_loop_without_a_request_lets_the_thread_continue() {
         let ops = json!([think(0), {"op": "loop", "counter": 0, "times": 25_000, "to": 0}, request(0)]);
-        let mut users = Users::new(&program(&ops, |document| document["flows"][0]["counters"] = 1.into()), ALONE, 1);
+        let mut users = alone(&program(&ops, |document| document["flows"][0]["counters"] = 1.into()));
         let user = users.take_free().unwrap();
         assert_eq!(users.begin_journey(user, arrival(1), 0, 10), Next::Under);
         let mut turns = 0;
@@ -333,7 +338,7 @@ mod tests {
     fn a_paced_user_is_due_again_by_its_pace() {
         for (end, expected) in [(20, (State::Pace, 105)), (200, (State::Idle, 5))] {
             let plan = program(&json!([request(0)]), |document| document["flows"][0]["pace_ns"] = 100.into());
-            let mut users = Users::new(&plan, ALONE, 1);
+            let mut users = alone(&plan);
             let user = users.take_free().unwrap();
             users.begin_journey(user, arrival(1), 0, 10);
             users.end_journey(user, State::Idle, end);
@@ -343,7 +348,7 @@ mod tests {
 
     #[test]
     fn the_end_of_sending_lets_iterations_go_on_and_abandoning_ends_them() {
-        let mut users = Users::new(&program(&json!([request(0), think(50), request(1)]), |_| {}), ALONE, 9);
+        let mut users = alone(&program(&json!([request(0), think(50), request(1)]), |_| {}));
         users.raise(4);
         let all: Vec<u32> = std::iter::from_fn(|| users.next_freed()).collect();
         assert_eq!(all, [0, 1, 2, 3]);

@@ -56,6 +56,8 @@ pub(crate) struct Users {
     deadlines: Deadlines,
     /// Open model: users without an iteration, the most recently used on top.
     free: Vec<u32>,
+    /// Prepared users of the open model without an iteration, the one who has been free the longest first.
+    ready: VecDeque<u32>,
     /// Closed model: users that currently do not run, by index.
     parked: BinaryHeap<Reverse<u32>>,
     /// Users whose request has just ended.
@@ -71,6 +73,8 @@ pub(crate) struct Users {
     last_finish: u64,
     /// Closed model.
     pauses: bool,
+    /// Users have several iterations, and numbers of their own: in the closed model, and if they are prepared.
+    are_lasting: bool,
     /// The flow whose users do something before their first iteration.
     to_prepare: Option<u32>,
     counts_iterations: bool,
@@ -102,6 +106,7 @@ impl Users {
             sessions: Vec::new(),
             deadlines,
             free: Vec::new(),
+            ready: VecDeque::new(),
             parked: BinaryHeap::new(),
             freed: VecDeque::new(),
             most,
@@ -109,6 +114,8 @@ impl Users {
             thinking: 0,
             retired: 0,
             last_finish: 0,
+            are_lasting: plan.lanes[shard.lane].load.model == Model::Closed
+                || plan.lanes[shard.lane].prepared.is_some(),
             pauses: plan.lanes[shard.lane].load.model == Model::Closed,
             to_prepare: plan.lanes[shard.lane].flows.iter().find_map(|flow| {
                 // There are at most 100,000 flows.
@@ -173,10 +180,13 @@ impl Users {
         self.last_finish
     }
 
-    /// Open model: the most recently freed user, or a new one.
+    /// Open model: the most recently freed user, or a new one; of prepared users the one free for the longest time.
     pub(crate) fn take_free(&mut self) -> Option<u32> {
         if let Some(user) = self.free.pop() {
             return Some(user);
+        }
+        if self.to_prepare.is_some() {
+            return self.ready.pop_front();
         }
         if self.all.len() >= self.most {
             return None;
@@ -186,7 +196,11 @@ impl Users {
 
     /// Open model: returns a user to the free ones.
     pub(crate) fn set_free(&mut self, user: u32) {
-        self.free.push(user);
+        if self.to_prepare.is_some() {
+            self.ready.push_back(user);
+        } else {
+            self.free.push(user);
+        }
     }
 
     fn add(&mut self) -> u32 {
@@ -207,7 +221,7 @@ impl Users {
         self.retired == self.all.len()
     }
 
-    /// Closed model: runs the first `count` users; those that were not running are queued to continue.
+    /// Closed model, and for prepared users: runs the first `count` users; those that were not running are queued to continue.
     pub(crate) fn raise(&mut self, count: usize) {
         while self.parked.peek().is_some_and(|Reverse(user)| (*user as usize) < count) {
             if let Some(Reverse(user)) = self.parked.pop() {
@@ -307,7 +321,9 @@ mod tests {
     use super::*;
     use crate::fixtures;
 
-    const ALONE: Shard = Shard { lane: 0, index: 0, of: 1 };
+    fn alone(plan: &Plan) -> Users {
+        Users::new(plan, Shard::all(plan, 0), 1)
+    }
 
     fn arrival(number: u64) -> Arrival {
         Arrival { number, intended: 5, warm_up: false }
@@ -315,7 +331,7 @@ mod tests {
 
     #[test]
     fn an_iteration_is_its_request_in_a_plan_without_journeys() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), ALONE, 1);
+        let mut users = alone(&fixtures::plan(|_| {}));
         let user = users.take_free().unwrap();
         assert_eq!((users.take_free(), users.has_journeys()), (None, false));
         assert_eq!((users.begin(user, arrival(1), 0, 10), users.next_deadline()), (0, 1010));
@@ -329,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_request_may_be_sent_a_second_time_once() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), ALONE, 1);
+        let mut users = alone(&fixtures::plan(|_| {}));
         let user = users.take_free().unwrap();
         users.begin(user, arrival(1), 0, 10);
         assert_eq!([users.retry(user), users.retry(user)], [true, false]);
@@ -340,7 +356,7 @@ mod tests {
 
     #[test]
     fn parked_users_come_back_by_their_index() {
-        let mut users = Users::new(&fixtures::plan(|_| {}), ALONE, 1);
+        let mut users = alone(&fixtures::plan(|_| {}));
         users.raise(3);
         for user in [2, 0, 1] {
             users.park(user);

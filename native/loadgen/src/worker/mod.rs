@@ -73,9 +73,9 @@ impl Worker {
             timers: BinaryHeap::new(),
             signal_seen: shared.signal.load(Ordering::Acquire),
             parts: Parts {
-                schedule: Schedule::new(plan, shard, Arc::clone(&shared.counters[shard.lane])),
-                users: Users::new(plan, shard, most_users),
                 ledger: Ledger::new(thread, plan, shard.lane, notes, spares),
+                schedule: Schedule::new(plan, shard.clone(), Arc::clone(&shared.counters[shard.lane])),
+                users: Users::new(plan, shard, most_users),
                 poller,
                 now: 0,
                 most_in_flight,
@@ -95,10 +95,10 @@ impl Worker {
         self.parts.ledger.begin();
         loop {
             let clock = clock::monotonic_ns();
-            if clock >= self.parts.shared.zero {
+            // A stop before the start is a stop at the start.
+            if clock >= self.parts.shared.zero || self.parts.shared.stop_at() < u64::MAX {
                 break;
             }
-            // A cancel before the start is noticed in the first turn of the loop.
             let _ = self.parts.poller.wait(self.parts.shared.zero - clock);
         }
         self.touch();

@@ -100,7 +100,7 @@ impl Ran {
 
 pub fn start(plan: &Value, threads: Option<usize>) -> Run {
     let plan = Plan::from_bytes(plan.to_string().as_bytes()).unwrap();
-    Run::start(plan, &Secrets::new(), threads).unwrap()
+    Run::start(plan, &Secrets::new(), threads, None).unwrap()
 }
 
 /// Collects a run to its end.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -149,15 +151,44 @@ async def read_samples(
 async def read_request(
     plane: Plane,
     run_id: RunId,
-    number: Annotated[int, Path(ge=1, le=10**15, description="Number of the request in its run, from 1.")],
+    number: Annotated[
+        int, Path(ge=1, le=10**15, description="Number of the request in its run, from 1; in a scenario its iteration.")
+    ],
+    endpoint: Annotated[
+        str | None,
+        Query(max_length=200, description="Its endpoint, such as `order/list`; by default the one that began first."),
+    ] = None,
+    nth: Annotated[
+        int,
+        Query(ge=1, le=10**6, description="Which of several samples, in order of their starts, as of a repeated step."),
+    ] = 1,
 ) -> SampledRequest:
-    """Read the sampled request with this number; `/samples` lists all sampled requests."""
+    """Read the sampled request with this number; `/samples` lists all sampled requests.
+
+    The requests of a scenario have the number of their iteration, and each scenario counts its iterations from 1:
+    `endpoint` and `nth` tell which one.
+    """
     await plane.storage.leases.control(run_id)
     samples = await plane.storage.series.samples(run_id)
-    sample = next((sample for sample in samples if sample.request_number == number), None)
-    if sample is None:
-        numbers = sorted({sample.request_number for sample in samples})
-        hint = f"sampled requests: {', '.join(map(str, numbers[:20]))}" + (", …" if len(numbers) > 20 else "")
-        what = f"run {run_id} has no sample of request {number}"
-        raise ApiError(404, Problem(what, "sample_not_found", hint=hint if numbers else ""))
-    return sampled_request(sample)
+    numbered = sorted(
+        (sample for sample in samples if sample.request_number == number), key=lambda sample: sample.at_seconds
+    )
+    matches = [sample for sample in numbered if endpoint is None or sample.endpoint == endpoint]
+    if len(matches) < nth:
+        raise _no_sample(run_id, number, endpoint, nth, matches or numbered or samples)
+    return sampled_request(matches[nth - 1])
+
+
+def _no_sample(
+    run_id: str, number: int, endpoint: str | None, nth: int, closest: Sequence[SampledExchange]
+) -> ApiError:
+    """Return the error for a request without a sample, with the closest ones that have one."""
+    of_endpoint = "" if endpoint is None else f" at {endpoint!r}"
+    nth_of = "" if nth == 1 else f" number {nth}"
+    what = f"run {run_id} has no sample{nth_of} of request {number}{of_endpoint}"
+    if all(sample.request_number == number for sample in closest):
+        stored = [f"{count} of {name}" for name, count in Counter(sample.endpoint for sample in closest).items()]
+    else:
+        stored = [str(stored_number) for stored_number in sorted({sample.request_number for sample in closest})]
+    hint = f"sampled requests: {', '.join(stored[:20])}" + (", …" if len(stored) > 20 else "")
+    return ApiError(404, Problem(what, "sample_not_found", hint=hint if stored else ""))

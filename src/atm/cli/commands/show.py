@@ -27,7 +27,7 @@ def command(
         int | None, typer.Option("--slowest", metavar="N", help="Show the N slowest sampled requests in full.")
     ] = None,
     sample: Annotated[
-        int | None, typer.Option("--sample", metavar="N", help="Show the sampled request with this number in full.")
+        int | None, typer.Option("--sample", metavar="N", help="Show the sampled requests with this number in full.")
     ] = None,
     output: Annotated[
         list[str] | None,
@@ -44,7 +44,7 @@ def command(
     """Print the report of a stored run.
 
     With --slowest or --sample, print sampled requests instead. A run stores the first request of each endpoint, some of
-    each kind of failure, and the slowest.
+    each kind of failure, and the slowest. The requests of a scenario have the number of their iteration.
     """
     from atm.cli.files import checked_outputs
     from atm.cli.history import with_history
@@ -106,4 +106,4 @@ def _select(result: RunResult, slowest: int | None, number: int | None) -> list[
         stored = ", ".join(map(str, numbers[:MOST_NUMBERS])) + (", …" if len(numbers) > MOST_NUMBERS else "")
         what = f"run {short_id(result.run.id)} has no sample of request {number}"
         raise NotFoundError(Problem(what, "sample_not_found", path="--sample", hint=f"Sampled requests: {stored}"))
-    return matches[:1]
+    return sorted(matches, key=lambda exchange: exchange.at_seconds)

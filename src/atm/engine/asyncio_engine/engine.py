@@ -75,8 +75,9 @@ class AsyncioEngine:
         secrets: Mapping[str, str],
         on_interval: Callable[[Interval], None],
         control: Control,
+        starts_at_ns: int | None = None,
     ) -> EngineReport:
-        thread = _LoadThread(plan, dict(secrets), control, self._new_loop, self._on_session_end)
+        thread = _LoadThread(plan, dict(secrets), control, self._new_loop, self._on_session_end, starts_at_ns)
         thread.handover = ThreadBridge(on_interval, thread.cancel)
         thread.start()
         return await thread.handover.report()
@@ -92,6 +93,7 @@ class _LoadThread(threading.Thread):
         control: Control,
         new_loop: Callable[[], asyncio.AbstractEventLoop],
         on_session_end: Callable[[Session], None] | None,
+        starts_at_ns: int | None,
     ) -> None:
         super().__init__(name="atm-load", daemon=True)
         self._plan = plan
@@ -99,6 +101,7 @@ class _LoadThread(threading.Thread):
         self._control = control
         self._new_loop = new_loop
         self._on_session_end = on_session_end
+        self._starts_at_ns = starts_at_ns
         self.handover: ThreadBridge
         """Set before the thread starts."""
         self._door = threading.Lock()
@@ -144,7 +147,8 @@ class _LoadThread(threading.Thread):
 
     async def _main(self, loop: asyncio.AbstractEventLoop) -> EngineReport:
         require_secrets(self._plan, self._secrets)
-        run = Run(loop, self._plan, self._secrets, self.handover.deliver, self._on_session_end)
+        _require_shareable(self._plan)
+        run = Run(loop, self._plan, self._secrets, self.handover.deliver, self._on_session_end, self._starts_at_ns)
         loop.set_exception_handler(lambda _loop, context: run.crash(_error_in(context)))
         with self._door:
             self._run, self._loop = run, loop
@@ -158,6 +162,13 @@ class _LoadThread(threading.Thread):
             with self._door:
                 self._run = self._loop = None
             await _wait_for_closed_sockets()
+
+
+def _require_shareable(plan: LoadPlan) -> None:
+    """Raise EngineError for a plan with barriers of which this is only a share."""
+    for index, lane in enumerate(plan.lanes):
+        if plan.share.of > 1 and lane.selection == "sequential" and len(lane.flows) > 1:
+            raise EngineError(Problem(f"lanes[{index}]: sequential selection cannot be shared", "plan_refused"))
 
 
 async def _wait_for_closed_sockets() -> None:

@@ -24,7 +24,7 @@ from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.engine.base import LaneReport
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
-from atm.plan.pacer import NEVER
+from atm.plan.pacer import NEVER, peak_users
 
 if TYPE_CHECKING:
     from atm.engine.asyncio_engine.users.scenarios import Scenarios
@@ -132,12 +132,14 @@ class LaneRun:
 
     def new_user(self) -> User:
         """Create a user without connections."""
-        self._users_made += 1
         pool = Pool(self._parts.loop, self._parts.dialer, self._parts.crash)
-        return self._make_user(pool, self._users_made if self._is_closed else 0)
+        is_lasting = self._is_closed or self.lane.prepared is not None
+        number = self._plan.share.index(self._users_made) + 1 if is_lasting else 0
+        self._users_made += 1
+        return self._make_user(pool, number)
 
     def retire(self, user: User) -> None:
-        """Remove a user from the load."""
+        """Close the connections of a user who leaves the load, or begins anew."""
         user.close()
 
     def wake_at(self, at: int) -> None:
@@ -247,7 +249,7 @@ def ceilings(plan: LoadPlan, ceiling: int) -> list[int]:
     for lane in plan.lanes:
         load = lane.load
         if load.model == "closed":
-            taken += int(max(load.warm_up_level, *(max(part.start, part.end) for part in load.segments)) + 0.5)
+            taken += plan.share.count(peak_users(load))
         elif load.max_in_flight is not None:
             taken += load.max_in_flight
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
@@ -49,8 +49,12 @@ class Run:
         secrets: Mapping[str, str],
         on_interval: Callable[[Interval], None],
         on_session_end: Callable[[Session], None] | None = None,
+        starts_at_ns: int | None = None,
     ) -> None:
-        """`on_session_end` gets the variables at the end of each iteration of a scenario."""
+        """`on_session_end` gets the variables at the end of each iteration of a scenario.
+
+        `starts_at_ns`: the time zero of the run; None for at once.
+        """
         self._loop = loop
         self._on_session_end = on_session_end
         self._plan = plan
@@ -89,6 +93,7 @@ class Run:
         self._timer = open_timer(loop, self._wake)
         self._timer_at = NEVER
         self._done: asyncio.Future[EngineReport] = loop.create_future()
+        self._starts_at = starts_at_ns
         self._started_at = datetime.now(UTC)
 
     def _new_scenarios(self) -> Scenarios | None:
@@ -104,13 +109,14 @@ class Run:
 
     async def until_done(self) -> EngineReport:
         """Run from start to end. Raises the error that made the run impossible to continue."""
-        self._started_at = datetime.now(UTC)
         now = monotonic_ns()
-        self._ledger.begin(now, self._roll)
+        epoch = now if self._starts_at is None else self._starts_at
+        self._started_at = datetime.now(UTC) + timedelta(microseconds=(epoch - now) / 1000)
+        self._ledger.begin(epoch, self._roll)
         for lane in self._lanes:
-            lane.start(now)
+            lane.start(epoch)
         self._dialer.start(self.crash)
-        self.wake_at(now)
+        self.wake_at(max(epoch, now))
         try:
             return await self._done
         finally:
@@ -129,7 +135,7 @@ class Run:
 
     def stop(self, reason: StopReason) -> None:
         """Start no more iterations; those in progress may finish within the plan's graceful stop."""
-        now = monotonic_ns()
+        now = self._now()
         for lane in self._active_lanes():
             lane.stop(now, reason)
             lane.settle()
@@ -144,9 +150,13 @@ class Run:
 
     def cancel(self) -> None:
         """Start no more iterations and close every connection."""
-        now = monotonic_ns()
+        now = self._now()
         for lane in self._active_lanes():
             lane.cancel(now)
+
+    def _now(self) -> int:
+        """Return the time; before the start of the run, that of its start."""
+        return max(monotonic_ns(), self._ledger.epoch)
 
     def _active_lanes(self) -> list[LaneRun]:
         """Return the lanes to stop: those that have not ended, and none after a crash."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from atm.models.control.base import Answer
+from atm.models.load_description import has_loads_of_scenarios
 from atm.models.outcome import Outcome
 from atm.models.run import EndpointMetrics, NamedEndpointMetrics, SampledExchange
 from atm.models.run_figures import Figure
@@ -132,11 +133,13 @@ def full_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _has_load(spec: Mapping[str, Any]) -> bool:
-    return spec.get("load") is not None
+    return spec.get("load") is not None or has_loads_of_scenarios(spec)
 
 
 def _total(spec: Mapping[str, Any]) -> int | None:
-    """Return the default total, which applies only if nothing else ends the run."""
+    """Return the default total, which applies only if nothing else ends the run. Loads of scenarios have none."""
+    if has_loads_of_scenarios(spec):
+        return None
     written: int | None = spec.get("total_requests")
     stages = (spec.get("load") or {}).get("stages")
     lasts = any(spec.get(name) is not None for name in ("duration", "duration_seconds"))

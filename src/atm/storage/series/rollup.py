@@ -1,7 +1,8 @@
 """Roll intervals up to rows: 1 s at once, 10 s and 60 s when complete, the whole run at the end.
 
 Each level is aggregated from the level below, so an interval is merged twice and not four times. The rollup of a run
-lives in the process that writes it; after a restart it is resumed from the stored rows.
+lives in the process that writes it; after a restart it is resumed from the stored rows. Rows of all endpoints combined
+leave out the steps of `before_user`, as the result does.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class _Span:
     def add(self, key: _Key, interval: EndpointInterval) -> None:
         total = self.endpoints.get(key)
         if total is None:
-            total = self.endpoints[key] = EndpointInterval(key[0], key[1])
+            apart = key[0] != ALL and interval.apart
+            total = self.endpoints[key] = EndpointInterval(*key, apart=apart)
         total.merge(interval)
 
     def add_generated(self, generated: Generated) -> None:
@@ -107,7 +109,8 @@ class Rollup:
         rows = [*self._take_delayed(), *self._ended(second)]
         totals = _Span(second)
         for part in interval.endpoints:
-            totals.add((ALL, part.warm_up), part)
+            if not part.apart:
+                totals.add((ALL, part.warm_up), part)
         totals.add_scenarios(interval.iterations, interval.checks)
         totals.generated = Generated(
             interval.phase, interval.duration_ns, interval.offered, interval.generator, interval.failures

@@ -118,6 +118,8 @@ class Generated:
 def endpoint_row(resolution: int, start: int, interval: EndpointInterval, endpoint: int) -> IntervalRow:
     """Return the row of an interval under `endpoint` (its own index, or `ALL`)."""
     document: dict[str, Any] = {name: value for name in COUNTS if (value := getattr(interval, name))}
+    if interval.apart:
+        document["apart"] = True
     document["outcomes"] = {outcome.value: count for outcome, count in interval.outcomes.items()}
     document["statuses"] = {str(status): count for status, count in interval.statuses.items()}
     beyond = interval.failed + interval.outcomes.get(Outcome.UNFINISHED, 0) + interval.missed
@@ -172,6 +174,7 @@ def endpoint_over(rows: Sequence[IntervalRow], histograms: Container[str] = HIST
     try:
         for row in rows:
             document = json.loads(row.counts)
+            total.apart = document.pop("apart", False)
             outcomes.update(document.pop("outcomes"))
             statuses.update(document.pop("statuses"))
             plain.update(document)
@@ -198,6 +201,7 @@ def generated_of(row: IntervalRow) -> Generated:
 def point_of(row: IntervalRow) -> IntervalPoint:
     """Return the precomputed metrics of an endpoint row, without reading its histograms."""
     document = json.loads(row.counts)
+    document.pop("apart", None)
     return IntervalPoint(
         row.start,
         row.resolution,

@@ -394,6 +394,9 @@ export type paths = {
         /**
          * Read Request
          * @description Read the sampled request with this number; `/samples` lists all sampled requests.
+         *
+         *     The requests of a scenario have the number of their iteration, and each scenario counts its iterations from 1:
+         *     `endpoint` and `nth` tell which one.
          */
         get: operations["read_request"];
         put?: never;
@@ -1286,7 +1289,7 @@ export type components = {
          * DataFigures
          * @description Rows of one source of test data that iterations, or per user users, began with, warm-up included.
          *
-         *     Rows of a source per use are not counted.
+         *     A source per use has none: its rows are not counted.
          */
         DataFigures: {
             /** Name */
@@ -5652,7 +5655,7 @@ export type components = {
                     })[];
                     /**
                      * Before user
-                     * @description Closed load: what each user does once, before its first iteration, as logging in; its requests have figures of their own, apart from those of the run. Its variables and cookies stay with the user.
+                     * @description What each user does once, before its first iteration, as logging in; its requests have figures of their own, apart from those of the run. Its variables and cookies stay with the user.
                      */
                     before_user?: (({
                         /**
@@ -6404,6 +6407,28 @@ export type components = {
                         use: string | number | boolean;
                     })[];
                     /**
+                     * Prepared users
+                     * @description Open load with `before_user`: number of users that are kept prepared, and so the most iterations at once; default: the peak rate times the longest an iteration takes by its think times and 1 s for each request.
+                     */
+                    prepared_users?: number;
+                    /**
+                     * Prepare rate
+                     * @description Open load with `before_user`: how many users begin to prepare per second, at most; default 10.
+                     */
+                    prepare_rate?: number;
+                    /**
+                     * Prepare time
+                     * @description Open load with `before_user`: how long before the load users begin to prepare; default: the time in which all begin at `prepare_rate`, and 5 s for the last ones to finish.
+                     * @example 30s
+                     */
+                    prepare_time?: number | string;
+                    /**
+                     * Prepare time
+                     * @description The same as `prepare_time`.
+                     * @example 30s
+                     */
+                    prepare_time_seconds?: number | string;
+                    /**
                      * Load
                      * @description Load of this scenario alone; without it, a share of the spec's.
                      */
@@ -6500,12 +6525,12 @@ export type components = {
                         catch_up_max_seconds: number | string;
                         /**
                          * Max in flight
-                         * @description Open: maximum of requests in flight; default: the engine's maximum.
+                         * @description Open: maximum of requests in flight; of scenarios, of iterations in progress, those that think included. Default: the engine's maximum.
                          */
                         max_in_flight?: number;
                         /**
                          * Max rate
-                         * @description Closed: maximum rate of all users together, in requests per second.
+                         * @description Closed: maximum rate of all users together, in requests per second; of scenarios, in iterations.
                          */
                         max_rate?: number;
                     };
@@ -6910,7 +6935,7 @@ export type components = {
                     pace_seconds?: number | string;
                     /**
                      * Session
-                     * @description Whether variables and cookies stay with the user after an iteration; default: `keep` in a closed load, `new` in an open one.
+                     * @description Whether variables and cookies stay with the user after an iteration; default: `keep` in a closed load and with `before_user`, `new` in an open one.
                      * @enum {unknown}
                      */
                     session?: "keep" | "new";
@@ -9416,12 +9441,12 @@ export type components = {
                 catch_up_max_seconds: number | string;
                 /**
                  * Max in flight
-                 * @description Open: maximum of requests in flight; default: the engine's maximum.
+                 * @description Open: maximum of requests in flight; of scenarios, of iterations in progress, those that think included. Default: the engine's maximum.
                  */
                 max_in_flight?: number;
                 /**
                  * Max rate
-                 * @description Closed: maximum rate of all users together, in requests per second.
+                 * @description Closed: maximum rate of all users together, in requests per second; of scenarios, in iterations.
                  */
                 max_rate?: number;
             };
@@ -9939,6 +9964,23 @@ export type components = {
             name: string;
             /** Rows */
             rows: number;
+            /**
+             * Is Counted
+             * @default true
+             */
+            is_counted: boolean;
+        };
+        /**
+         * EndpointDescription
+         * @description The request of an endpoint, as results name it.
+         */
+        EndpointDescription: {
+            /** Name */
+            name: string;
+            /** Method */
+            method: string;
+            /** Url */
+            url: string;
         };
         /**
          * EndpointSoFar
@@ -10217,6 +10259,8 @@ export type components = {
             scenarios?: components["schemas"]["ScenarioSoFar"][];
             /** Checks */
             checks?: components["schemas"]["CheckFigures"][];
+            /** Data */
+            data?: components["schemas"]["DataFigures"][];
             /**
              * Thresholds
              * @default []
@@ -10255,6 +10299,13 @@ export type components = {
             seed: number;
             /** Endpoints */
             endpoints: string[];
+            /**
+             * Model
+             * @default null
+             */
+            model: ("closed" | "open" | "mixed") | null;
+            /** Requests */
+            requests?: components["schemas"]["EndpointDescription"][];
             /** Scenarios */
             scenarios?: components["schemas"]["ScenarioSteps"][];
             /** Checks */
@@ -10431,6 +10482,7 @@ export type ErrorDocument = components['schemas']['ErrorDocument'];
 export type TestSpec = components['schemas']['TestSpec'];
 export type CheckName = components['schemas']['CheckName'];
 export type DataSource = components['schemas']['DataSource'];
+export type EndpointDescription = components['schemas']['EndpointDescription'];
 export type EndpointSoFar = components['schemas']['EndpointSoFar'];
 export type ErrorSoFar = components['schemas']['ErrorSoFar'];
 export type FinishedEvent = components['schemas']['FinishedEvent'];
@@ -15747,10 +15799,15 @@ export interface operations {
     };
     read_request: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Its endpoint, such as `order/list`; by default the one that began first. */
+                endpoint?: string | null;
+                /** @description Which of several samples, in order of their starts, as of a repeated step. */
+                nth?: number;
+            };
             header?: never;
             path: {
-                /** @description Number of the request in its run, from 1. */
+                /** @description Number of the request in its run, from 1; in a scenario its iteration. */
                 number: number;
                 /** @description The run's id, or a unique prefix of it. */
                 run_id: string;

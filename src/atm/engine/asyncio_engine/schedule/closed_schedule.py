@@ -10,7 +10,7 @@ from itertools import count
 from atm.engine.asyncio_engine.schedule.schedule import Decisions, Schedule, UserT
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import RETRY_NS, LoadPlan
-from atm.plan.pacer import NEVER, user_changes
+from atm.plan.pacer import NEVER, peak_users, user_changes
 
 _BACK_OFF_NS = 100_000_000
 _STARTS_AT_ONCE = 32
@@ -26,12 +26,15 @@ class ClosedSchedule(Schedule[UserT]):
     def __init__(self, plan: LoadPlan, lane: int, decisions: Decisions[UserT], clock: Callable[[], int]) -> None:
         """`clock` gives the time of each of several starts within one call."""
         super().__init__(plan, lane, decisions)
-        load = plan.lanes[lane].load
+        load, share, last_number = plan.lanes[lane].load, plan.share, plan.lanes[lane].last_number
         self._clock = clock
-        self._number = 0
-        self._last_number = plan.lanes[lane].last_number
+        self._begun = 0
+        self._most = None if last_number is None else share.count(last_number)
+        """The most iterations that may begin."""
+        self._is_idle = share.of > 1 and (share.count(peak_users(load)) == 0 or plan.lanes[lane].total == 0)
+        """Whether the share has nothing to send."""
         self._warm_up_end = 0
-        self._changes = user_changes(load)
+        self._changes = ((at, share.count(users)) for at, users in user_changes(load))
         self._next_change: tuple[int, int] | None = next(self._changes, None)
         self._target = 0
         self._gap = int(1e9 / load.max_rate) if load.max_rate else 0
@@ -63,6 +66,8 @@ class ClosedSchedule(Schedule[UserT]):
         super().start(epoch)
         self._warm_up_end = epoch + self._warm_up_ns
         self._last_token = epoch - self._gap
+        if self._is_idle:
+            self._end(None, StopReason.TOTAL)
 
     def on_time(self, now: int) -> int:
         if not self.is_sending:
@@ -175,7 +180,8 @@ class ClosedSchedule(Schedule[UserT]):
         self.user_free(user, now, due)
 
     def _begin(self, user: UserT, intended: int, now: int, *, is_paced: bool = False) -> None:
-        self._number = number = self._number + 1
+        number = self._share.index(self._begun) + 1
+        self._begun += 1
         is_warm_up = intended < self._warm_up_end
         if is_paced:
             self._decisions.started_late(now - intended)
@@ -224,7 +230,7 @@ class ClosedSchedule(Schedule[UserT]):
         """Whether no further iteration may begin in this leg, because of the numbers given out."""
         if self._measured_in_leg >= self._limit:
             return True
-        return self._last_number is not None and self._number + len(self._with_token) >= self._last_number
+        return self._most is not None and self._begun + len(self._with_token) >= self._most
 
     def _leg_is_exhausted(self, now: int) -> None:
         """Handle the end of a leg by number: all its requests have started, or wait for their token."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from itertools import count
 
 from atm.engine.asyncio_engine.schedule.schedule import Arrival, Decisions, Schedule, UserT
+from atm.engine.asyncio_engine.schedule.user_pool import UserPool
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
 from atm.plan.pacer import NEVER, Pacer
@@ -16,29 +16,39 @@ _LATE_NS = 10_000_000
 """With `catch_up: none`, an arrival noticed later than this is skipped."""
 
 _STARTS_AT_ONCE = 32
-"""Most arrivals to start in one turn of the loop, so that responses are read while catching up."""
+"""Most arrivals, or users to prepare, in one turn of the loop, so that responses are read while catching up."""
 
 
 class OpenSchedule(Schedule[UserT]):
-    """The most recently freed user takes each arrival; if none is free, the arrival waits or is dropped."""
+    """The most recently freed user takes each arrival; if none is free, the arrival waits or is dropped.
+
+    Of prepared users, the one takes it who has been free the longest, so that all of them have iterations.
+    """
 
     def __init__(
         self, plan: LoadPlan, lane: int, decisions: Decisions[UserT], clock: Callable[[], int], ceiling: int
     ) -> None:
         """`clock` gives the time of each of several starts within one call; `ceiling` is the most users allowed."""
         super().__init__(plan, lane, decisions)
-        load = plan.lanes[lane].load
+        load, total = plan.lanes[lane].load, plan.lanes[lane].total
         self._clock = clock
         self._pacer = Pacer(load, lane_seed(plan.seed, lane))
-        self._arrivals = zip(count(1), self._pacer.starts(), strict=False)
+        self._arrivals = self._pacer.arrivals(plan.share, total)
         self._next: tuple[int, int] | None = next(self._arrivals, None)
         self._warm_up_arrivals = self._pacer.warm_up_arrivals
+        self._last_number = self._warm_up_arrivals
+        """The number of the last arrival, once the measured load has begun."""
+        last = 0 if total is None else self._warm_up_arrivals + total
+        self._end_number = last if last and not plan.share.has(last - 1) else 0
+        """The number of an arrival of another share that is only taken to end the load; 0 if there is none."""
         self._limit_in_flight = load.max_in_flight or 0
         self._most_users = load.max_in_flight or ceiling
         self._is_poisson = load.arrival == "poisson"
         self._drops = load.on_saturation == "drop"
         self._latest = load.catch_up_max_ns if load.catch_up == "full" else _LATE_NS
-        self._free: list[UserT] = []
+        self._free: deque[UserT] = deque()
+        self._pool = self._new_pool(plan, lane)
+        self._take_free = self._free.pop if self._pool is None else self._free.popleft
         self._queue: deque[Arrival] = deque()
         self._count_end: int | None = None
         self._taken = 0
@@ -51,7 +61,37 @@ class OpenSchedule(Schedule[UserT]):
     def user_count(self) -> int:
         return self._limit_in_flight
 
+    def start(self, epoch: int) -> None:
+        super().start(epoch)
+        if self._pool is not None:
+            self._pool.open(epoch - self._pool.lead_ns)
+
     def on_time(self, now: int) -> int:
+        following = self._start_due(now)
+        if self._pool is not None and self.is_sending:
+            following = min(following, self._prepare_due(self._pool, now))
+        return following
+
+    def _new_pool(self, plan: LoadPlan, lane: int) -> UserPool[UserT] | None:
+        prepared = plan.lanes[lane].prepared
+        return None if prepared is None else UserPool(prepared, plan.share, plan.lanes[lane].flows[0], self._new_user)
+
+    def _new_user(self) -> UserT:
+        user = self._decisions.new_user()
+        self.users[user] = None
+        return user
+
+    def _prepare_due(self, pool: UserPool[UserT], now: int) -> int:
+        """Let the users begin to prepare who are due; return when the next one is."""
+        for _ in range(_STARTS_AT_ONCE):
+            if pool.next_at > now:
+                break
+            pool.take().prepare(pool.flow, self._clock(), is_warm_up=False)
+            self.in_flight += 1
+        return pool.next_at
+
+    def _start_due(self, now: int) -> int:
+        """Start the arrivals that are due; return when the next one is."""
         if not self.is_sending:
             return NEVER
         if self._leg_over_at is not None and not self._queue and self.in_flight == 0:
@@ -87,6 +127,27 @@ class OpenSchedule(Schedule[UserT]):
         elif self._leg_over_at is not None and self.in_flight == 0:
             self._decisions.wake_at(now)
 
+    def user_not_prepared(self, user: UserT, now: int) -> None:
+        self.in_flight -= 1
+        self._begin_again(user, now)
+
+    def user_stopped(self, user: UserT, now: int) -> None:
+        if self._pool is None:
+            self.user_free(user, now)
+            return
+        self.in_flight -= 1
+        self._decisions.retire(user)
+        self._begin_again(user, now)
+
+    def _begin_again(self, user: UserT, now: int) -> None:
+        """Let a user prepare again, unless sending has ended."""
+        assert self._pool is not None
+        self._pool.begin_again(user, now)
+        if self.is_sending:
+            self._decisions.wake_at(self._pool.next_at)
+        else:
+            self._decisions.settle()
+
     def stop(self, at: int | None) -> None:
         assert at is not None
         super().stop(at)
@@ -101,7 +162,7 @@ class OpenSchedule(Schedule[UserT]):
         now = min(now, self.sending_end)
         if self._leg_over_at is not None:
             now = min(now, self._leg_over_at)
-        return self._pacer.expected_arrivals(now - self._epoch - self.shift)
+        return self._pacer.expected_arrivals(now - self._epoch - self.shift) * self._share.part
 
     def _end_of_leg(self) -> int:
         end = super()._end_of_leg()
@@ -114,21 +175,25 @@ class OpenSchedule(Schedule[UserT]):
         assert self._next is not None
         number, scheduled = self._next
         self._next = next(self._arrivals, None)
-        self._taken += 1
         if number > self._warm_up_arrivals:
-            self._measured_in_leg += 1
+            # Those of other shares count as well.
+            self._measured_in_leg += number - self._last_number
+            self._last_number = number
             if self._measured_in_leg == self._limit:
                 self._count_end = intended + self._pacer.gap_ns(scheduled)
                 if not self._is_last_leg:
                     # The next arrival belongs to the next leg, and a random one may be earlier than the end of the gap.
                     self._count_end = min(self._count_end, self._next_at())
                 self._announce_end()
+        if number == self._end_number:
+            return
+        self._taken += 1
         is_warm_up = number <= self._warm_up_arrivals
         flow = None if is_warm_up else self._leg.flow
         if flow is None:
             flow = self._select(number)
         now = self._clock()
-        if not self._free and len(self.users) >= self._most_users:
+        if not self._free and (self._pool is not None or len(self.users) >= self._most_users):
             self._decisions.saturated()
             if self._drops:
                 self._decisions.missed(Arrival(number, flow, intended, is_warm_up), "dropped")
@@ -140,11 +205,7 @@ class OpenSchedule(Schedule[UserT]):
             self._decisions.missed(Arrival(number, flow, intended, is_warm_up), "skipped")
             return
         self._decisions.started_late(lag)
-        if self._free:
-            user = self._free.pop()
-        else:
-            user = self._decisions.new_user()
-            self.users[user] = None
+        user = self._take_free() if self._free else self._new_user()
         user.begin(number, flow, intended, now, is_warm_up)
         self.in_flight += 1
 

@@ -15,35 +15,38 @@ const MOST_THREADS: usize = 256;
 
 /// What a lane gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Share {
+pub(super) struct Capacity {
     pub(super) threads: usize,
     /// Open model: the most users of each thread.
     pub(super) most_users: usize,
 }
 
-/// The shares of all lanes. Raises the process's limit of file descriptors, which users of either model need.
-pub(super) fn shares(plan: &Plan, threads: Option<usize>) -> Vec<Share> {
-    let peaks: Vec<usize> =
-        (0..plan.lanes.len()).map(|lane| Timetable::new(plan, Shard::whole(lane)).peak_users().max(1)).collect();
+/// By lane. Raises the process's limit of file descriptors, which users of either model need.
+pub(super) fn capacities(plan: &Plan, threads: Option<usize>) -> Vec<Capacity> {
+    let peak_users = |lane| Timetable::new(plan, Shard::all(plan, lane)).peak_users().max(1);
+    let peaks: Vec<usize> = (0..plan.lanes.len()).map(peak_users).collect();
     let lanes = || plan.lanes.iter().zip(&peaks);
     let threads = if let Some(wanted) = threads {
-        lanes().map(|(lane, peak)| wanted_threads(lane, *peak, wanted)).collect()
+        lanes().map(|(lane, peak)| wanted_threads(lane, *peak, wanted).min(prepared_users(plan, lane))).collect()
     } else {
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         // The other half of the machine is for the target's side of the connections, and for observers.
-        at_most(lanes().map(|(lane, peak)| useful_threads(lane, *peak)).collect(), cores / 2)
+        let part = plan.share.part();
+        let useful = |(lane, peak): (&Lane, &usize)| useful_threads(lane, *peak, part).min(prepared_users(plan, lane));
+        at_most(lanes().map(useful).collect(), cores / 2)
     };
     let users = most_users(plan, &peaks, health::descriptors_for_connections());
     let per_thread = |(threads, users): (usize, u64)| {
         let most_users = usize::try_from(users).unwrap_or(usize::MAX).div_ceil(threads).max(1);
-        Share { threads, most_users }
+        Capacity { threads, most_users }
     };
     threads.into_iter().zip(users).map(per_thread).collect()
 }
 
-/// Barriers and an explicit limit in flight are exact only with a single thread.
+/// Barriers and an explicit limit in flight are exact only with a single thread. Each thread has its part of prepared
+/// users, so they do not need one.
 fn needs_one_thread(lane: &Lane) -> bool {
-    let is_limited = lane.load.model == Model::Open && lane.load.max_in_flight.is_some();
+    let is_limited = lane.load.model == Model::Open && lane.load.max_in_flight.is_some() && lane.prepared.is_none();
     lane.selection == Selection::Sequential || is_limited
 }
 
@@ -55,7 +58,7 @@ fn wanted_threads(lane: &Lane, peak_users: usize, wanted: usize) -> usize {
     wanted.clamp(1, MOST_THREADS).min(most)
 }
 
-fn useful_threads(lane: &Lane, peak_users: usize) -> usize {
+fn useful_threads(lane: &Lane, peak_users: usize, part: f64) -> usize {
     let load = &lane.load;
     if needs_one_thread(lane) {
         return 1;
@@ -65,8 +68,14 @@ fn useful_threads(lane: &Lane, peak_users: usize) -> usize {
     }
     let rate = load.segments.iter().fold(load.warm_up_level, |peak, segment| peak.max(segment.start).max(segment.end));
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are at most 10 million
-    let threads = (rate / ARRIVALS_PER_THREAD).ceil() as usize;
+    let threads = (rate * part / ARRIVALS_PER_THREAD).ceil() as usize;
     threads.max(1)
+}
+
+/// The share's prepared users, each of whom belongs to one thread; without any, no limit.
+fn prepared_users(plan: &Plan, lane: &Lane) -> usize {
+    let users = lane.prepared.map_or(u64::MAX, |prepared| plan.share.count(prepared.users).max(1));
+    usize::try_from(users).unwrap_or(usize::MAX)
 }
 
 /// Takes threads from the lanes with the most until there are `most` together, or one each.
@@ -112,7 +121,7 @@ mod tests {
         assert_eq!(most_users(&plan, &[1, 1, 1, 600], 1650), [500, 50, 500, 500]);
         assert_eq!(most_users(&plan, &[1, 1, 1, 600], 100), [1, 50, 1, 1]);
         assert_eq!(most_users(&plan, &[1, 1, 1, 600], 100_000), [5000, 50, 5000, 5000]);
-        let threads: Vec<usize> = shares(&plan, Some(2)).into_iter().map(|share| share.threads).collect();
+        let threads: Vec<usize> = capacities(&plan, Some(2)).into_iter().map(|capacity| capacity.threads).collect();
         assert_eq!(threads, [2, 1, 2, 2]);
     }
 }
