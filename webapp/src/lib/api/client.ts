@@ -17,7 +17,9 @@ import type {
     RunList,
     RunResult,
     RunView,
+    IterationSummary,
     SampledExchange,
+    SampledIteration,
     ScheduleList,
     ScheduleRequest,
     ScheduleView,
@@ -188,6 +190,9 @@ export const api = {
     /** Of a window: those that finished in its seconds. */
     samples: (id: string, window: { start?: number; end?: number } = {}) =>
         ask<SampledExchange[]>(`${run(id)}/samples`, { query: { start: window.start, end: window.end } }),
+    iterations: (id: string) => ask<IterationSummary[]>(`${run(id)}/iterations`),
+    iteration: (id: string, scenario: string, number: number) =>
+        ask<SampledIteration>(`${run(id)}/iterations/${number}`, { query: { scenario } }),
     start: (spec: Spec, tags: string[] = [], notes = "") =>
         ask<RunAccepted>("/runs", { method: "POST", body: { spec, tags, notes } }),
     demo: () => ask<RunAccepted>("/demo", { method: "POST" }),
