@@ -35,7 +35,7 @@ def test_requests_of_setup_and_teardown_count_towards_the_most_requests() -> Non
         ],
     }
     load = {"url": "/users", "requests_per_second": 10}
-    assert compiled(Policy(max_requests=122), **load, **hooks).plan
+    assert compiled(Policy(max_requests=122), **load, **hooks).setup is not None
     assert refusal(Policy(max_requests=121), **load, **hooks) == (
         "total_requests",
         "the test plans 122 requests, 22 of them in setup and teardown; this server allows 121",
@@ -56,6 +56,6 @@ def test_prepared_users_are_limited_as_the_requests_in_flight_of_an_open_load() 
 
 
 def test_users_prepare_no_faster_than_requests_may_be_sent() -> None:
-    assert compiled(Policy(max_rate=10), **OPEN).plan
+    assert compiled(Policy(max_rate=10), **OPEN).plan.lanes[0].prepared is not None
     expected = ("prepare_rate", "the test plans to prepare 10 users per second; this server allows 8 requests")
     assert refusal(Policy(max_rate=8), **OPEN) == expected
