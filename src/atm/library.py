@@ -74,9 +74,9 @@ async def run(
     the run. Raises SpecError with all problems of the spec, CapabilityError, CredentialError and UnreachableError
     before the first request; failed requests and missed thresholds are part of the result.
     """
-    from atm.engine.executor import Execution
+    from atm.fleet.launch import execution_of
 
-    return await Execution(compile_spec(spec, environment), control=control).run(on_interval)
+    return await execution_of(compile_spec(spec, environment), control=control).run(on_interval)
 
 
 def run_sync(

@@ -40,7 +40,7 @@ MESSAGES: list[messages.Message] = [
 ANSWERS: list[messages.Answer] = [
     messages.Done(),
     messages.Refused("what", "code", "path", "place", "hint"),
-    messages.Description("1", 2, {"native": "3"}, "3.11", "host", 4, 5, 6),
+    messages.Description("1", 2, {"native": "3"}, "3.11", "host", "boot", 4, 5, 6),
     messages.ClockReading(2**62),
     messages.Reach("10.0.0.1", 2_000_000, ""),
     messages.Pulled(messages.WorkerState.RUNNING, 3, (b"{}", b"\n\n", b"")),

@@ -225,7 +225,8 @@ def test_a_saturated_machine_is_named_with_what_it_could_do() -> None:
         "sent 8,120 of 10,000 /s (81.2 %) with CPU at 99 % of 1 core for 41 s: the generator may be the limit"
     )
     assert reason.hint == (
-        "This machine was the limit, not the server. Native engine (`atm doctor`), more cores, or at most 6,900 /s"
+        "This machine was the limit, not the server. Native engine (`atm doctor`), more cores, 2 such machines "
+        "(`--on`), or at most 6,900 /s"
     )
     native = replace(evidence, circumstances=Circumstances(engine="native"), offered=0.0)
     closed = generator_saturated(native)

@@ -14,8 +14,8 @@ from atm.cli.progress import NoView, ProgressView, course_of
 from atm.cli.signals import ending_signals
 from atm.engine.base import Control
 from atm.engine.environment import usable_cores
-from atm.engine.executor import Execution
 from atm.errors import AtmError, Problem
+from atm.fleet.launch import execution_of
 from atm.metrics.interval import Interval
 from atm.metrics.live_status import LiveStatus, judged
 from atm.models import figures
@@ -47,7 +47,7 @@ class LocalRun:
     ) -> None:
         """`history` receives the intervals. Raises CapabilityError if no engine can run the plan."""
         self._control = Control()
-        self._execution = Execution(test, control=self._control)
+        self._execution = execution_of(test, control=self._control)
         self._graceful_seconds = test.plan.graceful_stop_ns / 1e9
         self._strict = strict
         self._no_fail = no_fail

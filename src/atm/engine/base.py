@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from atm.metrics.interval import Interval
+from atm.models.fleet_figures import FleetFigures
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
 
@@ -137,7 +138,22 @@ class EngineReport:
     """Time spent at the barriers of sequential selection; not part of the window. 0 with several lanes, of which each
     has its own."""
     worker_lost: str = ""
-    """The message of a load thread that died; empty when none did."""
+    """The message of a load thread or worker that died; empty when none did."""
+    fleet: FleetFigures | None = None
+    """The workers of a run on several of them; None for a run in one process."""
+
+
+@runtime_checkable
+class Opening(Protocol):
+    """An engine that has to be opened before a run, such as one that consists of several processes."""
+
+    async def open(self, plan: LoadPlan) -> None:
+        """Make everything ready that does not send requests. Raises AtmError if the plan cannot be run."""
+        ...
+
+    async def close(self) -> None:
+        """End everything that `open` and `run` started. Idempotent."""
+        ...
 
 
 class Engine(Protocol):

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from atm.clock import Clock, SystemClock
-from atm.engine.base import Control, Engine, EngineReport
+from atm.engine.base import Control, Engine, EngineReport, Opening
 from atm.engine.choose import choose_engine
 from atm.engine.resolve import Resolved, resolve_origins
 from atm.errors import AtmError, CredentialError, EngineError, Problem, UnreachableError
@@ -58,12 +58,14 @@ class Execution:
         run_id: str = "",
         control: Control | None = None,
         engine: Engine | None = None,
+        engine_reason: str = "set by the caller",
         clock: Clock | None = None,
         other_run: str = "",
     ) -> None:
         """Choose the engine. Raises CapabilityError when none can run the plan.
 
-        `other_run` names another run on this host, which makes the measurement suspect.
+        `engine_reason` is why `engine` was chosen. `other_run` names another run on this host, which makes the
+        measurement suspect.
         """
         plan = test.plan
         self.test = test
@@ -72,7 +74,7 @@ class Execution:
         self._clock = clock or SystemClock()
         self._other_run = other_run
         self.created_at = self._clock.now()
-        self.engine, self.engine_reason = (engine, "set by the caller") if engine else choose_engine(plan)
+        self.engine, self.engine_reason = (engine, engine_reason) if engine else choose_engine(plan)
         sampling = plan.sampling
         self.collector = Collector(
             plan.endpoints,
@@ -107,14 +109,31 @@ class Execution:
         no_fail: bool = False,
     ) -> RunResult:
         """Send the load and judge it; `on_interval` gets each second after the collector.
+
         `on_start` is called when credentials and addresses are ready and the run begins, `on_hook` when `setup` or
         `teardown` begins.
 
-        Raises CredentialError when a token cannot be fetched before the start, and UnreachableError when no target has
-        an address; nothing was sent then. A failed `setup` ends the run before any load; `teardown` follows in any
-        case. A run that breaks in the middle returns a result with the status `failed` and everything measured so far.
+        Raises CredentialError when a token cannot be fetched before the start, UnreachableError when no target has an
+        address, and what the engine raises when it is opened; nothing was sent then. A failed `setup` ends the run
+        before any load; `teardown` follows in any case. A run that breaks in the middle returns a result with the
+        status `failed` and everything measured so far.
         `strict` sets exit code 4 for a suspect measurement; with `no_fail`, failed judgements exit with 0.
         """
+        try:
+            return await self._run(on_interval, on_start, on_hook, strict=strict, no_fail=no_fail)
+        finally:
+            if isinstance(self.engine, Opening):
+                await self.engine.close()
+
+    async def _run(
+        self,
+        on_interval: IntervalCallback | None,
+        on_start: Callable[[], None] | None,
+        on_hook: Callable[[CompiledHook], None] | None,
+        *,
+        strict: bool,
+        no_fail: bool,
+    ) -> RunResult:
         secrets = dict(self.test.secrets)
         self._mask = SecretMask([*secrets.values(), *secrets_of(self.test.credentials)])
         keeper = None
@@ -123,7 +142,7 @@ class Execution:
 
             keeper = CredentialKeeper(self.test.credentials, self.test.plan.connections, secrets, self._clock)
         try:
-            resolved = await self._unless_ended(_prepared(self.test.plan, keeper, secrets))
+            resolved = await self._unless_ended(_prepared(self.test.plan, keeper, secrets, self.engine))
         except AtmError as error:
             raise self._mask.error(error) from error.__cause__
         for value in secrets.values():
@@ -240,6 +259,7 @@ class Execution:
                 poisson=plan.is_poisson,
                 open_lanes=open_lanes_of(plan),
                 worker_lost=worker_lost,
+                fleet=report.fleet if report else None,
                 other_run=self._other_run,
                 cancelled=self._stop_reason(report) is StopReason.CANCELLED,
             ),
@@ -266,8 +286,10 @@ class Execution:
         error: str | None = None
         if failure:
             error = self._mask.text(failure.problems[0].what)
-        elif report and report.worker_lost:
+        elif report and report.worker_lost and report.fleet is None:
             error = self._mask.text(f"a load thread died: {report.worker_lost}")
+        elif report and report.worker_lost and report.stop_reason is StopReason.FAILED:
+            error = self._mask.text(report.worker_lost)
         reason = StopReason.FAILED if error else self._stop_reason(report)
         status = {StopReason.FAILED: RunStatus.FAILED, StopReason.CANCELLED: RunStatus.CANCELLED}
         return RunInfo(
@@ -287,12 +309,16 @@ class Execution:
         )
 
 
-async def _prepared(plan: LoadPlan, keeper: CredentialKeeper | None, secrets: dict[str, str]) -> Resolved:
-    """Fetch credentials into `secrets` and resolve the addresses. Raises CredentialError, UnreachableError."""
+async def _prepared(
+    plan: LoadPlan, keeper: CredentialKeeper | None, secrets: dict[str, str], engine: Engine
+) -> Resolved:
+    """Fetch credentials into `secrets`, resolve the addresses and open the engine. Raises AtmError."""
     if keeper:
         secrets.update(await keeper.fetch())
     resolved = await resolve_origins(plan)
     _require_an_address(resolved.plan)
+    if isinstance(engine, Opening):
+        await engine.open(resolved.plan)
     return resolved
 
 

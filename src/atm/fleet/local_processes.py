@@ -41,6 +41,11 @@ class ProcessLink:
     def name(self) -> str:
         return self._name
 
+    @property
+    def pid(self) -> int:
+        """The id of the worker process."""
+        return self._process.pid
+
     async def call(self, message: bytes, timeout_seconds: float) -> bytes:
         if self._is_lost:
             raise LinkLostError(f"{self._name} was lost before")

@@ -133,6 +133,8 @@ class Description:
     """Name and version of each installed engine."""
     python: str
     host: str
+    boot_id: str
+    """Of its system; processes with the same one share their monotonic clock. Empty if unknown."""
     pid: int
     cores: int
     """Cores that its process may use."""

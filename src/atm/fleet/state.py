@@ -140,9 +140,10 @@ class FleetRun:
         on_loss: OnLoss = OnLoss.ABORT,
         pull_ns: int = SECOND,
         planned_end_ns: int | None = None,
+        starts_at_ns: int | None = None,
     ) -> None:
         """`plans` are those of the workers; `pull_ns` is the time between pulls; `planned_end_ns` is counted from the
-        start of the run, None if no time ends it."""
+        start of the run, None if no time ends it; `starts_at_ns` is the time zero, None for as soon as possible."""
         self.workers = [WorkerRecord(shares_clock=shares) for shares in shares_clock]
         self.time_zero_ns: int | None = None
         """The time zero of the run; None until all workers are ready."""
@@ -157,6 +158,7 @@ class FleetRun:
         self._on_loss = on_loss
         self._pull_ns = pull_ns
         self._planned_end_ns = planned_end_ns
+        self._starts_at_ns = starts_at_ns
         self._seconds: list[dict[int, bytes]] = []
         self._delivered = 0
         self._command: Command | None = None
@@ -278,7 +280,8 @@ class FleetRun:
         slowest = max(record.clock.round_trip_ns for record in self.workers)
         is_here = all(record.shares_clock for record in self.workers)
         # Every worker must have its message and its engine's threads before that.
-        self.time_zero_ns = now_ns + max(300 * MILLISECOND if is_here else 2 * SECOND, 10 * slowest)
+        soon_ns = now_ns + max(300 * MILLISECOND if is_here else 2 * SECOND, 10 * slowest)
+        self.time_zero_ns = soon_ns if self._starts_at_ns is None else self._starts_at_ns
         self._next_clock_ns = self.time_zero_ns + CLOCK_EVERY_NS
         for record in self.workers:
             record.clock_error_ns = record.clock.error_ns

@@ -8,6 +8,7 @@ import os
 import platform
 import time
 from collections import deque
+from pathlib import Path
 
 from atm.engine.base import Command, Control, Engine, EngineReport
 from atm.engine.choose import LOADERS, choose_engine
@@ -117,11 +118,8 @@ class Worker:
     def _start(self, at_ns: int) -> None:
         if self._engine is None or self._plan is None or self._load:
             raise EngineError(Problem("the worker is not ready, or has started already", "worker_not_ready"))
-        self._load = asyncio.create_task(self._run(self._engine, self._plan, at_ns))
-
-    async def _run(self, engine: Engine, plan: LoadPlan, at_ns: int) -> EngineReport:
-        await asyncio.sleep((at_ns - time.monotonic_ns()) / 1e9)
-        return await engine.run(plan, self._secrets, self._keep, self._control)
+        running = self._engine.run(self._plan, self._secrets, self._keep, self._control, starts_at_ns=at_ns)
+        self._load = asyncio.create_task(running)
 
     def _keep(self, interval: Interval) -> None:
         self._kept.append(interval.to_bytes())
@@ -159,10 +157,19 @@ def description() -> messages.Description:
         engines=installed,
         python=platform.python_version(),
         host=platform.node(),
+        boot_id=boot_id(),
         pid=os.getpid(),
         cores=usable_cores(),
         file_descriptors=_file_descriptors(),
     )
+
+
+def boot_id() -> str:
+    """Return an identity of the running system, whose processes share a monotonic clock; empty where it has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _file_descriptors() -> int:

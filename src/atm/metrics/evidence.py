@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from atm.metrics.collector import Collector
+from atm.models.fleet_figures import FleetFigures
 from atm.models.outcome import Outcome
 from atm.models.outline import OpenLane
 
@@ -21,6 +22,8 @@ class Circumstances:
     """Arrivals are random, so their number differs from the integral of the rate."""
     worker_lost: str = ""
     """The message of a load thread or machine that died; empty if none did."""
+    fleet: FleetFigures | None = None
+    """The workers of a run on several of them."""
     other_run: str = ""
     """The name or id of another run on this host at the same time; empty if there was none."""
     open_lanes: tuple[OpenLane, ...] | None = None

@@ -121,6 +121,7 @@ def summarize(
         generator=generator_summary(collector, circumstances.cores),
         environment=dict(environment),
         spec=dict(spec),
+        fleet=circumstances.fleet,
         setup=setup,
         teardown=teardown,
         timeline=collector.timeline.points(),

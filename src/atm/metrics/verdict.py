@@ -29,6 +29,7 @@ STEAL_SHARE = 0.05
 UNFINISHED_SHARE = 0.01
 MISSED_SHARE = 0.01
 WAITED_SHARE = 0.01
+CLOCK_ERROR_MS = 5.0
 
 
 _DISTURBED = "This machine was paused or busy with other work: run again with nothing else on it (`atm doctor`)"
@@ -228,6 +229,44 @@ def arrivals_waited(evidence: Evidence) -> MeasurementReason | None:
     )
 
 
+def worker_differs(evidence: Evidence) -> MeasurementReason | None:
+    """Check for a worker whose own measurement is worse than that of all together, where the others hide it."""
+    fleet = evidence.circumstances.fleet
+    bad = [worker for worker in fleet.workers if worker.measurement is Measurement.INVALID] if fleet else []
+    bad = [worker for worker in bad if worker.state != "lost"]
+    if not bad:
+        return None
+    worst = bad[0]
+    more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
+    return MeasurementReason(
+        code="worker_invalid",
+        severity=Measurement.SUSPECT,
+        what=f"the measurement of {worst.name} ({figures.share(worst.share)} of the load){more} is invalid: "
+        f"{worst.message}",
+        actual=float(len(bad)),
+        limit=0.0,
+        hint="Look at its row in the table of workers; run again without it, or with less load on it",
+    )
+
+
+def clock_error(evidence: Evidence) -> MeasurementReason | None:
+    """Check for workers whose clocks are not known well enough to put their seconds side by side."""
+    fleet = evidence.circumstances.fleet
+    worst = max(fleet.workers, key=lambda worker: worker.clock_error_ms, default=None) if fleet else None
+    if worst is None or worst.clock_error_ms <= CLOCK_ERROR_MS:
+        return None
+    return MeasurementReason(
+        code="clock_error",
+        severity=Measurement.SUSPECT,
+        what=f"the clock of {worst.name} may be off by {figures.time(worst.clock_error_ms)}, limit "
+        f"{figures.time(CLOCK_ERROR_MS)}: figures per second are not aligned; latencies are measured on one machine "
+        "and stay valid",
+        actual=worst.clock_error_ms,
+        limit=CLOCK_ERROR_MS,
+        hint="Use machines with a faster network between them and the controller",
+    )
+
+
 def other_run(evidence: Evidence) -> MeasurementReason | None:
     """Check for another run on this host, which disturbs the figures of both."""
     if not evidence.circumstances.other_run:
@@ -267,6 +306,8 @@ ROWS: tuple[Callable[[Evidence], MeasurementReason | None], ...] = (
     unfinished,
     missed,
     arrivals_waited,
+    worker_differs,
+    clock_error,
     other_run,
 )
 
@@ -286,12 +327,25 @@ def _relief(evidence: Evidence) -> str:
         return _DISTURBED
     ways = ["native engine (`atm doctor`)"] if evidence.circumstances.engine == "asyncio" else []
     ways.append("more cores")
+    if generators := _generators_needed(evidence):
+        ways.append(f"{generators} such {'workers' if evidence.circumstances.fleet else 'machines'} (`--on`)")
     if evidence.offered:
         ways.append(f"at most {figures.rate(_at_most(evidence.achieved_rate * BUSY_THREAD_SHARE))} /s")
     else:
         ways.append("fewer users")
     text = ", ".join(ways[:-1]) + f"{',' if len(ways) > 2 else ''} or {ways[-1]}"
     return text[0].upper() + text[1:]
+
+
+def _generators_needed(evidence: Evidence) -> int:
+    """Return how many generators like this one, or like these workers, the offered rate needs; 0 without one."""
+    capacity = evidence.achieved_rate * BUSY_THREAD_SHARE
+    if not evidence.offered or capacity <= 0:
+        return 0
+    fleet = evidence.circumstances.fleet
+    return math.ceil(
+        (len(fleet.workers) if fleet else 1) * max(evidence.offered_rate, evidence.achieved_rate) / capacity
+    )
 
 
 def _at_most(rate: float) -> float:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validat
 from atm.errors import SpecError
 from atm.models import figures
 from atm.models.earlier_result import with_outcome
+from atm.models.fleet_figures import FleetFigures
 from atm.models.metric import Comparison, Metric, Statistic, Unit
 from atm.models.outcome import Measurement as Measurement
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
@@ -396,6 +397,8 @@ class RunResult(_Model):
     """Absent for a spec without it."""
     teardown: HookFigures | None = Field(default=None, exclude_if=_is_none, json_schema_extra=may_be_absent)
     """Absent for a spec without it, and if nothing of the run was sent."""
+    fleet: FleetFigures | None = Field(default=None, exclude_if=_is_none, json_schema_extra=may_be_absent)
+    """The workers of a run on several of them; absent for a run in one process."""
     failures: list[FailureSummary]
     generator: GeneratorSummary
     environment: dict[str, Any]

@@ -9,6 +9,7 @@ from atm.models.auth import AUTH, AuthConfig
 from atm.models.data_spec import DATA, DataSpec
 from atm.models.field_types import Boolean, Choice, Duration, ListOf, MapOf, Nested, Number, Text, Variable
 from atm.models.fields import SpecModel, declared, register_locations
+from atm.models.fleet_spec import FleetSpec
 from atm.models.load import RATE, USERS, WHOLE, LoadSpec
 from atm.models.request import (
     BODY,
@@ -154,6 +155,9 @@ class TestSpec(SpecModel):
     engine: Literal["auto", "native", "asyncio"] = declared(
         Choice("auto", "native", "asyncio"), "Engine that sends the load.", default="auto"
     )
+    fleet: FleetSpec | None = declared(
+        Nested(FleetSpec), "Send the load from several worker processes.", default=None, examples=[{"processes": 2}]
+    )
     tls: TlsSpec | None = declared(Nested(TlsSpec), "TLS settings.", default=None)
     proxy: str | None = declared(Text(1), "URL of an HTTP proxy.", default=None, examples=["http://proxy.local:3128"])
     redirects: int = declared(
@@ -196,6 +200,7 @@ for _model, _location in (
     (DataSpec, "in `data`"),
     (EndpointSpec, "in an endpoint"),
     (TlsSpec, "in `tls`"),
+    (FleetSpec, "in `fleet`"),
     (LoadSpec, "in `load`"),
     (TestSpec, "at the top level of the spec"),
 ):

@@ -35,6 +35,7 @@ class Overrides:
     """`name=value`."""
     seed: int | None = None
     engine: str | None = None
+    processes: int | None = None
     insecure: bool = False
     connect_to: tuple[str, ...] = ()
 
@@ -57,6 +58,7 @@ FLAGS: Mapping[str, str] = {
     "variables": "--var",
     "seed": "--seed",
     "engine": "--engine",
+    "processes": "--processes",
     "insecure": "--insecure",
     "connect_to": "--connect-to",
 }
@@ -101,6 +103,8 @@ def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument
         change.drop("endpoints")
         change.put(("url",), overrides.url, FLAGS["url"])
         change.data.setdefault("name", overrides.url.partition("?")[0][:256])
+    if overrides.processes is not None:
+        change.put(("fleet", "processes"), overrides.processes, FLAGS["processes"])
     _change_ends(change, overrides)
     _change_load(change, overrides)
     _add_texts(change, overrides)

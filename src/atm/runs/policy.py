@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from atm.config import Settings
+from atm.engine.environment import usable_cores
 from atm.errors import Problem, SpecError
 from atm.plan.compile import CompiledTest, compile_plan
 from atm.plan.files import ReadFile
@@ -34,6 +35,7 @@ class Policy:
     max_users: int | None = None
     max_seconds: float | None = None
     max_requests: int | None = None
+    max_processes: int = field(default_factory=usable_cores)
 
     @classmethod
     def of(cls, settings: Settings) -> Policy:
@@ -44,6 +46,7 @@ class Policy:
             max_rate=settings.max_rate,
             max_users=settings.max_users,
             max_requests=settings.max_requests,
+            max_processes=settings.max_processes or usable_cores(),
             max_seconds=settings.max_duration.total_seconds() if settings.max_duration else None,
         )
 
@@ -74,7 +77,7 @@ class Policy:
             may_read=self.may_read,
             files_may_be_missing=files_may_be_missing,
         )
-        problems = [*self._beyond_caps(test.plan), *self._refused(test)]
+        problems = [*self._beyond_caps(test.plan), *self._too_many_processes(test), *self._refused(test)]
         if problems:
             raise SpecError(problems)
         return self._capped(
@@ -147,6 +150,12 @@ class Policy:
             what = f"name lookups every {every_ns / 1e9:g} s"
             problems.append(_cap("resolve_every", what, f"every {_OFTEN_NS / 1e9:g} s"))
         return problems
+
+    def _too_many_processes(self, test: CompiledTest) -> list[Problem]:
+        processes = test.spec.fleet.processes if test.spec.fleet else None
+        if processes is None or processes <= self.max_processes:
+            return []
+        return [_cap("fleet.processes", f"{processes} processes", str(self.max_processes), "ATM_MAX_PROCESSES")]
 
     def _refused(self, test: CompiledTest) -> list[Problem]:
         connections = test.plan.connections

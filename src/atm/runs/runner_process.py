@@ -21,6 +21,7 @@ from atm.clock import SystemClock
 from atm.engine.base import Control
 from atm.engine.executor import Execution
 from atm.errors import AtmError
+from atm.fleet.launch import execution_of
 from atm.models.outcome import RunStatus, StopReason
 from atm.runs import spool_lines
 from atm.runs.control_pipe import CommandInput
@@ -48,7 +49,7 @@ class Runner:
         """Run the job and return the exit code: 0 when everything is in the spool, else NOT_WRITTEN."""
         threading.Thread(target=self._listen, name="commands", daemon=True).start()
         try:
-            execution = Execution(
+            execution = execution_of(
                 self._job.test, run_id=self._job.run_id, control=self._control, other_run=self._job.other_run
             )
             result = asyncio.run(self._execute(execution))

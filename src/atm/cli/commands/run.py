@@ -65,6 +65,10 @@ def command(
         int | None, typer.Option("--seed", metavar="N", help="Seed for reproducible random values.")
     ] = None,
     engine: Annotated[Text, typer.Option("--engine", metavar="NAME", help="Engine: auto, native or asyncio.")] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option("--processes", metavar="N", help="Send the load from N processes of this machine."),
+    ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the target's certificate.")] = False,
     connect_to: Annotated[
         Texts,
@@ -115,6 +119,7 @@ def command(
             variables=tuple(var or ()),
             seed=seed,
             engine=engine,
+            processes=processes,
             insecure=insecure,
             connect_to=tuple(connect_to or ()),
         ),

@@ -1873,6 +1873,19 @@ export type components = {
             missed: number;
         };
         /**
+         * FleetFigures
+         * @description The workers of a run, in their order.
+         */
+        FleetFigures: {
+            /**
+             * On Loss
+             * @enum {string}
+             */
+            on_loss: "abort" | "continue";
+            /** Workers */
+            workers: components["schemas"]["WorkerFigures"][];
+        };
+        /**
          * Forecast
          * @description Figures that follow from a plan alone; the target can only make them smaller.
          */
@@ -3179,6 +3192,7 @@ export type components = {
             data: components["schemas"]["DataFigures"][];
             setup?: components["schemas"]["HookFigures"] | null;
             teardown?: components["schemas"]["HookFigures"] | null;
+            fleet?: components["schemas"]["FleetFigures"] | null;
             /** Failures */
             failures: components["schemas"]["FailureSummary"][];
             generator: components["schemas"]["GeneratorSummary"];
@@ -4193,6 +4207,38 @@ export type components = {
              * @default []
              */
             checks: components["schemas"]["CheckFigures"][];
+        };
+        /**
+         * WorkerFigures
+         * @description One worker, over the measured load.
+         */
+        WorkerFigures: {
+            /** Name */
+            name: string;
+            /** Host */
+            host: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "ended" | "lost";
+            /** Share */
+            share: number;
+            /** Requests */
+            requests: number;
+            /** Requests Per Second */
+            requests_per_second: number;
+            /** Schedule Lag P99 Ms */
+            schedule_lag_p99_ms: number | "Infinity" | null;
+            /** Cpu Share */
+            cpu_share: number;
+            /** Busiest Thread Share */
+            busiest_thread_share: number;
+            measurement: components["schemas"]["Measurement"];
+            /** Message */
+            message: string;
+            /** Clock Error Ms */
+            clock_error_ms: number;
         };
         /**
          * ErrorDocument
@@ -9826,6 +9872,28 @@ export type components = {
              */
             engine: "auto" | "native" | "asyncio";
             /**
+             * Fleet
+             * @description Send the load from several worker processes.
+             * @example {
+             *       "processes": 2
+             *     }
+             */
+            fleet?: {
+                /**
+                 * Processes
+                 * @description Number of worker processes on this machine.
+                 * @example 2
+                 */
+                processes?: number;
+                /**
+                 * On loss
+                 * @description When a worker is lost: stop the run, or go on without its part, whose requests count as missed.
+                 * @default abort
+                 * @enum {unknown}
+                 */
+                on_loss: "abort" | "continue";
+            };
+            /**
              * Tls
              * @description TLS settings.
              */
@@ -10357,6 +10425,7 @@ export type FailureSummary = components['schemas']['FailureSummary'];
 export type FiringList = components['schemas']['FiringList'];
 export type FiringOutcome = components['schemas']['FiringOutcome'];
 export type FiringView = components['schemas']['FiringView'];
+export type FleetFigures = components['schemas']['FleetFigures'];
 export type Forecast = components['schemas']['Forecast'];
 export type ForecastPhase = components['schemas']['ForecastPhase'];
 export type GeneratorSummary = components['schemas']['GeneratorSummary'];
@@ -10449,6 +10518,7 @@ export type ValidateRequest = components['schemas']['ValidateRequest'];
 export type Verdict = components['schemas']['Verdict'];
 export type Webhook = components['schemas']['Webhook'];
 export type WindowView = components['schemas']['WindowView'];
+export type WorkerFigures = components['schemas']['WorkerFigures'];
 export type ErrorDocument = components['schemas']['ErrorDocument'];
 export type TestSpec = components['schemas']['TestSpec'];
 export type CheckName = components['schemas']['CheckName'];

@@ -1,0 +1,174 @@
+"""A test whose spec or flag names several processes, from the spec to the result."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import atm
+from atm.errors import SpecError
+from atm.fleet.transport import FleetError
+from atm.models.outcome import Measurement, RunStatus, StopReason
+from atm.runs.policy import Policy
+from atm.testing import TargetServer
+from tests.contract.engine_runs import open_connections
+from tests.fleet.processes import is_running
+
+
+def spec(target: TargetServer, **fields: Any) -> dict[str, Any]:
+    return {
+        "name": "fleet",
+        "url": f"{target.url}/",
+        "load": {"rate": 100},
+        "duration": "2s",
+        "fleet": {"processes": 2},
+        **fields,
+    }
+
+
+def test_a_run_in_two_processes_counts_as_one(target: TargetServer) -> None:
+    result = atm.run_sync(spec(target))
+    assert result.metrics.total_requests == 200
+    assert target.settled_stats().completed == 200
+    assert result.fleet is not None
+    assert [worker.requests for worker in result.fleet.workers] == [100, 100]
+    assert [worker.share for worker in result.fleet.workers] == [0.5, 0.5]
+    assert result.run.engine_reason.endswith("in 2 processes")
+    assert result.run.started_at is not None
+    assert result.run.created_at < result.run.started_at
+
+
+def test_a_run_in_one_process_has_no_table_of_workers(target: TargetServer) -> None:
+    result = atm.run_sync(spec(target, fleet={}))
+    assert result.fleet is None
+    assert "fleet" not in json.loads(result.model_dump_json())
+
+
+def test_setup_and_teardown_run_once_and_their_values_reach_every_worker(target: TargetServer) -> None:
+    result = atm.run_sync(
+        {
+            "name": "hooks",
+            "base_url": target.url,
+            "load": {"rate": 50},
+            "duration": "1s",
+            "fleet": {"processes": 2},
+            "setup": [{"GET": "/?once=setup", "extract": {"word": {"regex": "(hello)"}}}],
+            "scenarios": {"read": {"steps": [{"GET": "/?word={{word}}"}]}},
+            "teardown": [{"GET": "/?once=teardown"}],
+        }
+    )
+    raw = [request.raw or b"" for request in target.captured()]
+    assert sum(b"once=setup" in request for request in raw) == 1
+    assert sum(b"once=teardown" in request for request in raw) == 1
+    assert sum(b"word=hello" in request for request in raw) == 50
+    assert result.setup is not None
+    assert result.setup.status == "passed"
+
+
+def test_samples_are_as_many_as_of_one_process(target: TargetServer) -> None:
+    assert sum(sample.reason == "first" for sample in atm.run_sync(spec(target)).samples) == 2
+
+
+def test_a_threshold_with_abort_ends_all_workers(target: TargetServer) -> None:
+    rule = {"expression": "error_rate < 1%", "abort": True, "abort_after": 1}
+    result = atm.run_sync(spec(target, url=f"{target.url}/status/500", duration="300s", thresholds=[rule]))
+    assert result.run.stop_reason is StopReason.THRESHOLD
+    assert result.passed is False
+    assert open_connections(target) == 0
+
+
+def test_a_plan_that_cannot_be_split_is_refused_before_any_request(target: TargetServer) -> None:
+    with pytest.raises(FleetError, match="cannot be split"):
+        atm.run_sync(spec(target, load={"users": 1}, duration=None, total_requests=10))
+    assert target.stats().received == 0
+
+
+@pytest.mark.parametrize("processes", [0, 1025, "two"])
+def test_a_wrong_number_of_processes_is_a_problem_of_the_spec(target: TargetServer, processes: object) -> None:
+    with pytest.raises(SpecError, match=r"fleet\.processes"):
+        atm.run_sync(spec(target, fleet={"processes": processes}))
+
+
+def test_a_server_allows_as_many_processes_as_its_setting(target: TargetServer) -> None:
+    with pytest.raises(SpecError, match="this server allows 1") as caught:
+        Policy(max_processes=1).compile(spec(target), {}, 1)
+    assert caught.value.problems[0].path == "fleet.processes"
+    assert Policy(max_processes=2).compile(spec(target), {}, 1).spec.fleet is not None
+
+
+def command(target: TargetServer, *flags: str) -> list[str]:
+    options = ("--rate", "100", "--no-history", "--json", "--processes", "2", *flags)
+    return [sys.executable, "-m", "atm", "run", f"{target.url}/", *options]
+
+
+def test_the_command_line_runs_in_several_processes(target: TargetServer) -> None:
+    finished = subprocess.run(command(target, "-n", "50", "--no-fail"), capture_output=True, check=False)
+    result = json.loads(finished.stdout)
+    assert result["metrics"]["total_requests"] == 50
+    assert [worker["requests"] for worker in result["fleet"]["workers"]] == [25, 25]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_all_workers_and_the_report_follows(target: TargetServer, number: signal.Signals) -> None:
+    process = subprocess.Popen(command(target, "-z", "300s"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    while target.stats().received < 50:
+        assert process.poll() is None
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    result = json.loads(output)
+    assert result["run"]["stop_reason"] == "stopped"
+    assert result["metrics"]["total_requests"] == target.settled_stats().completed
+    assert open_connections(target) == 0
+
+
+def test_nothing_is_left_when_the_controller_is_killed(target: TargetServer) -> None:
+    process = subprocess.Popen(command(target, "-z", "300s"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while target.stats().received < 50:
+        assert process.poll() is None
+    workers = children_of(process.pid)
+    assert len(workers) == 2
+    process.kill()
+    process.wait()
+    assert open_connections(target, 30) == 0
+    assert not [worker for worker in workers if stays(worker)]
+
+
+def test_a_run_whose_worker_is_killed_is_an_error_that_names_it(target: TargetServer) -> None:
+    process = subprocess.Popen(command(target, "-z", "300s"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    while target.stats().received < 150:
+        assert process.poll() is None
+    os.kill(children_of(process.pid)[0], signal.SIGKILL)
+    output, _ = process.communicate(timeout=60)
+    result = json.loads(output)
+    assert result["run"]["status"] == RunStatus.FAILED
+    assert "50.0 % of the load" in result["run"]["error"]
+    assert result["verdict"]["measurement"] == Measurement.INVALID
+    assert "lost" in {worker["state"] for worker in result["fleet"]["workers"]}
+    metrics = result["metrics"]
+    ended = metrics["successful_requests"] + metrics["failed_requests"] + metrics["unfinished"]
+    assert metrics["total_requests"] == ended + metrics["generator_errors"]
+
+
+def children_of(pid: int) -> list[int]:
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    return sorted(child for child, parent in parents.items() if parent == pid)
+
+
+def stays(pid: int) -> bool:
+    """Whether a process is still there after a generous time."""
+    deadline = time.monotonic() + 30
+    while is_running(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return is_running(pid)
