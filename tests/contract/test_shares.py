@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from atm.engine.base import Control, Engine
+from atm.engine.base import Capability, Control, Engine
 from atm.errors import EngineError
+from atm.metrics.used_rows import UsedRows
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import Load, LoadPlan, Segment, Share
 from atm.plan.pacer import peak_users
+from atm.plan.program import DataTable, RequestOp, ThinkOp
+from atm.plan.randomness import row_of
+from atm.plan.template_parts import DataSource, Encoding, IterationSource, UserSource, UuidSource
+from atm.tables.table_writer import write_table
 from atm.testing import TargetServer
-from tests.contract.engine_runs import run, running
+from tests.contract.engine_runs import Ran, run, running
 from tests.contract.plans import MILLISECOND, NUMBERED, SECOND, closed, http, opened, plan, step
+from tests.contract.scenario_plans import SEED, parts, scenario, value
 from tests.contract.shared_runs import THREE, UNEVEN, run_shares, together
+
+ROWS = 97
 
 
 def requests_of(target: TargetServer) -> list[bytes]:
@@ -119,6 +129,99 @@ def test_barriers_cannot_be_shared(engine: Engine, target: TargetServer) -> None
     with pytest.raises(EngineError, match=r"lanes\[0\]: sequential selection cannot be shared"):
         run(engine, made)
     assert target.stats().received == 0
+
+
+# Scenarios and test data
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> DataTable:
+    """A table whose cells are the numbers of their rows."""
+    path = tmp_path / "rows.table"
+    write_table(path, ["n"], [[str(row)] for row in range(ROWS)], bytes(32))
+    return DataTable("rows", ("n",), ROWS, "iteration", "in_order", str(path))
+
+
+def journey(target: TargetServer, table: DataTable, **fields: Any) -> LoadPlan:
+    """A scenario of two requests with think time between them, which show row, iteration, user and draws."""
+    shown = (DataSource(0, 0, 5), IterationSource(), UserSource(), UuidSource(3))
+    pieces = [piece for source in shown for piece in (value(source, encoding=Encoding.TARGET), ".")]
+    step_of = replace(step(), target=parts("/echo/raw?", *pieces))
+    thinks = ThinkOp("exponential", 2 * MILLISECOND, 0, 8)
+    return replace(scenario(target, [RequestOp(0), thinks, RequestOp(1)], step_of, step_of, **fields), data=(table,))
+
+
+def shown_rows(target: TargetServer) -> list[tuple[int, int, int]]:
+    """Row, iteration and user of each captured request."""
+    targets = [request.split(b" ")[1].decode().partition("?")[2] for request in requests_of(target)]
+    return [(int(row), int(number), int(user)) for row, number, user, *_ in (each.split(".") for each in targets)]
+
+
+def used_of(ran: Ran, of: Share | None = None) -> tuple[int, int]:
+    """Rows used and repeated, as a fleet adds them up over shares."""
+    parts = [part for interval in ran.intervals for part in interval.data]
+    assert all(bool(part.rows) == (of is not None and part.used > 0) for part in parts)
+    if of is not None:
+        parts = UsedRows([ROWS]).merged(parts)
+    return sum(part.used for part in parts), sum(part.repeated for part in parts)
+
+
+@pytest.mark.needs(Capability.SCENARIOS)
+@pytest.mark.parametrize(
+    ("pick", "per"), [(pick, "iteration") for pick in ("in_order", "shuffled", "random")] + [("random", "use")]
+)
+def test_shares_of_a_scenario_use_the_rows_that_one_engine_uses(
+    engine: Engine, target: TargetServer, rows: DataTable, pick: Any, per: Any
+) -> None:
+    load = opened(500, arrival="poisson", warm_up_ns=30 * MILLISECOND, warm_up_level=200.0)
+    made = journey(target, replace(rows, pick=pick, per=per), load=load, total=90)
+    one = run(engine, made)
+    expected, expected_use = requests_of(target), used_of(one)
+    assert len(expected) == 2 * (6 + 90)
+    target.reset()
+    runs = run_shares(engine, made, UNEVEN)
+    assert requests_of(target) == expected
+    assert used_of(together(runs), UNEVEN[0]) == expected_use
+    assert [ran.total(0).started for ran in runs] == [ran.total(1).started for ran in runs]
+
+
+@pytest.mark.needs(Capability.SCENARIOS)
+@pytest.mark.parametrize("pick", ["in_order", "shuffled"])
+def test_a_row_for_one_use_is_used_at_most_once_over_all_shares(
+    engine: Engine, target: TargetServer, rows: DataTable, pick: Any
+) -> None:
+    made = journey(target, replace(rows, pick=pick), load=closed(7), duration=60.0)
+    made = replace(made, lanes=(replace(made.lanes[0], last_number=ROWS),))
+    runs = run_shares(engine, made, UNEVEN)
+    assert {ran.report.stop_reason for ran in runs} == {StopReason.TOTAL}
+    # None is left over: every share uses up its own.
+    assert sorted(Counter(row for row, _, _ in shown_rows(target)).items()) == [(row, 2) for row in range(ROWS)]
+    assert used_of(together(runs), UNEVEN[0]) == (ROWS, 0)
+
+
+@pytest.mark.needs(Capability.SCENARIOS)
+@pytest.mark.parametrize("pick", ["in_order", "random"])
+def test_users_of_all_shares_have_numbers_and_rows_of_their_own(
+    engine: Engine, target: TargetServer, rows: DataTable, pick: Any
+) -> None:
+    table = replace(rows, per="user", pick=pick)
+    runs = run_shares(engine, journey(target, table, load=closed(8), duration=0.5))
+    shown = shown_rows(target)
+    assert {user for _, _, user in shown} == set(range(1, 9))
+    assert {(user, row) for row, _, user in shown} == {
+        (user, row_of(pick, SEED, 0, ROWS, user)) for user in range(1, 9)
+    }
+    distinct = len({row for row, _, _ in shown})
+    assert used_of(together(runs), THREE[0]) == (distinct, 8 - distinct)
+
+
+@pytest.mark.parametrize("shares", [THREE, UNEVEN], ids=["equal", "uneven"])
+def test_lanes_are_shared_each_by_itself(engine: Engine, target: TargetServer, shares: tuple[Share, ...]) -> None:
+    made = of_everything(target, load=opened(200, arrival="poisson"), duration=0.4)
+    second = replace(made.lanes[0], name="later", flows=(2,), load=opened(150), total=30, duration_ns=None, start_ns=99)
+    made = replace(made, lanes=(replace(made.lanes[0], flows=(0, 1), selection="weighted"), second))
+    expected = sent_by_one(engine, target, made)
+    assert sent_by_shares(engine, target, made, shares) == expected
 
 
 # The start

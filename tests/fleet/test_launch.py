@@ -17,7 +17,9 @@ import pytest
 import atm
 from atm.errors import SpecError
 from atm.fleet.transport import FleetError
+from atm.mcp_server import summaries
 from atm.models.outcome import Measurement, RunStatus, StopReason
+from atm.models.run import RunResult
 from atm.runs.policy import Policy
 from atm.testing import TargetServer
 from tests.contract.engine_runs import open_connections
@@ -115,6 +117,19 @@ def test_the_command_line_runs_in_several_processes(target: TargetServer) -> Non
     result = json.loads(finished.stdout)
     assert result["metrics"]["total_requests"] == 50
     assert [worker["requests"] for worker in result["fleet"]["workers"]] == [25, 25]
+
+
+def test_every_report_has_a_table_of_the_workers(target: TargetServer, tmp_path: Path) -> None:
+    page, saved = tmp_path / "run.html", tmp_path / "run.json"
+    flags = ("-n", "50", "--no-fail", "-o", str(page), "-o", str(saved))
+    arguments = [argument for argument in command(target, *flags) if argument != "--json"]
+    report = subprocess.run(arguments, capture_output=True, check=False, text=True).stdout
+    assert " WORKERS" in report
+    assert "50.0 %" in report.partition(" WORKERS")[2].splitlines()[1]
+    assert "Workers" in page.read_text()
+    assert "worker 2" in page.read_text()
+    result = RunResult.model_validate_json(saved.read_bytes())
+    assert "workers: 2, 0 lost" in summaries.result(result)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -19,6 +19,7 @@ from atm.metrics.interval import (
     Interval,
     IterationInterval,
 )
+from atm.metrics.used_rows import UsedRows, encoded_rows
 from atm.models.outcome import Outcome
 from tests.examples import examples
 
@@ -90,6 +91,14 @@ def test_the_merged_second_is_the_sum_of_all(seconds: list[Interval]) -> None:
     assert merged.checks[0].failed == sum(interval.checks[0].failed for interval in seconds)
     assert merged.data[0].used == sum(interval.data[0].used for interval in seconds)
     assert (merged.phase == "drain") == all(interval.phase == "drain" for interval in seconds)
+
+
+def test_a_row_that_two_workers_used_is_used_once_and_repeated_once() -> None:
+    used_rows = UsedRows([9])
+    parts = [DataInterval(0, 2, 0, encoded_rows(rows)) for rows in ([3, 8], [4, 8], [3, 5])]
+    seconds = [Interval(0, "load", data=[part]) for part in parts]
+    assert merge(seconds[:2], used_rows).data == [DataInterval(0, 3, 1)]
+    assert merge(seconds[2:], used_rows).data == [DataInterval(0, 1, 1)]
 
 
 def test_different_seconds_are_not_merged() -> None:

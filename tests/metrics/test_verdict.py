@@ -208,6 +208,16 @@ def test_too_few_users_are_named_with_a_number_to_type() -> None:
     assert reason.hint == "`--users 200`; until then the times are valid for 431 /s only"
 
 
+def test_too_few_prepared_users_are_named_by_their_fields() -> None:
+    evidence = replace(QUIET, started=4310, offered=5000.0, waited=2000, has_prepared_users=True)
+    reason = arrivals_waited(evidence)
+    assert reason is not None
+    assert reason.hint == (
+        "Raise `prepared_users`, or `prepare_rate` and `prepare_time` if users were still preparing; until then "
+        "the times are valid for 431 /s only"
+    )
+
+
 def test_a_saturated_machine_is_named_with_what_it_could_do() -> None:
     evidence = replace(
         QUIET,

@@ -78,7 +78,7 @@ def test_one_iteration_of_a_try_begins_with_it() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("users: 3", "rate: 3", "before_user needs users: this load is open, so each of its iterations is a new user"),
+        ("users: 3", "rate: 3", None),
         ("    steps:\n", "    session: new\n    steps:\n", "`session: new` forgets it after each"),
         ('name: "{{accounts.name}}"', 'name: "{{iteration}}"', "{{iteration}} is not defined in before_user"),
         ('name: "{{accounts.name}}"', 'name: "{{queries.q}}"', 'the data "queries" has a row for each iteration'),

@@ -24,7 +24,8 @@ impl Counter {
         let mut before = self.0.load(Ordering::Relaxed);
         loop {
             let mine = before.max(least);
-            match self.0.compare_exchange_weak(before, mine + step, Ordering::Relaxed, Ordering::Relaxed) {
+            match self.0.compare_exchange_weak(before, mine.saturating_add(step), Ordering::Relaxed, Ordering::Relaxed)
+            {
                 Ok(_) => return mine,
                 Err(now) => before = now,
             }
@@ -32,15 +33,17 @@ impl Counter {
     }
 }
 
-/// Counters that the threads of the closed model share.
+/// Counters that the threads of a lane share.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Iteration numbers given out.
+    /// Closed model: iteration numbers given out.
     pub numbers: Counter,
-    /// With a total: tickets of measured iterations given out.
+    /// Closed model with a total: tickets of measured iterations given out.
     pub tickets: Counter,
     /// With `max_rate`: the time of the next start.
     pub next_token: Counter,
+    /// With prepared users: when the next one may begin to prepare.
+    pub next_preparation: Counter,
 }
 
 /// The rotation of addresses, over all threads.

@@ -86,14 +86,14 @@ impl Data {
         self.sources.is_empty()
     }
 
-    /// Calls `count` with each table of a flow whose row an iteration begins with, or per user whose row its user
+    /// Calls `count` with each table of a flow and the row that an iteration begins with, or per user that its user
     /// begins with, and whether that row was used before. Tables per use are left out.
-    pub fn begin(&self, seed: u64, flow: usize, of: Numbers, count: impl FnMut(usize, bool)) {
+    pub fn begin(&self, seed: u64, flow: usize, of: Numbers, count: impl FnMut(usize, u64, bool)) {
         self.begin_some(seed, flow, of, |_| true, count);
     }
 
     /// The same for a user before its first iteration: tables per iteration are left out.
-    pub fn begin_user(&self, seed: u64, flow: usize, of: Numbers, count: impl FnMut(usize, bool)) {
+    pub fn begin_user(&self, seed: u64, flow: usize, of: Numbers, count: impl FnMut(usize, u64, bool)) {
         self.begin_some(seed, flow, of, |per| per == Per::User, count);
     }
 
@@ -103,7 +103,7 @@ impl Data {
         flow: usize,
         of: Numbers,
         begins: impl Fn(Per) -> bool,
-        mut count: impl FnMut(usize, bool),
+        mut count: impl FnMut(usize, u64, bool),
     ) {
         for &table in self.of_flows.get(flow).map_or(&[][..], Vec::as_slice) {
             let Some(source) = self.sources.get(table) else { continue };
@@ -115,7 +115,7 @@ impl Data {
                 Per::User => of.user,
             };
             let row = random::row_of(source.plan.pick, seed, table as u64, source.plan.rows, number);
-            count(table, source.used.set(row));
+            count(table, row, source.used.set(row));
         }
     }
 

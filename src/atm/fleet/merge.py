@@ -15,6 +15,7 @@ from atm.metrics.interval import (
     Interval,
     IterationInterval,
 )
+from atm.metrics.used_rows import UsedRows
 
 _SUMS = (
     "stalls",
@@ -32,9 +33,11 @@ _WORST = ("stalled_ns", "longest_stall_ns", "busiest_thread_share", "steal_share
 _TIMES = ("schedule_lag", "connect", "tls", "dns")
 
 
-def merge(seconds: Sequence[Interval]) -> Interval:
+def merge(seconds: Sequence[Interval], used_rows: UsedRows | None = None) -> Interval:
     """Return one interval for the same second of several workers, of which there is at least one.
 
+    `used_rows` has the rows of test data that the workers of the run used so far, and learns those of this second; None
+    adds up the counts, which is right for workers that use no row of another.
     Samples are not limited here; the collector keeps no more of them than of one engine.
     """
     first = seconds[0]
@@ -69,7 +72,7 @@ def merge(seconds: Sequence[Interval]) -> Interval:
         ),
         iterations=iterations,
         checks=checks,
-        data=_data(seconds),
+        data=_data(seconds) if used_rows is None else used_rows.merged(part for each in seconds for part in each.data),
     )
 
 

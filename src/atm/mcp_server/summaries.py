@@ -169,6 +169,23 @@ def hooks(result: RunResult) -> list[str]:
     return lines
 
 
+def workers(result: RunResult) -> list[str]:
+    """Format the workers of a run on several of them: how many, and those that were lost or measured badly."""
+    if result.fleet is None:
+        return []
+    everyone = result.fleet.workers
+    bad = [worker for worker in everyone if worker.state == "lost" or worker.measurement is not Measurement.VALID]
+    lines = [f"workers: {len(everyone)}, {len(result.fleet.lost)} lost"]
+    for worker in bad[:MOST_CHECKS]:
+        state = "lost" if worker.state == "lost" else f"measurement {worker.measurement}"
+        lines.append(
+            f"- {name(worker.name, 60)} ({figures.share(worker.share)} of the load): {state}, {worker.message}"
+        )
+    if len(bad) > MOST_CHECKS:
+        lines.append(f"- {len(bad) - MOST_CHECKS} more (detail=full has them)")
+    return lines
+
+
 def failures(groups: Sequence[FailureSummary], most: int = MOST_FAILURES) -> list[str]:
     """Format the largest groups, with text of the target in quotes."""
     lines = []
@@ -199,6 +216,7 @@ def result(result: RunResult) -> list[str]:
     lines += scenarios(result)
     lines += checks(result)
     lines += hooks(result)
+    lines += workers(result)
     if idle := result.endpoints_without_requests:
         lines.append(f"{len(idle)} endpoints got no request: {', '.join(name(endpoint) for endpoint in idle[:3])}")
     if result.failures:

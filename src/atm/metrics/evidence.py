@@ -56,6 +56,8 @@ class Evidence:
     """Requests."""
     iterations: int | None = None
     """Iterations of open scenarios that started: their arrivals; None where each request is an arrival."""
+    has_prepared_users: bool = False
+    """Arrivals wait for users who are prepared in the background."""
     missed: int = 0
     dropped: int = 0
     skipped: int = 0
@@ -125,6 +127,7 @@ def evidence_of(collector: Collector, window_ns: int, circumstances: Circumstanc
         window_ns=window_ns,
         started=total.started,
         iterations=collector.scenarios.arrivals if collector.scenarios.has_arrivals else None,
+        has_prepared_users=collector.scenarios.has_prepared_users,
         missed=total.missed,
         dropped=total.dropped,
         skipped=total.skipped,

@@ -325,10 +325,20 @@ class DataInterval:
     used: int = 0
     """Rows that none had begun with before."""
     repeated: int = 0
+    rows: bytes = b""
+    """From an engine that sends a share: the `used` rows, as `used_rows.encoded_rows` writes them; otherwise empty."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object without zeros."""
-        return {"table": self.table, **_counts(self, ("used", "repeated"))}
+        document: dict[str, Any] = {"table": self.table, **_counts(self, ("used", "repeated"))}
+        if self.rows:
+            document["rows"] = base64.b64encode(self.rows).decode()
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> DataInterval:
+        """Read the output of `to_json`. Raises ValueError or TypeError on anything else."""
+        return cls(**{**document, "rows": base64.b64decode(document.get("rows", ""))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,7 +453,7 @@ class Interval:
                 samples=[_sample_from_json(part) for part in document.get("samples", ())],
                 iterations=[IterationInterval.from_json(part) for part in document.get("iterations", ())],
                 checks=[CheckInterval(**part) for part in document.get("checks", ())],
-                data=[DataInterval(**part) for part in document.get("data", ())],
+                data=[DataInterval.from_json(part) for part in document.get("data", ())],
             )
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not an interval: {error!r}") from error

@@ -29,6 +29,11 @@ class ScenarioTotals:
         return any(scenario.is_open for scenario in self.scenarios)
 
     @property
+    def has_prepared_users(self) -> bool:
+        """Whether iterations of a scenario arrive at a rate and wait for users who are prepared in the background."""
+        return any(scenario.is_open and scenario.before_user for scenario in self.scenarios)
+
+    @property
     def arrivals(self) -> int:
         """Measured iterations of open scenarios that started."""
         pairs = zip(self.scenarios, self.iterations, strict=True)

@@ -358,11 +358,14 @@ def _at_most(rate: float) -> float:
 
 def _more_users(evidence: Evidence) -> str:
     """Return the users that the offered rate needs at the measured service time (Little's law), at least doubled."""
+    until = f"until then the times are valid for {figures.rate(evidence.achieved_rate)} /s only"
+    if evidence.has_prepared_users:
+        return f"Raise `prepared_users`, or `prepare_rate` and `prepare_time` if users were still preparing; {until}"
     needed = evidence.offered_rate * (evidence.service_mean_ns or 0.0) / 1e9 * 1.25
     users = max(needed, 2 * evidence.users, 1)
     step = 10 ** math.floor(math.log10(users))
     users = next(factor * step for factor in (1, 2, 5, 10) if factor * step >= users)
-    return f"`--users {users:.0f}`; until then the times are valid for {figures.rate(evidence.achieved_rate)} /s only"
+    return f"`--users {users:.0f}`; {until}"
 
 
 def _machine_hint(cause: str) -> str:

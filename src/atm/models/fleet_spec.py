@@ -41,7 +41,7 @@ class FleetSpec(SpecModel):
     )
     on_loss: Literal["abort", "continue"] = declared(
         Choice("abort", "continue"),
-        "When a worker is lost: stop the run, or go on without its part, whose requests count as missed.",
+        "When a worker is lost: stop the run, or continue without its part, whose requests count as missed.",
         default="abort",
     )
 

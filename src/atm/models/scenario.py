@@ -20,7 +20,7 @@ from atm.models.field_types import (
     describe,
 )
 from atm.models.fields import Findings, Path, SpecModel, declared
-from atm.models.load import LoadSpec
+from atm.models.load import RATE, LoadSpec
 from atm.models.request import EXTRACTS, HEADERS, STATUSES, ExtractSpec, HeaderValue, RequestSpec
 from atm.models.threshold_spec import THRESHOLDS, Thresholds
 
@@ -206,9 +206,27 @@ class ScenarioSpec(SpecModel):
     steps: Sequence[StepSpec] = declared(Steps(), "What an iteration does, in order.")
     before_user: Sequence[StepSpec] = declared(
         Steps(),
-        "Closed load: what each user does once, before its first iteration, as logging in; its requests have figures "
-        "of their own, apart from those of the run. Its variables and cookies stay with the user.",
+        "What each user does once, before its first iteration, as logging in; its requests have figures of their own, "
+        "apart from those of the run. Its variables and cookies stay with the user.",
         default=(),
+    )
+    prepared_users: int | None = declared(
+        Number(least=1, most=1_000_000, whole=True),
+        "Open load with `before_user`: number of users that are kept prepared, and so the most iterations at once; "
+        "default: the peak rate times the longest an iteration takes by its think times and 1 s for each request.",
+        default=None,
+    )
+    prepare_rate: float | None = declared(
+        RATE,
+        "Open load with `before_user`: how many users begin to prepare per second, at most; default 10.",
+        default=None,
+    )
+    prepare_time: float | None = declared(
+        Duration(),
+        "Open load with `before_user`: how long before the load users begin to prepare; default: the time in which all "
+        "begin at `prepare_rate`, and 5 s for the last ones to finish.",
+        default=None,
+        examples=["30s"],
     )
     load: LoadSpec | None = declared(
         Nested(LoadSpec), "Load of this scenario alone; without it, a share of the spec's.", default=None
@@ -251,8 +269,8 @@ class ScenarioSpec(SpecModel):
     )
     session: Literal["keep", "new"] | None = declared(
         Choice("keep", "new"),
-        "Whether variables and cookies stay with the user after an iteration; default: `keep` in a closed load, "
-        "`new` in an open one.",
+        "Whether variables and cookies stay with the user after an iteration; default: `keep` in a closed load "
+        "and with `before_user`, `new` in an open one.",
         default=None,
     )
     cookies: bool = declared(Boolean(), "Users store cookies and send them back.", default=True)

@@ -27,6 +27,7 @@ from atm.plan.load import compile_load, nanoseconds, total_requests
 from atm.plan.load_plan import Connections, Flow, Lane, LoadPlan, Origin, Proxy, Step, Tls
 from atm.plan.notes import plan_notes
 from atm.plan.outline import scenarios_in
+from atm.plan.prepared_users import after_preparation, with_prepared_users
 from atm.plan.requests import Requests
 from atm.plan.scenarios import Scenarios
 from atm.plan.secret_mask import SecretMask, secrets_of
@@ -154,12 +155,16 @@ class _Compilation:
         setup = self.hooks.steps("setup")
         if spec.scenarios is None:
             flows = self._flows()
-            lanes: tuple[Lane, ...] = (self._lane(flows),)
+            lanes: Sequence[Lane] = (self._lane(flows),)
             names = tuple(flow.name for flow in flows)
         else:
             lanes = ScenarioLanes(spec, self.findings).lanes()
             flows = self.scenarios.flows(lanes)
+            lanes = with_prepared_users(spec, lanes, flows, self.findings)
             names = tuple(request.name for request in self.scenarios.step_names.requests)
+        lanes = self.data.limited(lanes, flows)
+        if spec.scenarios is not None:
+            lanes = after_preparation(spec, lanes)
         teardown = self.hooks.steps("teardown")
         self.scenarios.note_unused_blocks()
         timeouts = [step.timeout_ns for flow in flows for step in flow.steps]
@@ -179,7 +184,7 @@ class _Compilation:
             endpoints=names,
             origins=origins,
             flows=flows,
-            lanes=self.data.limited(lanes, flows),
+            lanes=tuple(lanes),
             graceful_stop_ns=graceful,
             connections=connections,
             thresholds=self._thresholds(names, flows),

@@ -15,7 +15,7 @@ from atm.errors import DataError
 from atm.models.data_spec import DataSpec
 from atm.models.fields import Findings, Path
 from atm.models.figures import count
-from atm.plan.load_plan import Flow, Lane, Load, Segment
+from atm.plan.load_plan import Flow, Lane, Load, PreparedUsers, Segment
 from atm.plan.program import DataTable
 from atm.plan.table_uses import tables_of
 from atm.plan.templates import Names
@@ -144,6 +144,8 @@ class DataTables:
     def _limited(self, lane: Lane, source: _Source) -> Lane:
         """Return the lane, ending before a row of this source would be used twice."""
         rows, load = source.table.rows, lane.load
+        if source.table.per == "user" and lane.prepared is not None:
+            return self._with_users_limited(lane, lane.prepared, source)
         if source.table.per == "user" and load.model == "closed":
             most = max(load.warm_up_level, *(max(segment.start, segment.end) for segment in load.segments))
             users = max(1, int(most + 0.5))
@@ -165,6 +167,15 @@ class DataTables:
             self._findings.add(source.path, what, "data_used_up", "Add rows, or shorten the warm-up")
             return lane
         return replace(lane, total=measured if lane.total is None else min(measured, lane.total))
+
+    def _with_users_limited(self, lane: Lane, prepared: PreparedUsers, source: _Source) -> Lane:
+        """Return the open lane without prepared users for whom there is no row."""
+        rows = source.table.rows
+        if prepared.users <= rows:
+            return lane
+        self._report(source, lane, f"{count(prepared.users)} prepared users", f"only {count(rows)} are prepared")
+        load = replace(lane.load, max_in_flight=rows)
+        return replace(lane, prepared=replace(prepared, users=rows), load=load)
 
     def _report(self, source: _Source, lane: Lane, needs: str, follows: str) -> None:
         has = f"{count(source.table.rows)} row{'' if source.table.rows == 1 else 's'}"

@@ -134,10 +134,11 @@ class Flow:
     """Closed model: an iteration is due this long after the intended start of the user's one before, at the earliest
     when that has ended; 0 = when it has ended."""
     before_user: tuple[Op, ...] = ()
-    """Closed model: what a user does once, before its first iteration, over the same slots, steps and counters. Its
-    steps are others than those of `program`, and come after them. Needs `program` and `keeps_session`, and a lane
-    without other flows. In random draws and values, the number of the user takes the place of the iteration's. A step
-    that would end an iteration ends the attempt; after `RETRY_NS` the user begins again, without slots and cookies."""
+    """What a user does once, before its first iteration, over the same slots, steps and counters. Its steps are others
+    than those of `program`, and come after them. Needs `program` and `keeps_session`, and a lane without other flows,
+    which in the open model has `Lane.prepared`. In random draws and values, the number of the user takes the place of
+    the iteration's. A step that would end an iteration ends the attempt; after `RETRY_NS` the user begins again,
+    without slots and cookies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,23 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedUsers:
+    """Open model: the users of a lane, who run `Flow.before_user` in the background, never within an iteration.
+
+    An arrival takes the prepared user who has been free the longest; without one, it is treated as without a free
+    user. A user who has failed to prepare, or whose iteration ended by `stop_user`, is prepared again, under the same
+    number. No request of `before_user` counts as warm-up.
+    """
+
+    users: int
+    """Their number, which is the limit of iterations in flight; they are numbered from 1."""
+    rate: float
+    """How many of them begin to prepare per second, at most."""
+    lead_ns: int = 0
+    """The first one begins this long before `Lane.start_ns`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lane:
     """Flows with a load of their own. The lanes of a plan run side by side; an endpoint spec has one, with all flows.
 
@@ -192,6 +210,8 @@ class Lane:
     """The length of the measured load; None = until the total or the end of the stages."""
     start_ns: int = 0
     """The lane's own time zero, since the start of the run: its warm-up and measured load begin that much later."""
+    prepared: PreparedUsers | None = None
+    """Open model: the users of a flow with `before_user`."""
     last_number: int | None = None
     """Closed model: no iteration has a number above it, warm-up included, and sending ends as after a `total`."""
 
@@ -269,14 +289,14 @@ class Sampling:
 class Share:
     """The part of a plan's load that one of several engines sends.
 
-    It has the arrivals (open model) and users (closed model) whose 0-based index modulo `of` is in `residues`, warm-up
-    included. In the closed model its iterations, counted from j = 0, have the numbers
+    It has the arrivals (open model) and users (closed model, or prepared ones) whose 0-based index modulo `of` is in
+    `residues`, warm-up included. In the closed model its iterations, counted from j = 0, have the numbers
     `of * (j // len(residues)) + residues[j % len(residues)] + 1`. The shares of a run have every residue exactly once,
     so together they send what one engine would send.
 
-    A plan's levels, rates, durations, `last_number` and, in the open model, `total` are those of the whole run.
-    `max_in_flight`, `max_rate` and, in the closed model, `total` are the share's own. `sequential` selection cannot be
-    shared: only one engine knows when everything has ended.
+    A plan's levels, rates, prepared users, durations, `last_number` and, in the open model, `total` are those of the
+    whole run. `max_in_flight`, `max_rate` and, in the closed model, `total` are the share's own. `sequential` selection
+    cannot be shared: only one engine knows when everything has ended.
     """
 
     residues: tuple[int, ...]

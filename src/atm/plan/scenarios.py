@@ -65,12 +65,13 @@ class Scenarios:
         if scenario.pace is not None and model == "open":
             what = "pace belongs to a closed load, and this load is open: its rate decides when iterations start"
             self.findings.add((*path, "pace"), what, "conflict", "Remove it, or give the load `users`")
-        keeps_session = (scenario.session or ("keep" if model == "closed" else "new")) == "keep"
+        lasts = model == "closed" or bool(scenario.before_user)
+        keeps_session = (scenario.session or ("keep" if lasts else "new")) == "keep"
         names = self.requests.names
         requests = requests_of(scenario, path, (*path, "steps"), self.spec.blocks)
         slots = user_slots(requests, self.spec, self.findings, names.setup_values)
         names.scope = scope = Scope(names.places, slots, tuple(self.tables))
-        before = self._before_user(name, scenario, path, model)
+        before = self._before_user(name, scenario, path)
         compiler = self._compiler(name, Around(scenario, path, (*path, "steps")), scope, keeps_session=keeps_session)
         compiler.counters = before.counters
         # In the iterations of a user, what its first steps have set is set.
@@ -107,9 +108,7 @@ class Scenarios:
             used_blocks=self.used_blocks,
         )
 
-    def _before_user(
-        self, name: str, scenario: ScenarioSpec, path: Path, model: Literal["open", "closed"]
-    ) -> StepCompiler:
+    def _before_user(self, name: str, scenario: ScenarioSpec, path: Path) -> StepCompiler:
         """Compile what a user does before its first iteration."""
         scope = self.requests.names.scope
         assert scope is not None
@@ -118,10 +117,7 @@ class Scenarios:
         place = (*path, "before_user")
         if not scenario.before_user:
             return compiler
-        if model == "open":
-            what = "before_user needs users: this load is open, so each of its iterations is a new user"
-            self.findings.add(place, what, "conflict", "Give the load `users`, or move its steps to `steps`")
-        elif scenario.session == "new":
+        if scenario.session == "new":
             what = "before_user prepares a user for all its iterations, and `session: new` forgets it after each"
             self.findings.add(place, what, "conflict", "Remove `session`, or move its steps to `steps`")
         scope.has_iteration = False

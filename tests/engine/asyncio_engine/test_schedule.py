@@ -13,7 +13,7 @@ from atm.engine.asyncio_engine.schedule.open_schedule import OpenSchedule
 from atm.engine.asyncio_engine.schedule.phases import Phases
 from atm.engine.asyncio_engine.schedule.schedule import Arrival
 from atm.models.outcome import StopReason
-from atm.plan.load_plan import Load, LoadPlan, Origin, Segment
+from atm.plan.load_plan import Load, LoadPlan, Origin, PreparedUsers, Segment
 from atm.plan.pacer import NEVER, SECOND
 from tests.contract.plans import MILLISECOND, closed, opened, plan, step
 
@@ -30,7 +30,8 @@ class Numbered:
         self.is_prepared = True
 
     def prepare(self, flow: int, now: int, is_warm_up: bool) -> None:
-        raise AssertionError((self.number, flow, now, is_warm_up))
+        assert (flow, is_warm_up) == (0, False)
+        self._log.prepared.append((self.number, (now - EPOCH) // MILLISECOND))
 
     def begin(self, number: int, flow: int, intended: int, now: int, is_warm_up: bool) -> None:
         if self._log.pace:
@@ -46,6 +47,7 @@ class Log:
         self.pace = 0
         self.users: dict[int, Numbered] = {}
         self.begun: list[tuple[Numbered, Arrival, int]] = []
+        self.prepared: list[tuple[int, int]] = []
         self.retired: list[int] = []
         self.missed_arrivals: list[tuple[int, str]] = []
         self.waits: list[tuple[int, int]] = []
@@ -67,7 +69,7 @@ class Log:
         self.retired.append(user.number)
 
     def wake_at(self, at: int) -> None:
-        assert at >= EPOCH
+        assert at >= EPOCH - SECOND
 
     def end_known(self, at: int) -> None:
         self.known_end = at
@@ -106,6 +108,15 @@ def made_plan(load: Load, flows: int = 1, **fields: Any) -> LoadPlan:
 def open_schedule(load: Load, flows: int = 1, ceiling: int = 100, **fields: Any) -> tuple[OpenSchedule[Numbered], Log]:
     log = Log()
     schedule = OpenSchedule(made_plan(load, flows, **fields), 0, log, log.clock, ceiling)
+    schedule.start(EPOCH)
+    return schedule, log
+
+
+def prepared_schedule(prepared: PreparedUsers, load: Load) -> tuple[OpenSchedule[Numbered], Log]:
+    log = Log()
+    made = made_plan(replace(load, max_in_flight=prepared.users), duration=10)
+    made = replace(made, lanes=(replace(made.lanes[0], prepared=prepared),))
+    schedule = OpenSchedule(made, 0, log, log.clock, ceiling=100)
     schedule.start(EPOCH)
     return schedule, log
 
@@ -175,6 +186,45 @@ def test_arrivals_that_are_noticed_too_late_are_skipped_without_catching_up() ->
     at(schedule, log, 35)
     assert log.missed_arrivals == [(2, "skipped"), (3, "skipped")]
     assert log.intended == [0, 30]
+
+
+def test_users_prepare_before_the_load_and_take_arrivals_in_turn() -> None:
+    schedule, log = prepared_schedule(PreparedUsers(3, 100, 40 * MILLISECOND), opened(10))
+    assert at(schedule, log, -50) == -40
+    assert [at(schedule, log, milliseconds) for milliseconds in (-40, -30, -20)] == [-30, -20, 0]
+    assert log.prepared == [(1, -40), (2, -30), (3, -20)]
+    for number in (2, 1):
+        schedule.user_free(log.users[number], log.now)
+    for milliseconds in (0, 100, 200):
+        at(schedule, log, milliseconds)
+    # The third arrival waits for the user that is still preparing.
+    assert [user.number for user, _, _ in log.begun] == [2, 1]
+    assert (log.is_saturated, schedule.waiting, schedule.in_flight) == (True, 1, 3)
+    schedule.user_free(log.users[3], log.now)
+    assert [user.number for user, _, _ in log.begun] == [2, 1, 3]
+    for number in (1, 2):
+        schedule.user_free(log.users[number], log.now)
+    at(schedule, log, 300)
+    assert log.begun[-1][0].number == 1
+
+
+def test_a_user_who_failed_or_lost_its_session_prepares_again_a_second_later_at_the_rate() -> None:
+    schedule, log = prepared_schedule(PreparedUsers(2, 4, 500 * MILLISECOND), opened(0.5))
+    at(schedule, log, -500)
+    at(schedule, log, -250)
+    schedule.user_not_prepared(log.users[1], log.now)
+    schedule.user_free(log.users[2], log.now)
+    at(schedule, log, 0)
+    schedule.user_stopped(log.users[2], EPOCH)
+    assert log.retired == [2]
+    assert at(schedule, log, 0) == 750
+    assert at(schedule, log, 750) == 1000
+    at(schedule, log, 1000)
+    assert log.prepared[2:] == [(1, 750), (2, 1000)]
+    schedule.stop(EPOCH + SECOND)
+    schedule.user_not_prepared(log.users[1], EPOCH + SECOND)
+    assert (log.settled, at(schedule, log, 3000)) == (1, NEVER)
+    assert len(log.prepared) == 4
 
 
 def test_a_burst_of_arrivals_is_served_in_several_turns() -> None:

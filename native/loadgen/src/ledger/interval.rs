@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::books::IterationBooks;
 use super::health::Reading;
+use super::rows::RowBooks;
 use super::sample::{self, Masker};
 use super::second::{EndpointFigures, GeneratorFigures, Second};
 use crate::histogram::Histogram;
@@ -48,10 +49,7 @@ pub(crate) fn to_bytes(frame: Frame, second: &mut Second, plan: &Plan, secrets: 
     if !checks.is_empty() {
         document["checks"] = Value::Array(checks);
     }
-    let rows: Vec<Value> = second
-        .active_rows()
-        .map(|(table, used, repeated)| json!({"table": table, "used": used, "repeated": repeated}))
-        .collect();
+    let rows: Vec<Value> = second.active_rows().map(|(table, books)| rows_json(table, books)).collect();
     if !rows.is_empty() {
         document["data"] = Value::Array(rows);
     }
@@ -110,6 +108,14 @@ fn check_json(check: usize, warm_up: bool, passed: u64, failed: u64) -> Value {
     let mut document = json!({"check": check, "warm_up": warm_up});
     for (name, count) in [("passed", passed), ("failed", failed)].into_iter().filter(|(_, count)| *count > 0) {
         document[name] = count.into();
+    }
+    document
+}
+
+fn rows_json(table: usize, books: &RowBooks) -> Value {
+    let mut document = json!({"table": table, "used": books.used, "repeated": books.repeated});
+    if let Some(bits) = books.bits() {
+        document["rows"] = STANDARD.encode(bits).into();
     }
     document
 }

@@ -4,7 +4,7 @@
 //!
 //! # Layout
 //!
-//! - `mod.rs`: the ledger of a thread; `second.rs`: the data of one second; `books.rs`: iterations;
+//! - `mod.rs`: the ledger of a thread; `second.rs`: the data of one second; `books.rs`: iterations; `rows.rs`: test data;
 //! - `sampler.rs`: selects requests to sample; `sample.rs`: formats and masks samples;
 //! - `note.rs`: messages from threads to the collector; `interval.rs`: a second as JSON; `health.rs`: process and
 //!   machine.
@@ -13,6 +13,7 @@ mod books;
 pub mod health;
 mod interval;
 mod note;
+mod rows;
 mod sample;
 mod sampler;
 pub mod second;
@@ -47,6 +48,8 @@ pub(crate) struct Ledger {
     sampler: Sampler,
     /// Response and service time are always equal, so they are recorded once.
     times_are_equal: bool,
+    /// Other engines send shares of the plan.
+    is_shared: bool,
     thread_cpu: u64,
     notes: Sender<Note>,
     spares: Receiver<Box<Second>>,
@@ -111,6 +114,7 @@ impl Ledger {
             endpoints: plan.endpoints.len(),
             sampler: Sampler::new(plan),
             times_are_equal: load.model == Model::Closed && !is_paced && !plan.has_journeys(),
+            is_shared: !plan.share.is_whole(),
             thread_cpu: 0,
             notes,
             spares,
@@ -151,8 +155,9 @@ impl Ledger {
     }
 
     /// Counts a row of test data that an iteration begins with.
-    pub(crate) fn count_row(&mut self, table: usize, was_used: bool) {
-        self.second.count_row(table, was_used);
+    pub(crate) fn count_row(&mut self, table: usize, row: u64, was_used: bool) {
+        let is_shared = self.is_shared;
+        self.second.rows(table).count(row, was_used, is_shared);
     }
 
     /// Records a request that has ended.

@@ -2,6 +2,7 @@
 //! [`Second`] that has been reported is cleared and reused.
 
 use super::books::IterationBooks;
+use super::rows::RowBooks;
 use crate::histogram::Histogram;
 use crate::message::Message;
 use crate::outcome::Outcome;
@@ -202,8 +203,8 @@ pub struct Second {
     iterations: Vec<IterationBooks>,
     /// By check of the plan, warm-up (odd) and measured (even): passed and failed evaluations.
     checks: Vec<(u64, u64)>,
-    /// By table of test data: rows used for the first time, and again.
-    rows: Vec<(u64, u64)>,
+    /// By table of test data.
+    rows: Vec<RowBooks>,
     /// Failures by kind and message.
     pub failures: Vec<FailureGroup>,
     /// Sampled requests.
@@ -248,19 +249,17 @@ impl Second {
         *if has_passed { passed } else { failed } += 1;
     }
 
-    /// Counts a row of a table of test data.
-    pub fn count_row(&mut self, table: usize, was_used: bool) {
+    /// The books of a table of test data.
+    pub fn rows(&mut self, table: usize) -> &mut RowBooks {
         if table >= self.rows.len() {
-            self.rows.resize(table + 1, (0, 0));
+            self.rows.resize_with(table + 1, RowBooks::default);
         }
-        let (used, repeated) = &mut self.rows[table];
-        *if was_used { repeated } else { used } += 1;
+        &mut self.rows[table]
     }
 
-    /// Tables of test data with rows: (table, used for the first time, used again).
-    pub fn active_rows(&self) -> impl Iterator<Item = (usize, u64, u64)> {
-        let rows = self.rows.iter().enumerate().filter(|(_, counts)| **counts != (0, 0));
-        rows.map(|(table, (used, repeated))| (table, *used, *repeated))
+    /// Tables of test data with rows.
+    pub fn active_rows(&self) -> impl Iterator<Item = (usize, &RowBooks)> {
+        self.rows.iter().enumerate().filter(|(_, books)| !books.is_empty())
     }
 
     /// Checks with evaluations: (check, warm-up, passed, failed).
@@ -323,10 +322,8 @@ impl Second {
         for (mine, theirs) in self.iterations.iter_mut().zip(&other.iterations) {
             mine.merge(theirs);
         }
-        self.rows.resize(self.rows.len().max(other.rows.len()), (0, 0));
-        for (mine, theirs) in self.rows.iter_mut().zip(&other.rows) {
-            mine.0 += theirs.0;
-            mine.1 += theirs.1;
+        for (table, theirs) in other.active_rows() {
+            self.rows(table).merge(theirs);
         }
         self.checks.resize(self.checks.len().max(other.checks.len()), (0, 0));
         for (mine, theirs) in self.checks.iter_mut().zip(&other.checks) {
@@ -363,7 +360,7 @@ impl Second {
         }
         self.iterations.iter_mut().for_each(IterationBooks::clear);
         self.checks.fill((0, 0));
-        self.rows.fill((0, 0));
+        self.rows.iter_mut().for_each(RowBooks::clear);
         self.failures.clear();
         self.samples.clear();
         self.generator.clear();

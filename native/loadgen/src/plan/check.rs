@@ -4,7 +4,8 @@
 use crate::pattern;
 
 use super::{
-    CAPABILITIES, CheckKind, HttpVersion, Lane, Model, Origin, Part, Plan, PlanError, Scheme, Selection, Step,
+    CAPABILITIES, CheckKind, HttpVersion, Lane, Model, Origin, Part, Plan, PlanError, PreparedUsers, Scheme, Selection,
+    Step,
 };
 
 /// More users, arrivals per second or connections than any single machine can handle.
@@ -120,11 +121,24 @@ impl Plan {
             ensure(lane.start_ns <= LONGEST_NS, &path, "it starts after more than ten years")?;
             check_load(lane, &path)?;
             let prepares = lane.flows.iter().any(|flow| !self.flows[*flow].before_user.is_empty());
-            let is_alone = lane.flows.len() == 1 && lane.load.model == Model::Closed;
-            ensure(!prepares || is_alone, &path, "only the one flow of a closed load may have a before_user")?;
+            ensure(!prepares || lane.flows.len() == 1, &path, "a flow with a before_user needs a lane of its own")?;
+            let is_open = lane.load.model == Model::Open;
+            let is_complete = lane.prepared.is_some() == (prepares && is_open);
+            ensure(is_complete, &path, "an open load has prepared users if its flow has a before_user, and only then")?;
+            lane.prepared.as_ref().map_or(Ok(()), |prepared| check_prepared(prepared, lane, &path))?;
         }
         ensure(has_lane.iter().all(|has_lane| *has_lane), "flows", "one belongs to no lane")
     }
+}
+
+fn check_prepared(prepared: &PreparedUsers, lane: &Lane, lane_path: &str) -> Result<(), PlanError> {
+    let at = |field: &str| format!("{lane_path}.prepared.{field}");
+    #[allow(clippy::cast_precision_loss)]
+    let users = prepared.users as f64;
+    ensure((1.0..=MOST_USERS).contains(&users), &at("users"), "it is not within 1 to 1,000,000")?;
+    let rate = prepared.rate;
+    ensure(rate.is_finite() && rate > 0.0 && rate <= MOST_PER_SECOND, &at("rate"), "it is out of range")?;
+    ensure(prepared.lead_ns <= lane.start_ns, &at("lead_ns"), "it begins before the run")
 }
 
 fn check_load(lane: &Lane, lane_path: &str) -> Result<(), PlanError> {

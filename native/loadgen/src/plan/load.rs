@@ -90,6 +90,18 @@ pub enum Selection {
     Sequential,
 }
 
+/// Open model: the users of a lane whose flow has a `before_user`, kept prepared in the background.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct PreparedUsers {
+    /// Their number, which is the limit of iterations in flight.
+    pub users: u64,
+    /// How many begin to prepare per second, at most.
+    pub rate: f64,
+    /// The first one begins this long before the lane's time zero.
+    #[serde(default)]
+    pub lead_ns: u64,
+}
+
 /// Flows with a load of their own; the lanes of a plan run side by side.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Lane {
@@ -108,6 +120,9 @@ pub struct Lane {
     /// The lane's own time zero, since the start of the run.
     #[serde(default)]
     pub start_ns: u64,
+    /// Open model: the users of a flow with a `before_user`.
+    #[serde(default)]
+    pub prepared: Option<PreparedUsers>,
     /// Closed model: no iteration has a number above it, warm-up included.
     #[serde(default)]
     pub last_number: Option<u64>,

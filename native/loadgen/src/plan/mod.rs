@@ -22,7 +22,7 @@ use crate::random::{self, Stream};
 
 pub use check::{is_header_text, is_target_text};
 pub use connections::{Connections, HttpVersion, Origin, Proxy, Scheme, Tls};
-pub use load::{CatchUp, Lane, Load, Model, Saturation, Segment, Selection, Spacing};
+pub use load::{CatchUp, Lane, Load, Model, PreparedUsers, Saturation, Segment, Selection, Spacing};
 pub use request::{
     BodyCheck, CheckKind, Encoding, Filter, FilterName, Flow, Header, NowFormat, Part, Source, Step, StepId, Template,
     Variable,

@@ -318,7 +318,7 @@ pub struct Flow {
     /// Closed model: least time between the starts of a user's iterations; 0 for none.
     #[serde(default)]
     pub pace_ns: u64,
-    /// Closed model: what a user does once, before its first iteration.
+    /// What a user does once, before its first iteration.
     #[serde(default)]
     pub before_user: Vec<Op>,
 }

@@ -27,12 +27,13 @@ pub(super) fn capacities(plan: &Plan, threads: Option<usize>) -> Vec<Capacity> {
     let peaks: Vec<usize> = (0..plan.lanes.len()).map(peak_users).collect();
     let lanes = || plan.lanes.iter().zip(&peaks);
     let threads = if let Some(wanted) = threads {
-        lanes().map(|(lane, peak)| wanted_threads(lane, *peak, wanted)).collect()
+        lanes().map(|(lane, peak)| wanted_threads(lane, *peak, wanted).min(prepared_users(plan, lane))).collect()
     } else {
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         // The other half of the machine is for the target's side of the connections, and for observers.
         let part = plan.share.part();
-        at_most(lanes().map(|(lane, peak)| useful_threads(lane, *peak, part)).collect(), cores / 2)
+        let useful = |(lane, peak): (&Lane, &usize)| useful_threads(lane, *peak, part).min(prepared_users(plan, lane));
+        at_most(lanes().map(useful).collect(), cores / 2)
     };
     let users = most_users(plan, &peaks, health::descriptors_for_connections());
     let per_thread = |(threads, users): (usize, u64)| {
@@ -42,9 +43,10 @@ pub(super) fn capacities(plan: &Plan, threads: Option<usize>) -> Vec<Capacity> {
     threads.into_iter().zip(users).map(per_thread).collect()
 }
 
-/// Barriers and an explicit limit in flight are exact only with a single thread.
+/// Barriers and an explicit limit in flight are exact only with a single thread. Each thread has its part of prepared
+/// users, so they do not need one.
 fn needs_one_thread(lane: &Lane) -> bool {
-    let is_limited = lane.load.model == Model::Open && lane.load.max_in_flight.is_some();
+    let is_limited = lane.load.model == Model::Open && lane.load.max_in_flight.is_some() && lane.prepared.is_none();
     lane.selection == Selection::Sequential || is_limited
 }
 
@@ -68,6 +70,12 @@ fn useful_threads(lane: &Lane, peak_users: usize, part: f64) -> usize {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are at most 10 million
     let threads = (rate * part / ARRIVALS_PER_THREAD).ceil() as usize;
     threads.max(1)
+}
+
+/// The share's prepared users, each of whom belongs to one thread; without any, no limit.
+fn prepared_users(plan: &Plan, lane: &Lane) -> usize {
+    let users = lane.prepared.map_or(u64::MAX, |prepared| plan.share.count(prepared.users).max(1));
+    usize::try_from(users).unwrap_or(usize::MAX)
 }
 
 /// Takes threads from the lanes with the most until there are `most` together, or one each.

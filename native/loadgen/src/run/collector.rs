@@ -200,14 +200,29 @@ impl Collector {
             self.endings.iter().flatten().map(|ending| ending.last_finish.max(ending.end_of_sending.unwrap_or(0)));
         let end = last.max().unwrap_or(0).max(1);
         let last_second = (end - 1) / SECOND;
-        // A thread may have read the clock once more in the next second, in which nothing happened.
-        let trailing: Vec<u64> = self.partial.keys().copied().filter(|number| *number > last_second).collect();
-        for number in trailing {
-            self.partial.remove(&number);
+        // A thread may have read the clock once more after the end. Nothing was sent then, but arrivals that were still
+        // waiting are counted there.
+        let after_end = self.partial.split_off(&(last_second + 1));
+        for (_, second) in after_end.into_values().filter_map(|partial| partial.second) {
+            self.take_after_end(last_second + 1, second);
         }
         while self.next <= last_second {
             let duration = if self.next == last_second { end - last_second * SECOND } else { SECOND };
             self.deliver(self.next, duration);
+        }
+        if self.partial.contains_key(&self.next) {
+            self.deliver(self.next, 1);
+        }
+    }
+
+    /// Adds the figures of a second after the end to second `number`, if there are any.
+    fn take_after_end(&mut self, number: u64, mut second: Box<Second>) {
+        if second.active().next().is_none() {
+            return;
+        }
+        match &mut self.partial.entry(number).or_default().second {
+            Some((_, sum)) => sum.merge(&mut second),
+            none => *none = Some((0, second)),
         }
     }
 
@@ -410,5 +425,30 @@ mod tests {
             .collect();
         assert_eq!(shape, [(0, SECOND, 11), (1, SECOND, 22), (2, 250_000_000, 30)]);
         assert_eq!((report.stop_reason, report.window_end_ns), ("cancelled", 2_250_000_000));
+    }
+
+    #[test]
+    fn arrivals_that_wait_at_the_end_of_a_second_are_counted_and_a_clock_read_after_it_is_not() {
+        let zero = clock::monotonic_ns() - 10_000_000_000;
+        let mut waiting = Box::new(Second::new(1));
+        waiting.figures(0, false).queued_at_end = 7;
+        let run = |last: Box<Second>| {
+            let (intervals, _) = collected(
+                zero,
+                vec![
+                    Note::Second { thread: 0, number: 0, second: second(1) },
+                    Note::Second { thread: 1, number: 0, second: second(2) },
+                    Note::Second { thread: 0, number: 1, second: last },
+                    Note::End { thread: 0, ending: ending(SECOND) },
+                    Note::End { thread: 1, ending: ending(SECOND) },
+                ],
+            );
+            intervals
+        };
+        let intervals = run(waiting);
+        assert_eq!(intervals.len(), 2);
+        let last = (&intervals[1]["duration_ns"], &intervals[1]["endpoints"][0]["queued_at_end"]);
+        assert_eq!(last, (&json!(1), &json!(7)));
+        assert_eq!(run(Box::new(Second::new(1))).len(), 1);
     }
 }

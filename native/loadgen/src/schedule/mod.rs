@@ -51,7 +51,7 @@ impl Schedule {
         let timetable = Timetable::new(plan, shard.clone());
         Schedule {
             sending: Sending::new(plan.graceful_stop_ns),
-            open: OpenSchedule::new(&lane.load),
+            open: OpenSchedule::new(lane, &shard, Arc::clone(&counters)),
             closed: ClosedSchedule::new(plan, shard, &timetable, counters),
             timetable,
             is_closed: lane.load.model == Model::Closed,
@@ -153,14 +153,27 @@ impl Schedule {
         self.closed.next_action(user, now, &self.timetable, &self.sending)
     }
 
-    /// Closed model: whether `user` should run at `now`.
-    pub(crate) fn should_run(&mut self, user: u32, now: u64) -> bool {
+    /// Open model: number of this thread's prepared users; 0 without any.
+    pub(crate) fn users_to_prepare(&self) -> usize {
+        self.open.users_to_prepare()
+    }
+
+    /// Open model: takes the time at which a user who is ready at `due` may begin to prepare.
+    pub(crate) fn preparation_token(&self, due: u64) -> u64 {
+        self.open.preparation_token(due)
+    }
+
+    /// Whether `user` should prepare at `now`.
+    pub(crate) fn should_prepare(&mut self, user: u32, now: u64) -> bool {
+        if !self.is_closed {
+            return !self.sending.is_over && now < self.sending.end;
+        }
         self.closed.pause_or_end(user, now, &self.timetable, &self.sending).is_none()
     }
 
-    /// Closed model: whether `now` is before the measured load.
-    pub(crate) fn is_warm_up(&self, now: u64) -> bool {
-        self.closed.is_warm_up(now)
+    /// Whether what a user prepares at `now` counts as warm-up: in the closed model, before the measured load.
+    pub(crate) fn prepares_in_warm_up(&self, now: u64) -> bool {
+        self.is_closed && self.closed.is_warm_up(now)
     }
 
     /// Closed model: whether a user whose token was due at `due` may start.
@@ -388,6 +401,30 @@ mod tests {
         assert_eq!(other.next_action(0, 100), NextAction::Token { due: 1100 });
         assert_eq!(one.next_action(0, 5000), NextAction::Start { intended: 5000 });
         assert!(one.may_start(1100));
+    }
+
+    #[test]
+    fn users_begin_to_prepare_at_their_rate_over_all_threads() {
+        let plan = fixtures::plan(|document| {
+            document["flows"][0]["program"] =
+                json!([{"op": "request", "step": 0, "on_error": "end_iteration", "on_fail": "continue"}]);
+            document["flows"][0]["before_user"] = document["flows"][0]["program"].clone();
+            document["flows"][0]["keeps_session"] = true.into();
+            let lane = &mut document["lanes"][0];
+            lane["load"]["model"] = "open".into();
+            lane["start_ns"] = 500.into();
+            lane["prepared"] = json!({"users": 5, "rate": 1e7, "lead_ns": 400});
+        });
+        let counters = Arc::default();
+        let threads = [0, 1].map(|index| Schedule::new(&plan, Shard::new(&plan, 0, index, 2), Arc::clone(&counters)));
+        let [mut one, other] = threads;
+        assert_eq!((one.users_to_prepare(), other.users_to_prepare()), (3, 2));
+        assert_eq!((one.preparation_token(0), other.preparation_token(0)), (100, 200));
+        assert_eq!((one.preparation_token(250), other.preparation_token(900)), (300, 900));
+        assert_eq!(one.preparation_token(950), 1000);
+        assert!(one.should_prepare(0, 10) && !one.prepares_in_warm_up(10));
+        one.stop(600);
+        assert!(!one.should_prepare(0, 600));
     }
 
     #[test]

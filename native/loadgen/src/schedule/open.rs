@@ -1,10 +1,13 @@
 //! The open model: arrivals at their planned times, and the rules for saturation and late arrivals.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::sending::Sending;
+use super::shard::Shard;
 use super::timetable::{Arrival, Next, Timetable};
-use crate::plan::{CatchUp, Load, Saturation};
+use crate::counters::Counters;
+use crate::plan::{CatchUp, Lane, Saturation};
 
 /// An arrival noticed later than this is skipped with `catch_up: none`.
 const LATE: u64 = 10_000_000;
@@ -19,6 +22,34 @@ pub(super) struct OpenSchedule {
     next_due: u64,
     /// Arrivals waiting for a user.
     waiting: VecDeque<Arrival>,
+    preparation: Option<Preparation>,
+}
+
+/// When users prepare in the background.
+#[derive(Debug)]
+struct Preparation {
+    counters: Arc<Counters>,
+    /// Number of users of this thread.
+    users: usize,
+    /// When the first one of all threads begins.
+    from: u64,
+    /// ns between the beginnings of two, over all threads.
+    gap: u64,
+}
+
+impl Preparation {
+    fn new(lane: &Lane, shard: &Shard, counters: Arc<Counters>) -> Option<Preparation> {
+        let prepared = lane.prepared?;
+        let users = usize::try_from(prepared.users).unwrap_or(usize::MAX);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are within 0 to 1e7
+        let gap = (1e9 / (prepared.rate * shard.part())).round().min(1e18) as u64;
+        Some(Preparation {
+            counters,
+            users: shard.users_of(users),
+            from: lane.start_ns.saturating_sub(prepared.lead_ns),
+            gap,
+        })
+    }
 }
 
 /// What to do with an arrival.
@@ -35,8 +66,10 @@ pub(crate) enum Admission {
 }
 
 impl OpenSchedule {
-    pub(super) fn new(load: &Load) -> OpenSchedule {
+    pub(super) fn new(lane: &Lane, shard: &Shard, counters: Arc<Counters>) -> OpenSchedule {
+        let load = &lane.load;
         OpenSchedule {
+            preparation: Preparation::new(lane, shard, counters),
             on_saturation: load.on_saturation,
             most_late: if load.catch_up == CatchUp::None { LATE } else { load.catch_up_max_ns },
             next_due: u64::MAX,
@@ -51,6 +84,18 @@ impl OpenSchedule {
 
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Number of this thread's prepared users; 0 without any.
+    pub(super) fn users_to_prepare(&self) -> usize {
+        self.preparation.as_ref().map_or(0, |preparation| preparation.users)
+    }
+
+    /// Takes the time at which a user who is ready at `due` may begin to prepare.
+    pub(super) fn preparation_token(&self, due: u64) -> u64 {
+        self.preparation.as_ref().map_or(due, |preparation| {
+            preparation.counters.next_preparation.reserve(due.max(preparation.from), preparation.gap)
+        })
     }
 
     /// Computes the next arrival.

@@ -1,6 +1,7 @@
 //! Runs the programs of journeys: from one request or think time to the next.
 
 use super::journey::Op;
+use super::preparation::RETRY;
 use super::{State, Users};
 use crate::clock;
 use crate::outcome::Outcome;
@@ -152,6 +153,8 @@ impl Users {
         if state == State::Idle && self.pauses && due > now {
             ended.state = State::Pace;
             ended.request.intended = due;
+        } else if state == State::Unprepared {
+            ended.request.intended = now + RETRY;
         }
         self.last_finish = now;
         self.running -= 1;

@@ -56,6 +56,8 @@ pub(crate) struct Users {
     deadlines: Deadlines,
     /// Open model: users without an iteration, the most recently used on top.
     free: Vec<u32>,
+    /// Prepared users of the open model without an iteration, the one who has been free the longest first.
+    ready: VecDeque<u32>,
     /// Closed model: users that currently do not run, by index.
     parked: BinaryHeap<Reverse<u32>>,
     /// Users whose request has just ended.
@@ -71,6 +73,8 @@ pub(crate) struct Users {
     last_finish: u64,
     /// Closed model.
     pauses: bool,
+    /// Users have several iterations, and numbers of their own: in the closed model, and if they are prepared.
+    are_lasting: bool,
     /// The flow whose users do something before their first iteration.
     to_prepare: Option<u32>,
     counts_iterations: bool,
@@ -102,6 +106,7 @@ impl Users {
             sessions: Vec::new(),
             deadlines,
             free: Vec::new(),
+            ready: VecDeque::new(),
             parked: BinaryHeap::new(),
             freed: VecDeque::new(),
             most,
@@ -109,6 +114,8 @@ impl Users {
             thinking: 0,
             retired: 0,
             last_finish: 0,
+            are_lasting: plan.lanes[shard.lane].load.model == Model::Closed
+                || plan.lanes[shard.lane].prepared.is_some(),
             pauses: plan.lanes[shard.lane].load.model == Model::Closed,
             to_prepare: plan.lanes[shard.lane].flows.iter().find_map(|flow| {
                 // There are at most 100,000 flows.
@@ -173,10 +180,13 @@ impl Users {
         self.last_finish
     }
 
-    /// Open model: the most recently freed user, or a new one.
+    /// Open model: the most recently freed user, or a new one; of prepared users the one free for the longest time.
     pub(crate) fn take_free(&mut self) -> Option<u32> {
         if let Some(user) = self.free.pop() {
             return Some(user);
+        }
+        if self.to_prepare.is_some() {
+            return self.ready.pop_front();
         }
         if self.all.len() >= self.most {
             return None;
@@ -186,7 +196,11 @@ impl Users {
 
     /// Open model: returns a user to the free ones.
     pub(crate) fn set_free(&mut self, user: u32) {
-        self.free.push(user);
+        if self.to_prepare.is_some() {
+            self.ready.push_back(user);
+        } else {
+            self.free.push(user);
+        }
     }
 
     fn add(&mut self) -> u32 {
@@ -207,7 +221,7 @@ impl Users {
         self.retired == self.all.len()
     }
 
-    /// Closed model: runs the first `count` users; those that were not running are queued to continue.
+    /// Closed model, and for prepared users: runs the first `count` users; those that were not running are queued to continue.
     pub(crate) fn raise(&mut self, count: usize) {
         while self.parked.peek().is_some_and(|Reverse(user)| (*user as usize) < count) {
             if let Some(Reverse(user)) = self.parked.pop() {

@@ -22,14 +22,15 @@ impl Users {
         self.data = Arc::clone(data);
     }
 
-    /// Calls `count` with each table whose row the iteration of `user` begins with, and whether it was used before.
-    pub(crate) fn begin_rows(&self, user: u32, count: impl FnMut(usize, bool)) {
+    /// Calls `count` with each table and row that the iteration of `user` begins with, and whether the row was used
+    /// before.
+    pub(crate) fn begin_rows(&self, user: u32, count: impl FnMut(usize, u64, bool)) {
         if self.data.is_empty() {
             return;
         }
         let iteration = &self.all[user as usize].iteration;
         let number = iteration.arrival.number;
-        let of = Numbers { user: self.number_of(user), iteration: number, is_lasting: self.pauses };
+        let of = Numbers { user: self.number_of(user), iteration: number, is_lasting: self.are_lasting };
         self.data.begin(self.seed, iteration.flow as usize, of, count);
     }
 
@@ -46,9 +47,10 @@ impl Users {
         }
     }
 
-    /// The 1-based number of a user in its lane, over all shares and threads; in the open model, of its iteration.
+    /// The 1-based number of a user in its lane, over all shares and threads; where each iteration is a new user, of the
+    /// iteration.
     pub(super) fn number_of(&self, user: u32) -> u64 {
-        if self.pauses { self.shard.user_number(user) } else { self.all[user as usize].iteration.arrival.number }
+        if self.are_lasting { self.shard.user_number(user) } else { self.all[user as usize].iteration.arrival.number }
     }
 
     /// Appends a request of `user` to `origin`; without one, its cookies are left out.

@@ -7,8 +7,8 @@ use super::{Next, State, Users};
 use crate::data::Numbers;
 use crate::schedule::Arrival;
 
-/// How long after a failed attempt a user begins again.
-const RETRY: u64 = 1_000_000_000;
+/// How long after a failed attempt, or the end of its session, a user begins again.
+pub(super) const RETRY: u64 = 1_000_000_000;
 
 impl Users {
     /// Starts what comes before the first iteration of `user`, who is unprepared.
@@ -26,11 +26,16 @@ impl Users {
         self.advance(user, now)
     }
 
-    /// Calls `count` with each table per user whose row `user` begins with, and whether it was used before.
-    pub(crate) fn begin_rows_of_user(&self, user: u32, count: impl FnMut(usize, bool)) {
+    /// Calls `count` with each table per user and row that `user` begins with, and whether the row was used before.
+    pub(crate) fn begin_rows_of_user(&self, user: u32, count: impl FnMut(usize, u64, bool)) {
         let flow = self.all[user as usize].iteration.flow as usize;
         let number = self.number_of(user);
         self.data.begin_user(self.seed, flow, Numbers { user: number, iteration: number, is_lasting: true }, count);
+    }
+
+    /// True if users are prepared in the background, and again after their session has ended.
+    pub(crate) fn prepare_again(&self) -> bool {
+        self.to_prepare.is_some() && !self.pauses
     }
 
     /// True if `user` does what comes before its first iteration.
@@ -123,5 +128,48 @@ mod tests {
         while users.next_freed().is_some() {}
         users.raise(2);
         assert_eq!(unprepared(&mut users), user);
+    }
+
+    #[test]
+    fn prepared_users_of_an_open_load_are_taken_in_turn_and_keep_their_numbers() {
+        let plan = fixtures::plan(|document| {
+            fixtures::three_steps(document);
+            let flow = &mut document["flows"][0];
+            flow["program"] = json!([request(0), {"op": "jump", "to": 2}]);
+            flow["before_user"] = json!([request(1), {"op": "jump", "to": 2}]);
+            flow["keeps_session"] = true.into();
+            let lane = &mut document["lanes"][0];
+            lane["load"]["model"] = "open".into();
+            lane["prepared"] = json!({"users": 4, "rate": 10.0});
+        });
+        let mut users = Users::new(&plan, Shard::new(&plan, 0, 1, 2), 2);
+        assert_eq!((users.take_free(), users.prepare_again()), (None, true));
+        users.raise(2);
+        for number in [2, 4] {
+            let user = unprepared(&mut users);
+            users.begin_preparation(user, 7, false);
+            users.begin_step(user, 7);
+            assert_eq!(users.user(user).iteration.arrival.number, number);
+            assert_eq!(users.finish_step(user, Outcome::Ok, false, 8), Next::Completed);
+            users.end_preparation(user, State::Idle, 8);
+            users.set_free(user);
+        }
+        while users.next_freed().is_some() {}
+        for number in 1..=4 {
+            let user = users.take_free().unwrap();
+            assert_eq!(u64::from(user), (number - 1) % 2);
+            users.begin_journey(user, Arrival { number, intended: 9, warm_up: false }, 0, 9);
+            users.begin_step(user, 9);
+            assert_eq!(users.finish_step(user, Outcome::Ok, false, 10), Next::Completed);
+            assert_eq!(users.number_of(user), 2 * u64::from(user) + 2);
+            let ends_session = number == 4;
+            users.end_journey(user, if ends_session { State::Unprepared } else { State::Idle }, 10);
+            assert_eq!(users.next_freed(), Some(user));
+            if !ends_session {
+                users.set_free(user);
+            }
+        }
+        assert_eq!((users.user(1).state, users.user(1).request.intended), (State::Unprepared, 10 + RETRY));
+        assert_eq!((users.take_free(), users.take_free()), (Some(0), None));
     }
 }

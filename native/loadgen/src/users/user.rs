@@ -7,7 +7,7 @@ use crate::schedule::Arrival;
 pub(crate) enum State {
     /// In no iteration: free (open model), or between two, or parked (closed model).
     Idle,
-    /// Waiting for its token of `max_rate`.
+    /// Waiting for its token of `max_rate`, or to begin to prepare in the background.
     Token,
     /// Pausing after a generator error.
     Pause,
@@ -21,7 +21,7 @@ pub(crate) enum State {
     Pace,
     /// Ended by a step; starts no other iteration.
     Retired,
-    /// Has not done yet what comes before its first iteration; begins with it at the intended start of its request.
+    /// Has to do what comes before its first iteration; begins with it at the intended start of its request.
     Unprepared,
 }
 

@@ -23,7 +23,7 @@ impl Worker {
             self.parts.ledger.iterations(flow, arrival.warm_up).started += 1;
         }
         let Parts { users, ledger, .. } = &mut self.parts;
-        users.begin_rows(user, |table, was_used| ledger.count_row(table, was_used));
+        users.begin_rows(user, |table, row, was_used| ledger.count_row(table, row, was_used));
         self.begin_with(user, next);
     }
 
@@ -38,10 +38,13 @@ impl Worker {
             }
             State::Unprepared => {
                 let due = self.parts.users.user(user).request.intended;
+                if self.parts.users.prepare_again() {
+                    self.transport.close_user(user);
+                }
                 if due > self.parts.now {
                     self.timers.push(Reverse((due, user)));
                 } else {
-                    self.prepare(user);
+                    self.prepare_in_turn(user, due);
                 }
             }
             State::Retired => {
@@ -56,18 +59,33 @@ impl Worker {
         }
     }
 
+    /// Starts what comes before the first iteration of a user who is ready since `due`; in the open model when its turn
+    /// has come.
+    pub(super) fn prepare_in_turn(&mut self, user: u32, due: u64) {
+        if !self.parts.users.prepare_again() {
+            return self.prepare(user);
+        }
+        let token = self.parts.schedule.preparation_token(due);
+        if token > self.parts.now {
+            self.parts.users.set_state(user, State::Token);
+            self.timers.push(Reverse((token, user)));
+        } else {
+            self.prepare(user);
+        }
+    }
+
     /// Starts what comes before the first iteration of a user, if the user should run now.
     pub(super) fn prepare(&mut self, user: u32) {
         self.touch();
-        if !self.parts.schedule.should_run(user, self.parts.now) {
+        if !self.parts.schedule.should_prepare(user, self.parts.now) {
             self.transport.close_user(user);
             self.parts.users.park_unprepared(user);
             return;
         }
-        let warm_up = self.parts.schedule.is_warm_up(self.parts.now);
+        let warm_up = self.parts.schedule.prepares_in_warm_up(self.parts.now);
         let next = self.parts.users.begin_preparation(user, self.parts.now, warm_up);
         let Parts { users, ledger, .. } = &mut self.parts;
-        users.begin_rows_of_user(user, |table, was_used| ledger.count_row(table, was_used));
+        users.begin_rows_of_user(user, |table, row, was_used| ledger.count_row(table, row, was_used));
         self.begin_with(user, next);
     }
 
@@ -160,6 +178,9 @@ impl Parts {
             Next::Completed => self.end_iteration(user, IterationEnd::Completed, State::Idle),
             Next::Failed(OnFail::StopUser) if self.schedule.is_closed() => {
                 self.end_iteration(user, IterationEnd::Failed, State::Retired);
+            }
+            Next::Failed(OnFail::StopUser) if self.users.prepare_again() => {
+                self.end_iteration(user, IterationEnd::Failed, State::Unprepared);
             }
             Next::Failed(rule) => {
                 self.end_iteration(user, IterationEnd::Failed, State::Idle);

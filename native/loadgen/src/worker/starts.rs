@@ -22,6 +22,8 @@ impl Worker {
         self.parts.schedule.begin();
         if self.parts.schedule.is_closed() {
             self.raise_users();
+        } else {
+            self.parts.users.raise(self.parts.schedule.users_to_prepare());
         }
     }
 
@@ -117,13 +119,14 @@ impl Worker {
         }
     }
 
-    /// A token of `max_rate`, the end of a pause or a think time, or the next iteration of a paced user is due.
+    /// A token, the end of a pause or a think time, or the next iteration of a paced user is due.
     pub(super) fn on_timer(&mut self, user: u32, due: u64) {
         match self.parts.users.set_state(user, State::Idle) {
             State::Pause => self.continue_closed(user),
             State::Think => self.end_thinking(user),
             State::Pace => self.continue_paced(user, due),
-            State::Unprepared => self.prepare(user),
+            State::Unprepared => self.prepare_in_turn(user, due),
+            State::Token if self.parts.users.prepare_again() => self.prepare(user),
             _ if self.parts.schedule.may_start(due) => self.start_late(user, due),
             _ => self.parts.users.park(user),
         }

@@ -2,7 +2,7 @@
 
 Blocks have a fixed order, verdicts first; a block without content is left out. `report_lines` returns the whole report.
 Each block is a function from a `Sheet` (result and paper) to lines, in `verdicts.py`, `summary.py`, `scenarios.py`,
-`distribution.py` and `details.py`.
+`distribution.py`, `workers.py` and `details.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from atm.cli.report.layout import Block, Sheet, saved_as
 from atm.cli.report.scenarios import checks, scenarios, steps
 from atm.cli.report.summary import load, rate, requests, times
 from atm.cli.report.verdicts import header, hooks, measurement, stopped, thresholds, unreachable
+from atm.cli.report.workers import workers
 from atm.cli.text import Line, Paper
 from atm.models.run import RunResult
 
@@ -22,6 +23,7 @@ FIGURES: tuple[Block, ...] = (
     load,
     scenarios,
     data,
+    workers,
     requests,
     rate,
     times,

@@ -133,12 +133,13 @@ class LaneRun:
     def new_user(self) -> User:
         """Create a user without connections."""
         pool = Pool(self._parts.loop, self._parts.dialer, self._parts.crash)
-        number = self._plan.share.index(self._users_made) + 1 if self._is_closed else 0
+        is_lasting = self._is_closed or self.lane.prepared is not None
+        number = self._plan.share.index(self._users_made) + 1 if is_lasting else 0
         self._users_made += 1
         return self._make_user(pool, number)
 
     def retire(self, user: User) -> None:
-        """Remove a user from the load."""
+        """Close the connections of a user who leaves the load, or begins anew."""
         user.close()
 
     def wake_at(self, at: int) -> None:

@@ -35,6 +35,7 @@ from atm.reports.html.tables import (
     samples,
     statuses_and_generator,
     timeline_table,
+    workers,
 )
 from atm.reports.rungs import rungs
 
@@ -74,6 +75,7 @@ def render_html(result: RunResult) -> str:
         checks(result),
         failures(result),
         statuses_and_generator(result),
+        workers(result),
         samples(result),
         timeline_table(result),
         configuration(result),

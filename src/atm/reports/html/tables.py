@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from atm.models import figures
+from atm.models.fleet_figures import WorkerFigures
 from atm.models.run import NamedEndpointMetrics, RunResult, SampledExchange
 from atm.reports.html.markup import Child, Markup, markup, tag
 from atm.reports.html.parts import card, cores, doubted, table, time_text, wrapping
@@ -59,6 +60,41 @@ def failures(result: RunResult) -> Markup | None:
             [count, failure.outcome.value, wrapping(failure.endpoint), wrapping(failure.message, example), when]
         )
     return card("Failures by kind", table(head, rows))
+
+
+def workers(result: RunResult) -> Markup | None:
+    """The workers of a run on several of them."""
+    if result.fleet is None:
+        return None
+    head = (
+        ("worker", False),
+        ("host", False),
+        ("share", True),
+        ("started", True),
+        ("/s", True),
+        ("schedule lag p99", True),
+        ("CPU", True),
+        ("measurement", False),
+    )
+    rows: list[Sequence[Child]] = [
+        [
+            worker.name,
+            worker.host,
+            figures.share(worker.share),
+            figures.count(worker.requests),
+            figures.rate(worker.requests_per_second),
+            figures.time(worker.schedule_lag_p99_ms),
+            figures.percent(worker.cpu_share),
+            _judged(worker),
+        ]
+        for worker in result.fleet.workers
+    ]
+    return card("Workers", table(head, rows))
+
+
+def _judged(worker: WorkerFigures) -> str:
+    verdict = "lost" if worker.state == "lost" else str(worker.measurement)
+    return f"{verdict}: {worker.message}" if worker.message else verdict
 
 
 def statuses_and_generator(result: RunResult) -> Markup:

@@ -5701,7 +5701,7 @@ export type components = {
                     })[];
                     /**
                      * Before user
-                     * @description Closed load: what each user does once, before its first iteration, as logging in; its requests have figures of their own, apart from those of the run. Its variables and cookies stay with the user.
+                     * @description What each user does once, before its first iteration, as logging in; its requests have figures of their own, apart from those of the run. Its variables and cookies stay with the user.
                      */
                     before_user?: (({
                         /**
@@ -6453,6 +6453,28 @@ export type components = {
                         use: string | number | boolean;
                     })[];
                     /**
+                     * Prepared users
+                     * @description Open load with `before_user`: number of users that are kept prepared, and so the most iterations at once; default: the peak rate times the longest an iteration takes by its think times and 1 s for each request.
+                     */
+                    prepared_users?: number;
+                    /**
+                     * Prepare rate
+                     * @description Open load with `before_user`: how many users begin to prepare per second, at most; default 10.
+                     */
+                    prepare_rate?: number;
+                    /**
+                     * Prepare time
+                     * @description Open load with `before_user`: how long before the load users begin to prepare; default: the time in which all begin at `prepare_rate`, and 5 s for the last ones to finish.
+                     * @example 30s
+                     */
+                    prepare_time?: number | string;
+                    /**
+                     * Prepare time
+                     * @description The same as `prepare_time`.
+                     * @example 30s
+                     */
+                    prepare_time_seconds?: number | string;
+                    /**
                      * Load
                      * @description Load of this scenario alone; without it, a share of the spec's.
                      */
@@ -6959,7 +6981,7 @@ export type components = {
                     pace_seconds?: number | string;
                     /**
                      * Session
-                     * @description Whether variables and cookies stay with the user after an iteration; default: `keep` in a closed load, `new` in an open one.
+                     * @description Whether variables and cookies stay with the user after an iteration; default: `keep` in a closed load and with `before_user`, `new` in an open one.
                      * @enum {unknown}
                      */
                     session?: "keep" | "new";
@@ -9905,7 +9927,7 @@ export type components = {
                 allow_open_cluster: boolean;
                 /**
                  * On loss
-                 * @description When a worker is lost: stop the run, or go on without its part, whose requests count as missed.
+                 * @description When a worker is lost: stop the run, or continue without its part, whose requests count as missed.
                  * @default abort
                  * @enum {unknown}
                  */

@@ -103,7 +103,7 @@ class Ledger:
             warm_up: [IterationBooks(flow, warm_up=warm_up) for flow in flows] for warm_up in (True, False)
         }
         self._checks = {warm_up: CheckBooks(len(plan.checks), warm_up=warm_up) for warm_up in (True, False)}
-        self.data = DataBooks(plan.data)
+        self.data = DataBooks(plan.data, is_shared=plan.share.of > 1)
         self.health = Health()
         self.sampler = Sampler(plan.sampling, len(plan.endpoints), masker)
         self.counts_iterations = any(len(flow.steps) > 1 or flow.program for flow in plan.flows)

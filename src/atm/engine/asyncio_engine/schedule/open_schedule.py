@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from atm.engine.asyncio_engine.schedule.schedule import Arrival, Decisions, Schedule, UserT
+from atm.engine.asyncio_engine.schedule.user_pool import UserPool
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
 from atm.plan.pacer import NEVER, Pacer
@@ -15,11 +16,14 @@ _LATE_NS = 10_000_000
 """With `catch_up: none`, an arrival noticed later than this is skipped."""
 
 _STARTS_AT_ONCE = 32
-"""Most arrivals to start in one turn of the loop, so that responses are read while catching up."""
+"""Most arrivals, or users to prepare, in one turn of the loop, so that responses are read while catching up."""
 
 
 class OpenSchedule(Schedule[UserT]):
-    """The most recently freed user takes each arrival; if none is free, the arrival waits or is dropped."""
+    """The most recently freed user takes each arrival; if none is free, the arrival waits or is dropped.
+
+    Of prepared users, the one takes it who has been free the longest, so that all of them have iterations.
+    """
 
     def __init__(
         self, plan: LoadPlan, lane: int, decisions: Decisions[UserT], clock: Callable[[], int], ceiling: int
@@ -42,7 +46,9 @@ class OpenSchedule(Schedule[UserT]):
         self._is_poisson = load.arrival == "poisson"
         self._drops = load.on_saturation == "drop"
         self._latest = load.catch_up_max_ns if load.catch_up == "full" else _LATE_NS
-        self._free: list[UserT] = []
+        self._free: deque[UserT] = deque()
+        self._pool = self._new_pool(plan, lane)
+        self._take_free = self._free.pop if self._pool is None else self._free.popleft
         self._queue: deque[Arrival] = deque()
         self._count_end: int | None = None
         self._taken = 0
@@ -55,7 +61,37 @@ class OpenSchedule(Schedule[UserT]):
     def user_count(self) -> int:
         return self._limit_in_flight
 
+    def start(self, epoch: int) -> None:
+        super().start(epoch)
+        if self._pool is not None:
+            self._pool.open(epoch - self._pool.lead_ns)
+
     def on_time(self, now: int) -> int:
+        following = self._start_due(now)
+        if self._pool is not None and self.is_sending:
+            following = min(following, self._prepare_due(self._pool, now))
+        return following
+
+    def _new_pool(self, plan: LoadPlan, lane: int) -> UserPool[UserT] | None:
+        prepared = plan.lanes[lane].prepared
+        return None if prepared is None else UserPool(prepared, plan.share, plan.lanes[lane].flows[0], self._new_user)
+
+    def _new_user(self) -> UserT:
+        user = self._decisions.new_user()
+        self.users[user] = None
+        return user
+
+    def _prepare_due(self, pool: UserPool[UserT], now: int) -> int:
+        """Let the users begin to prepare who are due; return when the next one is."""
+        for _ in range(_STARTS_AT_ONCE):
+            if pool.next_at > now:
+                break
+            pool.take().prepare(pool.flow, self._clock(), is_warm_up=False)
+            self.in_flight += 1
+        return pool.next_at
+
+    def _start_due(self, now: int) -> int:
+        """Start the arrivals that are due; return when the next one is."""
         if not self.is_sending:
             return NEVER
         if self._leg_over_at is not None and not self._queue and self.in_flight == 0:
@@ -90,6 +126,27 @@ class OpenSchedule(Schedule[UserT]):
             self._decisions.settle()
         elif self._leg_over_at is not None and self.in_flight == 0:
             self._decisions.wake_at(now)
+
+    def user_not_prepared(self, user: UserT, now: int) -> None:
+        self.in_flight -= 1
+        self._begin_again(user, now)
+
+    def user_stopped(self, user: UserT, now: int) -> None:
+        if self._pool is None:
+            self.user_free(user, now)
+            return
+        self.in_flight -= 1
+        self._decisions.retire(user)
+        self._begin_again(user, now)
+
+    def _begin_again(self, user: UserT, now: int) -> None:
+        """Let a user prepare again, unless sending has ended."""
+        assert self._pool is not None
+        self._pool.begin_again(user, now)
+        if self.is_sending:
+            self._decisions.wake_at(self._pool.next_at)
+        else:
+            self._decisions.settle()
 
     def stop(self, at: int | None) -> None:
         assert at is not None
@@ -136,7 +193,7 @@ class OpenSchedule(Schedule[UserT]):
         if flow is None:
             flow = self._select(number)
         now = self._clock()
-        if not self._free and len(self.users) >= self._most_users:
+        if not self._free and (self._pool is not None or len(self.users) >= self._most_users):
             self._decisions.saturated()
             if self._drops:
                 self._decisions.missed(Arrival(number, flow, intended, is_warm_up), "dropped")
@@ -148,11 +205,7 @@ class OpenSchedule(Schedule[UserT]):
             self._decisions.missed(Arrival(number, flow, intended, is_warm_up), "skipped")
             return
         self._decisions.started_late(lag)
-        if self._free:
-            user = self._free.pop()
-        else:
-            user = self._decisions.new_user()
-            self.users[user] = None
+        user = self._take_free() if self._free else self._new_user()
         user.begin(number, flow, intended, now, is_warm_up)
         self.in_flight += 1
 

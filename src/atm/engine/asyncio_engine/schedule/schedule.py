@@ -55,7 +55,7 @@ class Decisions(Protocol[UserT]):
     def new_user(self) -> UserT: ...
 
     def retire(self, user: UserT) -> None:
-        """Remove a user from the load."""
+        """Close the connections of a user who leaves the load, or begins anew."""
         ...
 
     def wake_at(self, at: int) -> None:
@@ -144,13 +144,13 @@ class Schedule(ABC, Generic[UserT]):
     def user_failed(self, user: UserT, now: int) -> None:
         """Handle an iteration of `user` that ended with a generator error."""
 
+    @abstractmethod
     def user_not_prepared(self, user: UserT, now: int) -> None:
         """Handle a user that failed before its first iteration."""
-        raise AssertionError(f"{user!r} of an open load has failed to prepare at {now}")
 
+    @abstractmethod
     def user_stopped(self, user: UserT, now: int) -> None:
-        """Handle an iteration after which `user` is to start no other; here like any end."""
-        self.user_free(user, now)
+        """Handle an iteration after which `user` is to start no other, or in an open load has to prepare again."""
 
     @property
     def has_started_all(self) -> bool:

@@ -146,6 +146,7 @@ class ScenarioUser(User):
         assert program is not None
         self._enter(self.number, flow, now, is_warm_up)
         self._is_preparing = True
+        self._is_prepared = False
         self.session = session = self._sessions[flow] = self._new_session(program)
         session.begin(self.number, self.number)
         session.visited = program.all_visited & ~program.steps_before

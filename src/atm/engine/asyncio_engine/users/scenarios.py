@@ -66,5 +66,5 @@ class Scenarios:
 
     @staticmethod
     def user(context: ScenarioContext, connections: Connections, number: int) -> User:
-        """Create a user; `number` is 0 in the open model, where the number of a user is that of its iteration."""
+        """Create a user; `number` is 0 in an open load without prepared users: there it is that of the iteration."""
         return ScenarioUser(context, connections, number)
