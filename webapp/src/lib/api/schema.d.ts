@@ -9909,7 +9909,7 @@ export type components = {
                 processes?: number;
                 /**
                  * On
-                 * @description Ray cluster with the workers, each on a node of its own: `ray://HOST:PORT`, or `ray:local` for one started here.
+                 * @description Ray cluster, with a worker on each of its nodes: `ray://HOST:PORT`, or `ray:local` for one started here.
                  * @example ray://head:10001
                  */
                 on?: string;
