@@ -22,8 +22,8 @@ def spec(**fleet: Any) -> dict[str, Any]:
     ("fleet", "code", "path"),
     [
         ({"on": "ray:local", "workers": 2, "processes": 2}, "conflict", "fleet.processes"),
-        ({"on": "ray:local"}, "missing", "fleet.workers"),
-        ({"workers": 2}, "missing", "fleet.on"),
+        ({"on": "ray:local"}, "missing_field", "fleet.workers"),
+        ({"workers": 2}, "missing_field", "fleet.on"),
         ({"on": "head:10001", "workers": 2}, "invalid_fleet_address", "fleet.on"),
         ({"on": 5, "workers": 2}, "wrong_type", "fleet.on"),
     ],

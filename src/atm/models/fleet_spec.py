@@ -52,9 +52,9 @@ class FleetSpec(SpecModel):
             findings.add((*path, "processes"), what, "conflict", "Remove one of them; on a cluster, write `workers`")
         elif self.on is not None and self.workers is None:
             what = "the number of workers on the cluster is missing"
-            findings.add((*path, "workers"), what, "missing", "Write `workers`, or `--workers N`")
+            findings.add((*path, "workers"), what, "missing_field", "Write `workers`, or `--workers N`")
         elif self.on is None and self.workers is not None:
             what = "`workers` are on a cluster, which `on` names"
             findings.add(
-                (*path, "on"), what, "missing", "Write `on`, or `--on ray://HOST:PORT`; here, write `processes`"
+                (*path, "on"), what, "missing_field", "Write `on`, or `--on ray://HOST:PORT`; here, write `processes`"
             )
