@@ -25,7 +25,7 @@ from atm.models.run_figures import EndpointSoFar, ErrorSoFar, FiguresSoFar, Seco
 from atm.testing import TargetServer
 from tests.cli import results
 from tests.cli.comparison import assert_snapshot
-from tests.metrics.shop import ENDPOINTS, shop_collector, shop_seconds
+from tests.metrics.shop import DATA, ENDPOINTS, shop_collector, shop_seconds
 
 NAMES = ("GET /users", "GET /orders/{id}", "POST /orders")
 COURSE = Course("quickstart", "open 500/s · up to 64 users", "native", 7, NAMES, 0.0, 60.0, None, 64, 2)
@@ -140,6 +140,23 @@ SHOP = replace(COURSE, name="shop", endpoints=ENDPOINTS, scenarios=("browse", "o
 
 def test_the_frame_of_scenarios_is_as_it_was() -> None:
     assert_snapshot("live-scenarios-80.txt", drawn(SHOP, shop_status(), Moment(3.0), Paper(80)))
+
+
+def with_data(status: LiveStatus) -> LiveStatus:
+    so_far = replace(status.snapshot.so_far, data=DATA)
+    return replace(status, snapshot=replace(status.snapshot, so_far=so_far))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_frame_shows_the_rows_of_test_data_that_were_used(width: int) -> None:
+    course = replace(SHOP, data=("accounts", "words"))
+    begun = frame(course, None, Moment(0.0), Paper(width))
+    ended = frame(course, with_data(shop_status(4)), Moment(4.0), Paper(width))
+    assert len(begun) == len(ended) == len(frame(SHOP, None, Moment(0.0), Paper(width))) + 1
+    (line,) = (line.plain for line in ended if line.plain.startswith(" data"))
+    assert line.startswith(" data         words 10 of 10 rows used, 20 times again, all after 2 s · ")
+    assert line.endswith("1 more" if width == 80 else "accounts 30 of 1,200 rows used")
+    assert max(cells(line.plain) for line in ended) <= width
 
 
 @pytest.mark.parametrize("width", [80, 120])

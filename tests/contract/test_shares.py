@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest
 
 from atm.engine.base import Capability, Control, Engine
 from atm.errors import EngineError
+from atm.metrics.histogram import Histogram
 from atm.metrics.used_rows import UsedRows
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import Load, LoadPlan, Segment, Share
@@ -24,10 +25,12 @@ from atm.plan.randomness import row_of
 from atm.plan.template_parts import DataSource, Encoding, IterationSource, UserSource, UuidSource
 from atm.tables.table_writer import write_table
 from atm.testing import TargetServer
-from tests.contract.engine_runs import Ran, run, running
+from atm.testing.target_server.distributions import lognormal_ms
+from tests.contract.engine_runs import Ran, longest_delay_ns, run, running
 from tests.contract.plans import MILLISECOND, NUMBERED, SECOND, closed, http, opened, plan, step
 from tests.contract.scenario_plans import SEED, parts, scenario, value
 from tests.contract.shared_runs import THREE, UNEVEN, run_shares, together
+from tests.steadiness import allowed
 
 ROWS = 97
 
@@ -266,3 +269,62 @@ def test_a_run_ended_before_its_start_sends_nothing(
 
     asyncio.run(main())
     assert target.stats().received == 0
+
+
+# Truth: merged histograms of three shares against those of one engine
+
+
+def sending_both_ways(engine: Engine, target: TargetServer, made: LoadPlan) -> Iterator[Callable[[], Ran]]:
+    """Yield two ways to send a plan, by one engine and by three shares, each to a target that counts from one."""
+    ways: tuple[Callable[[], Ran], ...] = (lambda: run(engine, made), lambda: together(run_shares(engine, made)))
+    for send in ways:
+        target.reset()
+        yield send
+
+
+def check_percentiles(ran: Ran, soonest: Histogram, record: Histogram) -> None:
+    """The response times lie between those that cannot be shorter and those of the target's own record.
+
+    A busy machine may hold up the wire, the engine, and the target between its answer and its look at the clock.
+    """
+    response, late = ran.total().response(), longest_delay_ns(ran)
+    assert response.total == soonest.total == record.total
+    for percent in (50, 90, 95, 99):
+        found = response.percentile(percent) or 0
+        assert found >= 0.99 * (soonest.percentile(percent) or 0) - allowed(0.1 * MILLISECOND), percent
+        assert found <= 1.01 * (record.percentile(percent) or 0) + allowed(2 * MILLISECOND) + late, percent
+
+
+def test_known_delays_have_the_same_percentiles_with_three_shares(engine: Engine, target: TargetServer) -> None:
+    """The target delays its request n by a time that is known beforehand."""
+    made = plan(http(target), step("/lognormal?median_ms=20&sigma=0.5&seed=5"), load=opened(200), duration=1.5)
+    for send in sending_both_ways(engine, target, made):
+        ran = send()
+        soonest, record = Histogram(), Histogram()
+        for row in target.record():
+            soonest.record(round(lognormal_ms(20, 0.5, 5, row.route_number) * MILLISECOND))
+            record.record(row.service_ns or 0)
+        assert record.total == 300
+        check_percentiles(ran, soonest, record)
+
+
+def test_a_pause_of_the_target_shows_in_full_with_three_shares(engine: Engine, target: TargetServer) -> None:
+    """Arrivals of all shares continue during the pause, and each waits for its end since its own intended start."""
+    made = plan(http(target), step("/", headers=(NUMBERED,), timeout=30), load=opened(300), duration=1.6)
+    for send in sending_both_ways(engine, target, made):
+        freeze = target.pause(0.5, after=0.5)
+        ran = send()
+        freeze.wait()
+        rows = target.record()
+        due = {row.number: ((row.client_number or 0) - 1) * SECOND / 300 for row in rows}
+        # The one that came soonest after its time tells when the run began.
+        began = min(row.arrived_ns - due[row.number] for row in rows)
+        soonest, record = Histogram(), Histogram()
+        for row in rows:
+            soonest.record(int(row.arrived_ns - began - due[row.number]))
+            record.record(int((row.answered_ns or 0) - began - due[row.number]))
+        assert record.total == 480
+        check_percentiles(ran, soonest, record)
+        # Of all, a sixth came in the first half of the pause, and waited for the second.
+        slow = ran.total().response()
+        assert slow.total - slow.count_at_or_below(SECOND // 4) >= 60

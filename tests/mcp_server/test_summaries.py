@@ -13,7 +13,7 @@ from atm.models.run import Measurement, RunResult
 from atm.models.run_figures import HookFigures
 from tests.cli import results
 from tests.mcp_server.agent import tokens
-from tests.metrics.shop import shop_result
+from tests.metrics.shop import DATA, shop_result, shop_result_with_data
 
 LATE = results.reason(Measurement.INVALID, "schedule lag p99 40 ms, limit 10 ms", "`--rate 100`", "schedule_lag")
 
@@ -49,6 +49,7 @@ KINDS: dict[str, RunResult] = {
     ),
     "nothing answered": nothing_answered(),
     "scenarios": shop_result(),
+    "test data": shop_result().model_copy(update={"data": list(DATA[1:])}),
     "many": results.result(thresholds=results.thresholds() * 20, failures=results.failures() * 30),
 }
 
@@ -58,6 +59,11 @@ def test_a_summary_tells_what_setup_and_teardown_did() -> None:
     lines = summaries.result(results.result(setup=setup, teardown=HookFigures(status="passed", steps=2, seconds=1.5)))
     assert 'setup: failed at "setup/log in": "503", 1 request in 500 ms' in lines
     assert "teardown: passed, 2 requests in 1.5 s" in lines
+
+
+def test_a_summary_tells_which_rows_of_test_data_were_used() -> None:
+    lines = summaries.result(shop_result_with_data())
+    assert 'rows of test data used: "words" 10/10 (20 again, all after 2 s), "accounts" 30/1,200' in lines
 
 
 def test_a_summary_tells_what_became_of_iterations_and_checks() -> None:

@@ -9,6 +9,7 @@ from atm.metrics.summary import RunTimes, summarize
 from atm.models.outcome import Outcome
 from atm.models.outline import CheckName, EndpointDescription, ScenarioSteps
 from atm.models.run import RunResult
+from atm.models.run_figures import DataFigures, HookFigures
 from tests.cli import results
 from tests.metrics.seconds import MS, SECOND, check, endpoint, failure_group, iterations, second
 
@@ -76,6 +77,23 @@ def shop_seconds() -> list[Interval]:
             checks=[check(1, 4)],
         ),
     ]
+
+
+DATA = (
+    DataFigures(name="accounts", rows=1200, used=30, repeated=0, used_up_second=None),
+    DataFigures(name="words", rows=10, used=10, repeated=20, used_up_second=1),
+)
+
+
+def shop_result_with_data() -> RunResult:
+    """Return the same run with test data, `setup` and `teardown`."""
+    hooks = {
+        "setup": HookFigures(status="passed", steps=2, seconds=0.5),
+        "teardown": HookFigures(
+            status="failed", steps=1, seconds=1.5, failed_step="teardown/clean", message="503", hint="ask why"
+        ),
+    }
+    return shop_result().model_copy(update={"data": list(DATA), **hooks})
 
 
 def shop_result() -> RunResult:

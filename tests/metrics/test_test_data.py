@@ -27,6 +27,12 @@ def test_rows_add_up_and_the_last_unused_row_has_a_second() -> None:
     assert (idle.rows, idle.used, idle.used_up_second) == (5, 0, None)
 
 
+def test_a_source_whose_rows_are_not_counted_has_no_figures() -> None:
+    totals = DataTotals([DataSource("words", 10, is_counted=False), DataSource("queries", 3)])
+    totals.add(second(0, DataInterval(1, 2)))
+    assert [(source.name, source.used) for source in totals.figures()] == [("queries", 2)]
+
+
 def test_unknown_test_data_is_an_error() -> None:
     with pytest.raises(ValueError, match="test data 1 of 1 in second 4"):
         DataTotals([DataSource("accounts", 10)]).add(second(4, DataInterval(1, 1)))

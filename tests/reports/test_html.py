@@ -11,6 +11,7 @@ from atm.models.run import RunResult
 from atm.reports.html import render_html
 from atm.reports.html.scales import linear_ticks, logarithmic_ticks, time_scale
 from tests.cli import results
+from tests.metrics.shop import shop_result, shop_result_with_data
 
 EVIL = "</style><script>alert(1)</script><img src=x onerror=alert(1)>\" onload='x' \u202e\x00"
 VOID = {"meta", "br", "col"}
@@ -158,3 +159,11 @@ def test_the_header_names_the_load_of_each_scenario() -> None:
     page = outline(render_html(results.result(spec={"name": "shop", "scenarios": loads})))
     assert "browse: open, 40 /s poisson" in page.text
     assert "order: closed, 50 users" in page.text
+
+
+def test_test_data_has_a_table_of_its_rows() -> None:
+    page = render_html(shop_result_with_data())
+    assert "Test data" in page
+    cells = re.sub(r"<[^>]+>", " ", page[page.index("Test data") :])
+    assert "words 10 10 20 2 s" in " ".join(cells.split())
+    assert "Test data" not in render_html(shop_result())

@@ -14,7 +14,7 @@ from atm.reports.csv import render_csv
 from atm.reports.github import step_summary, workflow_commands
 from atm.reports.junit import render_junit
 from tests.cli import results
-from tests.metrics.shop import shop_result
+from tests.metrics.shop import shop_result, shop_result_with_data
 
 
 def test_csv_has_a_row_for_each_endpoint_and_the_total() -> None:
@@ -112,6 +112,20 @@ def test_csv_of_scenarios_has_their_iterations_and_checks() -> None:
     assert checks[4] == ("never judged", "order/order", "0", "0", "")
 
 
+def test_csv_has_the_rows_of_each_source_of_test_data() -> None:
+    rows = list(csv.DictReader(io.StringIO(render_csv(shop_result_with_data()))))
+    sources = [row for row in rows if row["data"]]
+    assert rows[-2:] == sources
+    names = ("data", "rows", "rows_used", "rows_repeated", "used_up_second")
+    assert [[row[name] for name in names] for row in sources] == [
+        ["accounts", "1200", "30", "0", ""],
+        ["words", "10", "10", "20", "1"],
+    ]
+    assert {row["check"] for row in sources} == {""}
+    assert rows[8]["check"] == "in stock known"
+    assert "rows_used" not in render_csv(shop_result())
+
+
 def test_csv_without_scenarios_has_no_column_of_them() -> None:
     head = render_csv(results.result()).splitlines()[0].split(",")
     assert not {"scenario", "check", "reached", "iterations_due"} & set(head)
@@ -128,6 +142,23 @@ def test_junit_has_a_case_for_each_check() -> None:
     assert failure.get("message") == "0 of 6 evaluations passed"
     assert cases["order/order: never judged"].find("skipped") is not None
     assert cases["browse/open: in stock known"].find("failure") is None
+
+
+def test_junit_has_a_case_for_setup_and_one_for_teardown() -> None:
+    suite = ElementTree.fromstring(render_junit(shop_result_with_data()))[0]
+    cases = {str(case.get("name")): case for case in suite}
+    assert (cases["setup succeeds"].get("classname"), len(suite)) == ("shop.setup", int(suite.get("tests", 0)))
+    assert cases["setup succeeds"].findtext("system-out") == "passed · 2 steps in 500 ms"
+    failure = cases["teardown succeeds"].find("failure")
+    assert failure is not None
+    assert failure.get("message") == "failed at teardown/clean: 503 · 1 step in 1.5 s"
+    assert (failure.text or "").endswith("\nask why")
+    skipped = shop_result().model_copy(update={"teardown": HookFigures(status="skipped", steps=0, seconds=0.0)})
+    suite = ElementTree.fromstring(render_junit(skipped))[0]
+    assert [case.get("name") for case in suite if case.find("skipped") is not None] == [
+        "order/order: never judged",
+        "teardown succeeds",
+    ]
 
 
 def test_the_step_summary_has_scenarios_and_failed_checks() -> None:

@@ -123,6 +123,7 @@ async function madeUp(page: Page, now: { second: number }): Promise<void> {
         endpoint_metrics: null,
         cancel_requested: null,
         has_credentials: true,
+        files: {},
     };
     await page.route("**/api/v1/**", async (route) => {
         const url = new URL(route.request().url());

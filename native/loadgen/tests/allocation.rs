@@ -1,10 +1,12 @@
-//! A request allocates nothing, once its connection is warm: constant ones, and those with templates.
+//! A request allocates nothing, once its connection is warm: constant ones, and those with templates. A request of a
+//! scenario allocates for what it reads of the response, a fixed number of times.
 #![allow(clippy::unwrap_used)] // a test that meets what it did not expect should say so by stopping
 
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
@@ -13,6 +15,8 @@ use serde_json::json;
 struct Counting;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
+/// The count is of one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 thread_local! {
     static IS_LOAD: Cell<bool> = const { Cell::new(false) };
@@ -74,6 +78,7 @@ fn allocated(port: u16, total: u64, header: &serde_json::Value) -> [u64; 2] {
 
 #[test]
 fn a_warm_request_allocates_nothing() {
+    let _alone = ALONE.lock().unwrap();
     let port = common::target();
     let variable = |name: &str| json!({"part": "variable", "name": name, "encoding": "raw"});
     let constant = json!({"name": "X-A", "value": [{"part": "literal", "text": "b"}]});
@@ -86,4 +91,39 @@ fn a_warm_request_allocates_nothing() {
             assert!(many.saturating_sub(few) < 500, "{few} for 500 requests, {many} for 5,500");
         }
     }
+}
+
+/// The most allocations of a warm request that sends a variable, evaluates two checks and extracts a text; measured: 4.
+const MOST_OF_STEP: u64 = 5;
+
+#[test]
+fn a_warm_step_of_a_scenario_allocates_only_for_what_it_reads() {
+    let _alone = ALONE.lock().unwrap();
+    let port = common::target();
+    let run = |total: u64| {
+        let mut plan = common::closed(port, 4, total);
+        plan["checks"] = json!([{"name": "status", "endpoint": 0}, {"name": "text", "endpoint": 0}]);
+        let check = |check: u32, kind: &str, operator: &str, operand: serde_json::Value| {
+            json!({"check": check, "text": "", "condition": {"condition": "comparison", "subject": {"kind": kind},
+                "operator": operator, "operand": operand, "template": null}})
+        };
+        let flow = &mut plan["flows"][0];
+        let step = &mut flow["steps"][0];
+        step["named_checks"] = json!([check(0, "status", "eq", json!(200)), check(1, "body", "contains", json!("ok"))]);
+        step["extracts"] = json!([{"slot": 0, "subject": {"kind": "regex", "text": "(o)k"}, "text": ""}]);
+        let value = json!([{"part": "value", "source": {"source": "slot", "slot": 0}, "filters": [],
+            "encoding": "header", "is_secret": false}]);
+        step["headers"].as_array_mut().unwrap().push(json!({"name": "X-A", "value": value}));
+        flow["slots"] = json!([{"name": "text"}]);
+        flow["keeps_session"] = true.into();
+        flow["program"] = json!([{"op": "request", "step": 0, "on_error": "end_iteration", "on_fail": "continue"}]);
+        let before = COUNT.load(Ordering::Relaxed);
+        let ran = common::run(&plan);
+        assert_eq!((ran.sum("outcomes.ok"), ran.sum("started")), (total, total));
+        COUNT.load(Ordering::Relaxed) - before
+    };
+    let (few, many) = (run(500), run(5500));
+    let of_requests = many.saturating_sub(few);
+    assert!(of_requests > 5000, "{of_requests}: the extracted text is not allocated");
+    assert!(of_requests < 5000 * MOST_OF_STEP + 500, "{few} for 500 requests, {many} for 5,500");
 }

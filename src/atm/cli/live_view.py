@@ -50,6 +50,8 @@ def frame(course: Course, status: LiveStatus | None, moment: Moment, paper: Pape
     lines += _figures(course, snapshot, moment, paper)
     if course.scenarios:
         lines += [_iterations(snapshot, paper), _checks(snapshot, paper)]
+    if course.data:
+        lines.append(_data(snapshot, paper))
     lines += [paper.line(), *_endpoints(course, snapshot, moment, paper)]
     lines += [paper.line(), _measurement(course, status, paper)]
     lines += [_thresholds(status, paper), paper.line(), _hint(course, moment, paper)]
@@ -191,6 +193,24 @@ def _checks(snapshot: Snapshot | None, paper: Paper) -> Line:
     return line.add(paper.fitted(paper.text(" · ").join(shown), paper.width - line.width))
 
 
+def _data(snapshot: Snapshot | None, paper: Paper) -> Line:
+    """The rows of test data used so far, the source with the fewest rows left first."""
+    line = paper.line(" data", Style.DIM).to(_LABEL_END)
+    sources = snapshot.so_far.data if snapshot else ()
+    if not sources:
+        return line.add(figures.NO_DATA, Style.DIM)
+    ordered = sorted(sources, key=lambda source: source.rows - source.used)
+    shown: list[str] = []
+    for number, source in enumerate(ordered):
+        part = paper.text(f"{paper.fitted(source.name, 20)} {source.described}")
+        rest = f" · {len(ordered) - number} more"
+        if shown and line.width + cells(paper.text(" · ".join([*shown, part]))) > paper.width - cells(rest):
+            shown.append(f"{len(ordered) - number} more")
+            break
+        shown.append(part)
+    return line.add(paper.fitted(paper.text(" · ").join(shown), paper.width - line.width))
+
+
 def sparkline(
     values: Sequence[float | None], width: int, paper: Paper, worst: Callable[[Sequence[float]], float]
 ) -> str:
@@ -213,7 +233,7 @@ def sparkline(
 
 def endpoint_rows(course: Course, rows: int) -> int:
     """Return the number of endpoint rows that fit a terminal with `rows` rows."""
-    taken = _FRAME_ROWS + (_SCENARIO_ROWS if course.scenarios else 0)
+    taken = _FRAME_ROWS + (_SCENARIO_ROWS if course.scenarios else 0) + (1 if course.data else 0)
     return max(0, min(len(course.endpoints), rows - taken))
 
 

@@ -9,7 +9,7 @@ from atm.metrics.live_status import LiveStatus
 from atm.models import figures
 from atm.plan.forecast import forecast, most_in_flight
 from atm.plan.load_plan import Load, LoadPlan
-from atm.plan.outline import scenarios_of
+from atm.plan.outline import data_in, scenarios_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Course:
     """Keys available during the run."""
     scenarios: tuple[str, ...] = ()
     """Names of the scenarios; empty for a spec of endpoints."""
+    data: tuple[str, ...] = ()
+    """Names of the sources of test data whose rows are counted."""
 
     @property
     def facts(self) -> str:
@@ -91,6 +93,7 @@ def course_of(plan: LoadPlan, engine: str, cores: int) -> Course:
         seconds=ahead.total_seconds,
         total_requests=plan.total,
         scenarios=tuple(scenario.name for scenario in scenarios_of(plan)),
+        data=tuple(source.name for source in data_in(plan) if source.is_counted),
         limit=most_in_flight(plan),
         cores=cores,
     )

@@ -19,6 +19,7 @@ MOST_REASONS = 3
 MOST_SCENARIOS = 4
 MOST_STEPS = 4
 MOST_CHECKS = 4
+MOST_SOURCES = 3
 _MEASUREMENT = {
     Measurement.VALID: "valid: the load generator was not the limit",
     Measurement.SUSPECT: "SUSPECT: the load generator may have been the limit",
@@ -155,6 +156,22 @@ def checks(result: RunResult) -> list[str]:
     return lines
 
 
+def test_data(result: RunResult) -> list[str]:
+    """Format how many rows of each source of test data were used: `"words" 10/10 (20 again, all after 2 s)`."""
+    parts = []
+    for source in sorted(result.data, key=lambda source: source.rows - source.used)[:MOST_SOURCES]:
+        remarks = [f"{figures.count(source.repeated)} again"] if source.repeated else []
+        if source.used_up_second is not None:
+            remarks.append(f"all after {source.used_up_second + 1} s")
+        used = f"{figures.count(source.used)}/{figures.count(source.rows)}"
+        remark = f" ({', '.join(remarks)})" if remarks else ""
+        parts.append(f"{name(source.name, 40)} {used}{remark}")
+    more = len(result.data) - MOST_SOURCES
+    if more > 0:
+        parts.append(f"{more} more")
+    return [f"rows of test data used: {', '.join(parts)}"] if parts else []
+
+
 def hooks(result: RunResult) -> list[str]:
     """Format what `setup` and `teardown` did, with text of the target in quotes."""
     lines = []
@@ -215,6 +232,7 @@ def result(result: RunResult) -> list[str]:
     lines.append(times(metrics))
     lines += scenarios(result)
     lines += checks(result)
+    lines += test_data(result)
     lines += hooks(result)
     lines += workers(result)
     if idle := result.endpoints_without_requests:

@@ -99,6 +99,7 @@ def figures_so_far(collector: Collector) -> FiguresSoFar:
         errors=_errors(collector, warm_up=is_warm_up),
         scenarios=scenarios_so_far(collector.scenarios, collector.endpoints, collector.measured, collector.last),
         checks=check_figures(collector.scenarios, collector.endpoints),
+        data=collector.data.figures(),
     )
 
 

@@ -31,7 +31,7 @@ class DataTotals:
                 self._used_up.setdefault(part.table, interval.second)
 
     def figures(self) -> list[DataFigures]:
-        """Return the figures of each source, in the order of the plan."""
+        """Return the figures of each source whose rows are counted, in the order of the plan."""
         return [
             DataFigures(
                 name=source.name,
@@ -41,4 +41,5 @@ class DataTotals:
                 used_up_second=self._used_up.get(total.table),
             )
             for source, total in zip(self.sources, self._totals, strict=True)
+            if source.is_counted
         ]

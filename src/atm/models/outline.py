@@ -55,6 +55,8 @@ class DataSource:
 
     name: str
     rows: int
+    is_counted: bool = True
+    """Whether its rows are counted: those of a source per use are not."""
 
 
 def step_name(scenario: str, endpoint: str) -> str:

@@ -203,6 +203,11 @@ MULTIPART = MapOf(_Part())
 GRAPHQL = Nested(GraphQl, lambda text: {"query": text}, {"type": "string"})
 
 
+def named_checks(checks: Sequence[CheckSpec] | dict[str, CheckSpec]) -> list[tuple[str | int, CheckSpec]]:
+    """Return each check with its index in the list, or its name in the object."""
+    return list(checks.items()) if isinstance(checks, dict) else list(enumerate(checks))
+
+
 class RequestSpec(SpecModel):
     """What an endpoint and a step have in common."""
 
@@ -283,6 +288,4 @@ class RequestSpec(SpecModel):
     @property
     def named_checks(self) -> list[tuple[str | int, CheckSpec]]:
         """Return each check with its index in the list, or its name in the object."""
-        if isinstance(self.checks, dict):
-            return list(self.checks.items())
-        return list(enumerate(self.checks))
+        return named_checks(self.checks)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from atm.models.figures import duration
+from atm.models.figures import count, duration
 from atm.models.outcome import Outcome
 
 
@@ -211,7 +211,7 @@ class CheckFigures:
 class DataFigures:
     """Rows of one source of test data that iterations, or per user users, began with, warm-up included.
 
-    Rows of a source per use are not counted.
+    A source per use has none: its rows are not counted.
     """
 
     name: str
@@ -222,6 +222,16 @@ class DataFigures:
     """How often one of them was used again."""
     used_up_second: int | None
     """The second since the start of the run in which the last unused row was used; null if rows are left."""
+
+    @property
+    def described(self) -> str:
+        """`10 of 10 rows used, 441 times again, all after 1 s`."""
+        text = f"{count(self.used)} of {count(self.rows)} rows used"
+        if self.repeated:
+            text += f", {count(self.repeated)} times again"
+        if self.used_up_second is not None:
+            text += f", all after {self.used_up_second + 1} s"
+        return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,3 +286,5 @@ class FiguresSoFar:
     """In the order of the spec; empty for a spec without scenarios."""
     checks: Sequence[CheckFigures] = ()
     """In the order of the spec; empty for a spec without named checks."""
+    data: Sequence[DataFigures] = ()
+    """In the order of the spec, warm-up included; empty for a spec without test data."""

@@ -13,14 +13,17 @@ from atm.models.fleet_spec import FleetSpec
 from atm.models.load import RATE, USERS, WHOLE, LoadSpec
 from atm.models.request import (
     BODY,
+    CHECKS,
     DEFAULT_STATUSES,
     EXPECT_BODY,
     HEADERS,
     METHOD,
     STATUSES,
+    CheckSpec,
     ExpectBody,
     HeaderValue,
     RequestSpec,
+    named_checks,
 )
 from atm.models.scenario import BLOCKS, SCENARIOS, ScenarioSpec, Steps, StepSpec
 from atm.models.threshold_spec import THRESHOLDS, Thresholds
@@ -43,7 +46,12 @@ class TlsSpec(SpecModel):
 class EndpointSpec(RequestSpec):
     """One endpoint of a test with several."""
 
-    name: str = declared(Text(1, 128), "Unique name, shown in reports.", examples=["list users"])
+    name: str | None = declared(
+        Text(1, 128),
+        "Unique name, shown in reports; default: method and path as written.",
+        default=None,
+        examples=["list users"],
+    )
     weight: int = declared(
         Number(least=1, most=1_000_000, whole=True), "Relative share with `distribution_strategy: weighted`.", default=1
     )
@@ -69,6 +77,12 @@ class TestSpec(SpecModel):
     )
     body: Any = declared(BODY, "Request body for `url`: text, or an object sent as JSON.", default=None)
     expect_body: ExpectBody | None = declared(EXPECT_BODY, "Condition on the response body of `url`.", default=None)
+    checks: Sequence[CheckSpec] | dict[str, CheckSpec] = declared(
+        CHECKS,
+        "Named conditions on the response of `url`.",
+        default=(),
+        examples=[["status == 200", "time < 500ms"]],
+    )
     endpoints: Sequence[EndpointSpec] | None = declared(
         ListOf(Nested(EndpointSpec), least=1), "Several endpoints instead of one `url`.", default=None
     )
@@ -186,11 +200,16 @@ class TestSpec(SpecModel):
         Duration(positive=True), "Interval of repeated name resolution during the run.", default=None
     )
 
+    @property
+    def named_checks(self) -> list[tuple[str | int, CheckSpec]]:
+        """Return each check of `url` with its index in the list, or its name in the object."""
+        return named_checks(self.checks)
+
     def get_endpoints(self) -> list[EndpointSpec]:
         """Return the endpoints; for a single `url`, one endpoint with the name of the test."""
         if self.endpoints is not None:
             return list(self.endpoints)
-        same = ("url", "method", "headers", "body", "expected_status_codes", "expect_body", "timeout", "auth")
+        same = ("url", "method", "headers", "body", "expected_status_codes", "expect_body", "checks", "timeout", "auth")
         values = {name: getattr(self, name) for name in same if name in self.written}
         return [EndpointSpec(name=self.name[:128], **values)]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from atm.models.fields import Path
 from atm.models.request import CheckSpec, RequestSpec
+from atm.models.spec import TestSpec
 from atm.plan.expressions import compile_condition, judges_status
 from atm.plan.program import Check, CheckName
 from atm.plan.secret_text import looks_secret, masked_in_text
@@ -26,7 +27,7 @@ class Checks:
     indices: dict[CheckName, int] = field(default_factory=dict)
 
     def of(
-        self, endpoint: int, request: RequestSpec, path: Path, implied: Sequence[tuple[str, str]] = ()
+        self, endpoint: int, request: RequestSpec | TestSpec, path: Path, implied: Sequence[tuple[str, str]] = ()
     ) -> tuple[Check, ...]:
         """Compile the checks of a request, after those that its kind implies: name and condition."""
         checks: list[Check] = []

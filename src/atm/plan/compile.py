@@ -32,7 +32,7 @@ from atm.plan.requests import Requests
 from atm.plan.scenarios import Scenarios
 from atm.plan.secret_mask import SecretMask, secrets_of
 from atm.plan.spec_mask import masked_spec, masked_url
-from atm.plan.step_names import WrittenRequest
+from atm.plan.step_names import WrittenRequest, endpoint_names
 from atm.plan.template_parts import BytesPart, LiteralPart, SecretPart, ValuePart
 from atm.plan.templates import MayRead, Names
 from atm.plan.urls import check_server_name, compile_origin
@@ -232,7 +232,7 @@ class _Compilation:
         self._note_ignored_in_scenarios()
 
     def _note_ignored_in_scenarios(self) -> None:
-        for name in ("method", "body", "expect_body", "distribution_strategy"):
+        for name in ("method", "body", "expect_body", "checks", "distribution_strategy"):
             if name in self.spec.written:
                 instead = "the `weight` of each scenario" if name == "distribution_strategy" else "each step"
                 what = f"{name} is not used with scenarios"
@@ -253,10 +253,13 @@ class _Compilation:
             (endpoint, self.requests.step(index, endpoint, ("endpoints", index)))
             for index, endpoint in enumerate(spec.endpoints)
         ]
-        return tuple(Flow(endpoint.name, endpoint.weight, (step,) if step else ()) for endpoint, step in steps)
+        return tuple(
+            Flow(name, endpoint.weight, (step,) if step else ())
+            for name, (endpoint, step) in zip(endpoint_names(spec.endpoints), steps, strict=True)
+        )
 
     def _note_ignored(self) -> None:
-        for name in ("method", "body", "expect_body"):
+        for name in ("method", "body", "expect_body", "checks"):
             if name in self.spec.written and getattr(self.spec, name) != TestSpec.declarations[name].default:
                 what = f"{name} belongs to url and is not used with endpoints"
                 self.notes.add((name,), what, "ignored_field", "Set it for each endpoint")
@@ -274,7 +277,7 @@ class _Compilation:
                 what = f'two endpoints are called "{endpoint.name}"'
                 hint = "Give each a unique name: reports and thresholds identify endpoints by name"
                 self.findings.add(("endpoints", index, "name"), what, "duplicate_name", hint)
-            earlier.add(endpoint.name)
+            earlier.add(endpoint.name or "")
 
     def _connections(self) -> Connections:
         spec = self.spec

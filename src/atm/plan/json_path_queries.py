@@ -176,16 +176,21 @@ def _test_of(expression: Any) -> _Test:
 def _comparison_of(comparison: Any) -> _Test:
     left, right, operator = _term_of(comparison.left), _term_of(comparison.right), comparison.operator
     if operator == "==":
-        return lambda node, root: _is_equal(left(node, root), right(node, root))
+        return lambda node, root: _is_equal(_compared(left(node, root)), _compared(right(node, root)))
     if operator == "!=":
-        return lambda node, root: not _is_equal(left(node, root), right(node, root))
+        return lambda node, root: not _is_equal(_compared(left(node, root)), _compared(right(node, root)))
     sign, or_equal = (-1 if operator[0] == "<" else 1), operator.endswith("=")
 
     def test(node: Any, root: Any) -> bool:
-        value, other = left(node, root), right(node, root)
+        value, other = _compared(left(node, root)), _compared(right(node, root))
         return order(value, other) == sign or (or_equal and _is_equal(value, other))
 
     return test
+
+
+def _compared(value: Any) -> Any:
+    """Return what a filter compares: numbers as doubles, as the native engine's library does."""
+    return float(value) if type(value) is int else value
 
 
 def _is_equal(value: Any, other: Any) -> bool:

@@ -20,7 +20,7 @@ def scenarios_of(plan: LoadPlan) -> tuple[ScenarioSteps, ...]:
 
 def data_in(plan: LoadPlan) -> tuple[DataSource, ...]:
     """Return the test data of a plan."""
-    return tuple(DataSource(table.name, table.rows) for table in plan.data)
+    return tuple(DataSource(table.name, table.rows, table.per != "use") for table in plan.data)
 
 
 def lanes_of(plan: LoadPlan) -> tuple[tuple[int, ...], tuple[int, ...]]:

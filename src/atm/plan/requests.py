@@ -99,11 +99,8 @@ class Requests:
         if compresses:
             headers = self._compressed(headers, path, has_body=body is not None)
         checks = self._checks(endpoint.expect_body, (*path, "expect_body"))
-        named = (
-            ()
-            if isinstance(endpoint, TestSpec)
-            else self.checks.of(index, endpoint, path, implied=(GRAPHQL_CHECK,) if endpoint.graphql else ())
-        )
+        is_graphql = not isinstance(endpoint, TestSpec) and endpoint.graphql is not None
+        named = self.checks.of(index, endpoint, path, implied=(GRAPHQL_CHECK,) if is_graphql else ())
         if url is None:
             return None
         timeout = endpoint.timeout or (around.scenario.timeout if around else None) or self.spec.timeout

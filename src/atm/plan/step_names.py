@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from atm.models.fields import Findings, Path
+from atm.models.request import RequestSpec
 from atm.models.scenario import RequestStep
+from atm.models.spec import EndpointSpec
 from atm.plan.spec_mask import masked_url
 
 LONGEST = 128
@@ -18,6 +21,38 @@ class WrittenRequest:
     name: str
     method: str
     url: str
+
+
+def endpoint_names(endpoints: Sequence[EndpointSpec]) -> list[str]:
+    """Return the names of endpoints: as written, else method and path, with a number where that is taken."""
+    taken = {endpoint.name for endpoint in endpoints if endpoint.name is not None}
+    names: list[str] = []
+    for endpoint in endpoints:
+        name = endpoint.name
+        if name is None:
+            name = _unique(_method_and_path(endpoint), taken)
+            taken.add(name)
+        names.append(name)
+    return names
+
+
+def _method_and_path(request: RequestSpec) -> str:
+    template = masked_url(request.url).partition("?")[0]
+    if "://" in template:
+        template = "/" + template.partition("://")[2].partition("/")[2]
+    return f"{request.method} {template}"
+
+
+def _unique(stem: str, taken: Container[str | None]) -> str:
+    """Return a name that is not taken, and not too long."""
+    number = 1
+    while True:
+        end = f" ({number})" if number > 1 else ""
+        room = LONGEST - len(end)
+        name = (stem if len(stem) <= room else stem[: room - 1] + "…") + end
+        if name not in taken:
+            return name
+        number += 1
 
 
 @dataclass(slots=True)
@@ -56,15 +91,4 @@ class StepNames:
         return name
 
     def _default_name(self, scenario: str, step: RequestStep) -> str:
-        template = masked_url(step.url).partition("?")[0]
-        if "://" in template:
-            template = "/" + template.partition("://")[2].partition("/")[2]
-        stem = f"{scenario}/{step.method} {template}"
-        number = 1
-        while True:
-            end = f" ({number})" if number > 1 else ""
-            room = LONGEST - len(end)
-            name = (stem if len(stem) <= room else stem[: room - 1] + "…") + end
-            if name not in self._indices:
-                return name
-            number += 1
+        return _unique(f"{scenario}/{_method_and_path(step)}", self._indices)

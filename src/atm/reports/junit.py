@@ -2,7 +2,8 @@
 
 One suite with a case per threshold (`<failure>` has the measured value), one per endpoint (failed only if no response
 was as expected: single failures are for `error_rate` thresholds), one per check (failed if no evaluation passed: single
-failures are for thresholds on the check) and one for the measurement (failed if invalid).
+failures are for thresholds on the check), one each for `setup` and `teardown` (failed if a step failed) and one for the
+measurement (failed if invalid).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from atm.models import figures
 from atm.models.failure_reasons import failure_reasons
 from atm.models.outcome import RunOutcome
 from atm.models.run import Measurement, NamedEndpointMetrics, RunResult, ThresholdResult
-from atm.models.run_figures import CheckFigures
+from atm.models.run_figures import CheckFigures, HookFigures
 from atm.models.sanitize import printable
 
 
@@ -26,6 +27,7 @@ def render_junit(result: RunResult) -> str:
         suite.set("timestamp", run.started_at.strftime("%Y-%m-%dT%H:%M:%S"))
     if run.error:
         _failed(_case(suite, run.name, "run", "the run ends as planned"), "error", run.error)
+    _hook(suite, run.name, "setup", result.setup)
     for threshold in result.thresholds:
         _threshold(suite, run.name, threshold)
     _outcome(suite, result)
@@ -33,6 +35,7 @@ def render_junit(result: RunResult) -> str:
         _endpoint(suite, result, entry)
     for check in result.checks:
         _check(suite, result.run.name, check)
+    _hook(suite, run.name, "teardown", result.teardown)
     _measurement(suite, result)
     for parent in (suites, suite):
         parent.set("tests", str(len(suite)))
@@ -93,6 +96,18 @@ def _check(suite: Element, run: str, check: CheckFigures) -> None:
         SubElement(case, "system-out").text = _text(counts)
     else:
         _failed(case, "failure", counts)
+
+
+def _hook(suite: Element, run: str, name: str, hook: HookFigures | None) -> None:
+    if hook is None:
+        return
+    case = _case(suite, run, name, f"{name} succeeds")
+    if hook.status == "failed":
+        _failed(case, "failure", hook.described, f"{hook.described}\n{hook.hint}" if hook.hint else "")
+    elif hook.status == "passed":
+        SubElement(case, "system-out").text = _text(hook.described)
+    else:
+        SubElement(case, "skipped", message=_text(hook.described))
 
 
 def _outcome(suite: Element, result: RunResult) -> None:

@@ -1,4 +1,4 @@
-"""The columns of the CSV report for scenarios, steps and checks; none for a spec without scenarios."""
+"""The columns of the CSV report for scenarios, steps, checks and test data; none for a spec without scenarios."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _COUNTS = (
     "iterations_per_second",
 )
 _CHECK = ("check", "step", "passed", "failed", "passed_share")
+_DATA = ("data", "rows", "rows_used", "rows_repeated", "used_up_second")
 Cells = Sequence[float | str | None]
 
 
@@ -30,9 +31,12 @@ class ScenarioColumns:
     def __init__(self, result: RunResult) -> None:
         self._result = result
         self.names: Sequence[str] = ()
+        self._first_of_check = 0
         if result.scenarios or result.checks:
             times = (f"{prefix}_{suffix}" for prefix in _TIMES for suffix in _SUFFIXES)
-            self.names = (*_STEP, *_COUNTS, *times, *_CHECK)
+            before = (*_STEP, *_COUNTS, *times)
+            self._first_of_check = len(before)
+            self.names = (*before, *_CHECK, *(_DATA if result.data else ()))
 
     @property
     def nothing(self) -> Cells:
@@ -50,11 +54,14 @@ class ScenarioColumns:
         return self.nothing
 
     def rows(self) -> Iterator[Cells]:
-        """Yield the cells of each scenario, then of each check."""
+        """Yield the cells of each scenario, then of each check, then of each source of test data."""
         for scenario in self._result.scenarios:
             yield self._padded(0, (scenario.name, None, None, None, *_iterations(scenario)))
         for check in self._result.checks:
-            yield self._padded(len(self.names) - len(_CHECK), _evaluations(check))
+            yield self._padded(self._first_of_check, _evaluations(check))
+        for source in self._result.data:
+            cells = (source.name, source.rows, source.used, source.repeated, source.used_up_second)
+            yield self._padded(len(self.names) - len(_DATA), cells)
 
     def _padded(self, start: int, cells: Cells) -> Cells:
         return [*[None] * start, *cells, *[None] * (len(self.names) - start - len(cells))]

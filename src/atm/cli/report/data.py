@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from atm.cli.report.layout import Sheet
 from atm.cli.text import Line, Style
-from atm.models import figures
-from atm.models.run_figures import DataFigures
 
 _LONGEST_NAME = 24
 
@@ -18,14 +16,5 @@ def data(sheet: Sheet) -> list[Line]:
     width = min(max(len(source.name) for source in sources), _LONGEST_NAME)
     lines = [sheet.paper.line(" DATA", Style.BOLD)]
     for source in sources:
-        lines.append(sheet.paper.line("   ").add(sheet.paper.fitted(source.name, width)).add(f"  {_usage(source)}"))
+        lines.append(sheet.paper.line("   ").add(sheet.paper.fitted(source.name, width)).add(f"  {source.described}"))
     return lines
-
-
-def _usage(source: DataFigures) -> str:
-    text = f"{figures.count(source.used)} of {figures.count(source.rows)} rows used"
-    if source.repeated:
-        text += f", {figures.count(source.repeated)} times again"
-    if source.used_up_second is not None:
-        text += f", all after {source.used_up_second + 1} s"
-    return text

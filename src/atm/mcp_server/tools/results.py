@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -10,7 +9,7 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from atm.mcp_server import arguments as a
-from atm.mcp_server import summaries
+from atm.mcp_server import changes, summaries
 from atm.mcp_server.answers import (
     CompareSummary,
     EndpointFigures,
@@ -26,7 +25,7 @@ from atm.mcp_server.services import ToolServices
 from atm.mcp_server.tool import READS, StrictTool, answer, tool
 from atm.mcp_server.untrusted import WARNING, cleaned, cleaned_tree, quoted
 from atm.models import figures
-from atm.models.control.compare import CompareAnswer, Difference
+from atm.models.control.compare import CompareAnswer
 from atm.models.control.runs import RunSummaryView
 from atm.models.outcome import Outcome, RunOutcome, RunStatus
 from atm.models.run import Measurement, RunResult, SampledExchange
@@ -112,7 +111,9 @@ class ResultTools:
             lines.append("NOT COMPARABLE without care:")
             lines += [f"- {note}" for note in notes[:5]]
         by_name = {difference.name: difference for difference in compared.differences}
-        lines += [_difference(by_name[key], label) for key, label in _COMPARED if key in by_name]
+        lines += [changes.difference(by_name[key], label) for key, label in _COMPARED if key in by_name]
+        lines += changes.scenarios(compared.scenarios)
+        lines += changes.checks(compared.checks)
         lines.append("One run each: repeat both (rerun_test) before you rely on a small difference")
         shown = [by_name[key] for key, _ in _COMPARED if key in by_name]
         summary = CompareSummary(
@@ -213,6 +214,7 @@ def _result_answer(result: RunResult, *, full: bool) -> ResultAnswer:
             for check in result.checks
             if full or check.failed or not check.evaluated
         ],
+        data=[replace(source, name=cleaned(source.name, 200)) for source in result.data] if full else [],
         status_codes={str(code): count for code, count in result.metrics.status_code_counts.items()},
         spec=cleaned_tree(result.spec) if full else None,
     )
@@ -242,21 +244,6 @@ def _sentence(compared: CompareAnswer) -> str:
     if failed.a != failed.b:
         parts.append(f"failed {figures.share(failed.a)} → {figures.share(failed.b)}")
     return f"{'; '.join(parts)}. a is {compared.a.id}, b is {compared.b.id}"
-
-
-def _difference(difference: Difference, label: str) -> str:
-    a, b = difference.a, difference.b
-    if difference.name == "error_rate":
-        shown = [figures.share(a), figures.share(b)]
-    elif difference.name.endswith("_ms"):
-        shown = [figures.time(a), figures.time(b)]
-    else:
-        shown = [f"{figures.rate(a)}/s", f"{figures.rate(b)}/s"]
-    change = ""
-    if difference.change is not None and math.isfinite(difference.change):
-        change = f" ({'+' if difference.change > 0 else ''}{figures.percent(difference.change)})"
-    word = {True: ", better", False: ", worse", None: ""}[difference.better]
-    return f"- {label}: {shown[0]} → {shown[1]}{change}{word}"
 
 
 def _sample(number: int, exchange: SampledExchange, most: int) -> Sample:

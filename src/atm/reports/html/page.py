@@ -25,7 +25,7 @@ from atm.reports.html.charts import (
 )
 from atm.reports.html.markup import Child, Markup, markup, tag
 from atm.reports.html.parts import card, cores, doubted, table, time_text, wrapping
-from atm.reports.html.scenarios import checks, scenarios, steps
+from atm.reports.html.scenarios import checks, scenarios, steps, test_data
 from atm.reports.html.style import STYLE, STYLE_HASH
 from atm.reports.html.tables import (
     PERCENTILES,
@@ -73,6 +73,7 @@ def render_html(result: RunResult) -> str:
         endpoints(result),
         steps(result),
         checks(result),
+        test_data(result),
         failures(result),
         statuses_and_generator(result),
         workers(result),

@@ -1,4 +1,4 @@
-"""The sections of scenarios: iterations, the funnel of the steps, and the checks."""
+"""The sections of scenarios: iterations, the funnel of the steps, the checks, and the test data."""
 
 from __future__ import annotations
 
@@ -116,3 +116,21 @@ def _check(check: CheckFigures) -> Sequence[Child]:
         failed,
         figures.share(check.passed_share),
     ]
+
+
+def test_data(result: RunResult) -> Markup | None:
+    """The rows of each source of test data that were used, and how often they were used again."""
+    if not result.data:
+        return None
+    head = (("source", False), ("rows", True), ("used", True), ("used again", True), ("all used after", True))
+    rows = [
+        [
+            wrapping(source.name),
+            figures.count(source.rows),
+            figures.count(source.used),
+            figures.count(source.repeated),
+            figures.NO_DATA if source.used_up_second is None else f"{source.used_up_second + 1} s",
+        ]
+        for source in result.data
+    ]
+    return card("Test data", table(head, rows), note="rows, warm-up included")

@@ -1289,7 +1289,7 @@ export type components = {
          * DataFigures
          * @description Rows of one source of test data that iterations, or per user users, began with, warm-up included.
          *
-         *     Rows of a source per use are not counted.
+         *     A source per use has none: its rows are not counted.
          */
         DataFigures: {
             /** Name */
@@ -4331,16 +4331,84 @@ export type components = {
                 regex?: string | number | boolean;
             };
             /**
+             * Checks
+             * @description Named conditions on the response of `url`.
+             * @example [
+             *       "status == 200",
+             *       "time < 500ms"
+             *     ]
+             */
+            checks?: ((string | number | boolean) | {
+                /**
+                 * Check
+                 * @description The condition, see docs/reference/scenarios.md.
+                 * @example status == 200
+                 * @example $.items | count > 0
+                 */
+                check: string | number | boolean;
+                /**
+                 * Name
+                 * @description Name in reports and thresholds; default: the condition.
+                 */
+                name?: string | number | boolean;
+                /**
+                 * Counts only
+                 * @description Only count: a failure leaves the request ok.
+                 * @default false
+                 */
+                counts_only: boolean;
+            })[] | ((string | number | boolean) | {
+                /**
+                 * Check
+                 * @description The condition, see docs/reference/scenarios.md.
+                 * @example status == 200
+                 * @example $.items | count > 0
+                 */
+                check: string | number | boolean;
+                /**
+                 * Name
+                 * @description Name in reports and thresholds; default: the condition.
+                 */
+                name?: string | number | boolean;
+                /**
+                 * Counts only
+                 * @description Only count: a failure leaves the request ok.
+                 * @default false
+                 */
+                counts_only: boolean;
+            }) | {
+                [key: string]: (string | number | boolean) | {
+                    /**
+                     * Check
+                     * @description The condition, see docs/reference/scenarios.md.
+                     * @example status == 200
+                     * @example $.items | count > 0
+                     */
+                    check: string | number | boolean;
+                    /**
+                     * Name
+                     * @description Name in reports and thresholds; default: the condition.
+                     */
+                    name?: string | number | boolean;
+                    /**
+                     * Counts only
+                     * @description Only count: a failure leaves the request ok.
+                     * @default false
+                     */
+                    counts_only: boolean;
+                };
+            };
+            /**
              * Endpoints
              * @description Several endpoints instead of one `url`.
              */
             endpoints?: ({
                 /**
                  * Name
-                 * @description Unique name, shown in reports.
+                 * @description Unique name, shown in reports; default: method and path as written.
                  * @example list users
                  */
-                name: string | number | boolean;
+                name?: string | number | boolean;
                 /**
                  * Weight
                  * @description Relative share with `distribution_strategy: weighted`.
@@ -10050,6 +10118,11 @@ export type components = {
             name: string;
             /** Rows */
             rows: number;
+            /**
+             * Is Counted
+             * @default true
+             */
+            is_counted: boolean;
         };
         /**
          * EndpointDescription
@@ -10340,6 +10413,8 @@ export type components = {
             scenarios?: components["schemas"]["ScenarioSoFar"][];
             /** Checks */
             checks?: components["schemas"]["CheckFigures"][];
+            /** Data */
+            data?: components["schemas"]["DataFigures"][];
             /**
              * Thresholds
              * @default []

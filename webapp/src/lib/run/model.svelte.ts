@@ -2,6 +2,7 @@
 import { address, api, ApiProblem } from "$lib/api/client";
 import type {
     CheckFigures,
+    DataFigures,
     DistributionView,
     FinishedEvent,
     IntervalEvent,
@@ -83,6 +84,10 @@ export class RunModel {
         const merged = this.#merged?.checks ?? [];
         if (this.window) return merged;
         return (this.isFinal ? this.result?.checks : this.last?.so_far.checks) ?? merged;
+    });
+    /** Rows of test data that the whole run, or what has run so far, has used. */
+    readonly sources = $derived.by((): readonly DataFigures[] => {
+        return (this.isFinal ? this.result?.data : this.last?.so_far.data) ?? [];
     });
 
     started = $state.raw<StartedEvent | null>(null);

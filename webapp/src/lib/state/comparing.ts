@@ -31,6 +31,12 @@ const FIGURES: Record<string, { label: string; kind: Kind }> = {
     achieved_rate: { label: "started", kind: "rate" },
     total_bytes_received: { label: "received", kind: "bytes" },
     total_bytes_sent: { label: "sent", kind: "bytes" },
+    iteration_time_p50_ms: { label: "iteration p50", kind: "time" },
+    iteration_time_p95_ms: { label: "iteration p95", kind: "time" },
+    iteration_time_p99_ms: { label: "iteration p99", kind: "time" },
+    active_time_p95_ms: { label: "p95 without think time", kind: "time" },
+    iteration_error_rate: { label: "failed iterations", kind: "share" },
+    iterations_per_second: { label: "rate (completed)", kind: "rate" },
 };
 
 export function labelOf(name: string): string {
