@@ -104,3 +104,22 @@ def test_one_iteration_of_each_scenario_runs_without_its_long_waits(
     tried = json.loads(capsys.readouterr().out)["endpoints"]
     assert [each["endpoint"] for each in tried] == ["browse/list", "browse/open", "look/users"]
     assert tried[1]["url"] == f"{target.url}/shop/products/3"
+    assert tried[0]["values"] == [{"name": "product", "value": "3"}]
+    assert [value["name"] for value in tried[1]["values"]] == ["stock"]
+    assert tried[2]["values"] == tried[2]["checks"] == []
+
+
+def test_checks_and_extracted_values_are_shown_with_their_step(
+    target: TargetServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = {
+        "POST": "/echo",
+        "name": "login",
+        "extract": {"token": "$.method", "path": "$.target", "none": "$.no | default null"},
+        "checks": {"found": "status == 200", "slow": {"check": "time > 10m", "counts_only": True}},
+    }
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps({"name": "s", "base_url": target.url, "scenarios": {"shop": {"steps": [step]}}}))
+    assert main(["try", str(path), "--color", "never"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert {"✓ found", "✗ slow", "token = ***", "path = /echo", "none = null"} <= set(lines)

@@ -16,7 +16,8 @@ import pytest
 
 from atm.engine.base import Control, Engine, EngineReport
 from atm.metrics.histogram import Histogram
-from atm.metrics.interval import EndpointInterval, FailureGroup, Interval, Sample
+from atm.metrics.interval import EndpointInterval, FailureGroup, Interval
+from atm.metrics.sample import IterationSample, Sample
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import LoadPlan
 from atm.testing import TargetServer
@@ -56,6 +57,10 @@ class Ran:
     @property
     def samples(self) -> list[Sample]:
         return [sample for interval in self.intervals for sample in interval.samples]
+
+    @property
+    def sampled_iterations(self) -> list[IterationSample]:
+        return [sample for interval in self.intervals for sample in interval.sampled_iterations]
 
     @property
     def lag(self) -> Histogram:
@@ -221,6 +226,22 @@ def check_books(ran: Ran, plan: LoadPlan) -> None:
     assert sum(group.count for group in ran.failure_groups) == failed
     for interval in ran.intervals:
         assert Interval.from_bytes(interval.to_bytes()) == interval
+    for sample in ran.sampled_iterations:
+        check_iteration(sample)
     report = ran.report
     assert 0 <= report.window_start_ns <= report.window_end_ns
     assert report.worker_lost == ""
+
+
+def check_iteration(iteration: IterationSample) -> None:
+    """What holds for every sampled iteration: its times follow each other, and its parts have them."""
+    before = iteration.intended_ns
+    for step in iteration.steps:
+        request = step.sample
+        assert request.request_number == iteration.number
+        assert before <= request.intended_ns <= request.actual_ns <= request.finish_ns
+        assert request.first_byte_ns is None or request.actual_ns <= request.first_byte_ns <= request.finish_ns
+        before = request.finish_ns
+    assert before <= iteration.finish_ns
+    assert iteration.reason != "failure" or iteration.has_failure
+    assert iteration.reason != "slowest" or iteration.is_completed

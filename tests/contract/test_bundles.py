@@ -16,7 +16,7 @@ from atm.models.outcome import RunStatus
 from atm.storage import Batch, StorageInterface, open_storage
 from atm.storage.bundle import bundle_name, export_run, import_run, read_bundle
 from atm.storage.records import Finish, Lease, RunSource
-from tests.storage.builders import at, completed, event, interval, new_run, sample
+from tests.storage.builders import at, completed, event, interval, iteration, new_run, sample
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +29,7 @@ async def finished(storage: StorageInterface, finish: Finish | None = None) -> s
     await storage.leases.claim("me", "token", 1)
     lease = Lease(run.id, "token")
     seconds = tuple(interval(second) for second in (*range(100), *range(101, SECONDS), 900))
-    await storage.series.append(lease, Batch(0, seconds, (event(1), event(2)), 0, (sample(7),)))
+    await storage.series.append(lease, Batch(0, seconds, (event(1), event(2)), 0, (iteration(8), sample(7))))
     await storage.leases.finish(lease, finish or completed(run.id))
     return run.id
 
@@ -82,6 +82,7 @@ async def test_a_run_that_could_not_measure_keeps_its_samples(storage: StorageIn
     assert imported.summary.error_message == "the engine died"
     assert await storage.runs.result(run_id) is None
     assert await storage.series.samples(run_id) == [sample(7)]
+    assert await storage.series.sampled_iterations(run_id) == [iteration(8)]
 
 
 async def test_a_run_that_has_not_ended_is_not_exported(storage: StorageInterface) -> None:

@@ -18,7 +18,7 @@ from atm.storage.api_keys import ApiKey, Role, hash_api_key
 from atm.storage.records import CancelRequest, Finish, Lease, LeaseState, Order, RunQuery, RunSource, SampleQuery
 from atm.storage.test_configs import TestConfig
 from atm.storage.upkeep import RetentionPolicy
-from tests.storage.builders import at, completed, event, interval, new_run, result, sample
+from tests.storage.builders import at, completed, event, interval, iteration, new_run, result, sample
 
 pytestmark = pytest.mark.anyio
 
@@ -471,6 +471,19 @@ async def test_samples_of_a_running_run_give_way_to_those_of_its_result(storage:
     assert await numbers(SampleQuery(outcome=Outcome.TIMEOUT)) == [2]
 
 
+async def test_iterations_are_samples_of_their_own(storage: StorageInterface) -> None:
+    lease = await running(storage)
+    written = await storage.series.append(lease, Batch(samples=(sample(1), iteration(5), sample(2), iteration(6))))
+    assert written == Written(0, 0, 4)
+    assert await storage.series.sampled_iterations(lease.run_id) == [iteration(5), iteration(6)]
+    assert await storage.series.samples(lease.run_id) == [sample(1), sample(2)]
+    await storage.leases.finish(lease, completed(lease.run_id))
+    assert await storage.series.sampled_iterations(lease.run_id) == [iteration(3)]
+    assert await storage.series.samples(lease.run_id) == result(lease.run_id).samples
+    assert await storage.runs.result(lease.run_id) == result(lease.run_id)
+    assert await storage.series.sampled_iterations("missing") == []
+
+
 async def test_samples_of_a_window_are_those_that_finished_in_its_seconds(storage: StorageInterface) -> None:
     """Due in one second and finished in another, they are where the intervals count them."""
     lease = await running(storage)
@@ -525,7 +538,8 @@ async def test_prune_keeps_what_the_policy_keeps_and_everything_that_has_not_end
     assert await storage.series.samples("run1") == []
     kept = await storage.runs.result("run1")
     assert kept is not None
-    assert kept.samples == []
+    assert (kept.samples, kept.sampled_iterations) == ([], [])
+    assert await storage.series.sampled_iterations("run1") == []
     assert len(await storage.series.intervals("run2")) == 12
     again = await storage.upkeep.prune(policy, at(301))
     assert (again.runs, again.seconds, again.samples) == ((), (), ())

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from atm.metrics.interval import (
     CheckInterval,
     EndpointInterval,
-    Exchanged,
     FailureGroup,
     Interval,
     IterationInterval,
-    Sample,
 )
+from atm.metrics.sample import Exchanged, IterationSample, Sample, StepSample
 from atm.models.outcome import FAILED, FULL_RESPONSES, Outcome
 
 MS = 1_000_000
@@ -109,6 +108,15 @@ def failure_group(
     last_ns: int = 0,
 ) -> FailureGroup:
     return FailureGroup(endpoint, warm_up, outcome, message, count, first_ns, last_ns)
+
+
+def iteration_sample(
+    number: int, reason: str = "first", *steps: StepSample, flow: int = 0, time_ms: float = 10.0, failed: bool = False
+) -> IterationSample:
+    """One kept iteration, begun at second `number`."""
+    intended = number * SECOND
+    end = intended + round(time_ms * MS)
+    return IterationSample(flow, number, 1, reason, not failed, intended, end, 0, steps)
 
 
 def sample(

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atm.metrics.histogram import HIGHEST_NS, Histogram
-from atm.metrics.interval import COUNTS, HISTOGRAMS, EndpointInterval, FailureGroup, GeneratorInterval, Interval, Sample
+from atm.metrics.interval import COUNTS, HISTOGRAMS, EndpointInterval, FailureGroup, GeneratorInterval, Interval
+from atm.metrics.sample import IterationSample, Sample, StepSample
 from atm.models.outcome import Outcome
 from tests.examples import examples
-from tests.metrics.seconds import endpoint, sample, second
+from tests.metrics.seconds import endpoint, iteration_sample, sample, second
 
 COUNT = st.integers(0, 10**9)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -56,6 +57,14 @@ def samples(draw: st.DrawFn) -> Sample:
     return sample(draw(st.integers(1, 10**6)), outcome=outcome, message=draw(TEXT), body=draw(TEXT))
 
 
+@st.composite
+def iteration_samples(draw: st.DrawFn) -> IterationSample:
+    checks = st.lists(st.tuples(COUNT, st.booleans()), max_size=2).map(tuple)
+    values = st.lists(st.tuples(TEXT, st.none() | TEXT), max_size=2).map(tuple)
+    steps = draw(st.lists(st.builds(StepSample, samples(), checks, values), max_size=2))
+    return iteration_sample(draw(st.integers(1, 10**6)), "slowest", *steps, failed=draw(st.booleans()))
+
+
 FAILURE_GROUPS = st.builds(
     FailureGroup, st.integers(0, 3), st.booleans(), st.sampled_from(Outcome), TEXT, COUNT, COUNT, COUNT
 )
@@ -69,6 +78,7 @@ INTERVALS = st.builds(
     generator=generator_intervals(),
     failures=st.lists(FAILURE_GROUPS, max_size=3),
     samples=st.lists(samples(), max_size=2),
+    sampled_iterations=st.lists(iteration_samples(), max_size=2),
 )
 
 

@@ -25,6 +25,7 @@ from atm.models.run import (
     ThresholdResult,
     Verdict,
 )
+from atm.models.samples import SampledIteration, SampledStep, StepCheck, StepValue
 from atm.storage.records import Finish, NewRun, RunEvent
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -140,6 +141,21 @@ def _plain_fields(model: Any) -> dict[str, Any]:
     return values
 
 
+def iteration(number: int) -> SampledIteration:
+    """A sampled iteration of one step, which failed."""
+    request = sample(number, outcome=Outcome.CHECK_FAILED, reason="failure").model_dump()
+    step = SampledStep(
+        **request,
+        think_ms=5.0,
+        checks=[StepCheck(name="found", passed=False)],
+        values=[StepValue(name="id", value=None), StepValue(name="name", value="Ünal")],
+    )
+    return SampledIteration(
+        scenario="shop", number=number, user=1, reason="failure", outcome="completed", at_seconds=0.5,
+        time_ms=40.0, active_ms=35.0, steps=[step], requests_left_out=0,
+    )  # fmt: skip
+
+
 def result(run_id: str, *, passed: bool | None = True, **metrics: Any) -> RunResult:
     """What a run leaves behind."""
     figures = {**_blank(Metrics), "successful_requests": 40, "latency_p95_ms": 12.5, **metrics}
@@ -188,6 +204,7 @@ def result(run_id: str, *, passed: bool | None = True, **metrics: Any) -> RunRes
         spec={"name": "Shop", "url": "https://shop.example/items"},
         timeline=[],
         samples=[sample(1), sample(2, outcome=Outcome.TIMEOUT, status=None, reason="failure", response_ms=900.0)],
+        sampled_iterations=[iteration(3)],
         histograms={"response": ""},
     )
 

@@ -12,11 +12,32 @@ from atm.models.outcome import Outcome
 from atm.plan.try_plan import MOST_BODY_BYTES
 
 if TYPE_CHECKING:
-    from atm.models.run import SampledExchange
+    from atm.models.samples import SampledExchange, SampledStep
 
 
-def exchange_lines(sample: SampledExchange, paper: Paper) -> list[Line]:
-    """Return the lines of one exchange: outcome, request, response."""
+def step_lines(step: SampledStep, paper: Paper) -> list[Line]:
+    """Return the lines of one exchange with its checks and extracted values."""
+    return exchange_lines(step, paper, [*_checks(step, paper), *_values(step, paper)])
+
+
+def _checks(step: SampledStep, paper: Paper) -> list[Line]:
+    lines = []
+    for check in step.checks:
+        sign, style = (paper.signs.passed, Style.PASS) if check.passed else (paper.signs.failed, Style.FAIL)
+        lines.append(paper.line("   ").add(sign, style).add(f" {check.name}"))
+    return lines
+
+
+def _values(step: SampledStep, paper: Paper) -> list[Line]:
+    lines = []
+    for value in step.values:
+        line = paper.line(f"   {value.name} = ", Style.DIM)
+        lines.append(line.add("no value", Style.DIM) if value.value is None else line.add(value.value))
+    return lines
+
+
+def exchange_lines(sample: SampledExchange, paper: Paper, findings: Sequence[Line] = ()) -> list[Line]:
+    """Return the lines of one exchange: outcome, `findings`, request, response."""
     good = sample.outcome == Outcome.OK
     style = Style.PASS if good else Style.FAIL
     line = (
@@ -29,7 +50,7 @@ def exchange_lines(sample: SampledExchange, paper: Paper) -> list[Line]:
     line.add(status, style).add(f"  {outcome}").add(f"  {figures.time(sample.service_ms)}", Style.DIM)
     if sample.first_byte_ms is not None:
         line.add(f", first byte {figures.time(sample.first_byte_ms)}", Style.DIM)
-    lines = [line, paper.line(f"   {sample.url}", Style.DIM), paper.line()]
+    lines = [line, paper.line(f"   {sample.url}", Style.DIM), *findings, paper.line()]
     lines += _message(
         paper, ">", sample.request_head, sample.request_headers, sample.request_body, sample.request_body_bytes
     )

@@ -25,6 +25,7 @@ from atm.client.test_files import TestFileCalls
 from atm.errors import ApiRefusedError, Problem
 from atm.models.control.compare import CompareAnswer
 from atm.models.control.first_design import SampledRequest
+from atm.models.control.iterations import IterationSummary
 from atm.models.control.keys import KeyCreated, KeyList, RoleName, SessionView
 from atm.models.control.runs import ListChange, RunAccepted, RunList, RunSummaryView, RunView
 from atm.models.control.series import IntervalsView
@@ -35,6 +36,7 @@ from atm.models.control.test_files import SavedTestView
 from atm.models.control.tests import StartedRuns, SyncAnswer, TestList, TestView
 from atm.models.events import AnyRunEvent
 from atm.models.run import RunResult, SampledExchange
+from atm.models.samples import SampledIteration
 
 PAGE = 200
 
@@ -254,6 +256,18 @@ class ControlClient:
         """
         query = {"endpoint": endpoint, "nth": nth}
         return await self._connection.get(SampledRequest, f"/runs/{_segment(run_id)}/requests/{number}", query)
+
+    async def iterations(
+        self, run_id: str, *, scenario: str | None = None, reason: str | None = None
+    ) -> list[IterationSummary]:
+        """Return the sampled iterations that match, without their requests."""
+        query = {"scenario": scenario, "reason": reason}
+        return await self._connection.list_of(IterationSummary, f"/runs/{_segment(run_id)}/iterations", query)
+
+    async def iteration(self, run_id: str, number: int, *, scenario: str | None = None) -> SampledIteration:
+        """Return the sampled iteration with this number. Raises NotFoundError."""
+        path = f"/runs/{_segment(run_id)}/iterations/{number}"
+        return await self._connection.get(SampledIteration, path, {"scenario": scenario})
 
     def watch(self, run_id: str, after: int = 0) -> AsyncIterator[AnyRunEvent]:
         """Yield every event of a run after sequence number `after`, each once and in order; reconnects as needed."""

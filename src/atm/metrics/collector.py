@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, GeneratorInterval, Interval
-from atm.metrics.samples import FailureLog, SampleShelf
+from atm.metrics.samples import FailureLog, IterationShelf, SampleShelf
 from atm.metrics.scenarios import ScenarioTotals
 from atm.metrics.snapshot import Snapshot, figures_so_far
 from atm.metrics.test_data import DataTotals
@@ -167,6 +167,7 @@ class Collector:
         """Of the measured load."""
         self.warm_up_failures = FailureLog()
         self.samples = SampleShelf(first_per_endpoint, failures_per_kind, slowest)
+        self.sampled_iterations = IterationShelf(len(scenarios))
         self.window_ns = 0
         """The measured window so far: complete and partial seconds after warm-up and before draining."""
         self.end_ns = 0
@@ -200,6 +201,7 @@ class Collector:
         for group in interval.failures:
             (self.warm_up_failures if group.warm_up else self.failures).add(group)
         self.samples.add_all(interval.samples)
+        self.sampled_iterations.add_all(interval.sampled_iterations)
         sending = interval.phase not in ("warm_up", "drain") or measured_started > 0
         self.generator.add(interval, sending=sending)
         self._recent.append(self.timeline.add(self._without_those_apart(interval)))

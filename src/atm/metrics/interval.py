@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atm.metrics.histogram import Histogram
+from atm.metrics.sample import IterationSample, Sample
 from atm.models.outcome import FAILED, FULL_RESPONSES, Outcome
 
 HISTOGRAMS = (
@@ -356,41 +357,6 @@ class FailureGroup:
     """Finish of the first and of the last one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exchanged:
-    """One side of a sampled request: headers in order, body truncated at 10 KiB, secrets already masked."""
-
-    head: str
-    """`GET /users?page=1 HTTP/1.1` or `HTTP/1.1 503 Service Unavailable`."""
-    headers: tuple[tuple[str, str], ...]
-    body: str
-    """Decoded as UTF-8, undecodable bytes replaced."""
-    body_bytes: int
-    """Size of the whole body, even if `body` is truncated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One sampled request: one of the first of an endpoint, of the first of each failure, or of the slowest."""
-
-    request_number: int
-    endpoint: int
-    warm_up: bool
-    reason: str
-    """`first`, `failure` or `slowest`."""
-    outcome: Outcome
-    message: str
-    intended_ns: int
-    actual_ns: int
-    finish_ns: int
-    first_byte_ns: int | None
-    status: int | None
-    url: str
-    """The full URL with secrets masked."""
-    request: Exchanged
-    response: Exchanged | None
-
-
 @dataclass(slots=True)
 class Interval:
     """One second of a run over all endpoints."""
@@ -411,6 +377,7 @@ class Interval:
     """Empty for a plan whose flows all have one step and no program: there, an iteration is one request."""
     checks: list[CheckInterval] = field(default_factory=list)
     data: list[DataInterval] = field(default_factory=list)
+    sampled_iterations: list[IterationSample] = field(default_factory=list)
 
     def to_bytes(self) -> bytes:
         """Return one JSON object in UTF-8, without a line feed."""
@@ -425,7 +392,9 @@ class Interval:
         if self.failures:
             document["failures"] = [_fields(failure) for failure in self.failures]
         if self.samples:
-            document["samples"] = [_sample_to_json(sample) for sample in self.samples]
+            document["samples"] = [sample.to_json() for sample in self.samples]
+        if self.sampled_iterations:
+            document["sampled_iterations"] = [sample.to_json() for sample in self.sampled_iterations]
         if self.iterations:
             document["iterations"] = [iteration.to_json() for iteration in self.iterations]
         if self.checks:
@@ -450,7 +419,8 @@ class Interval:
                     FailureGroup(**{**part, "outcome": Outcome(part["outcome"])})
                     for part in document.get("failures", ())
                 ],
-                samples=[_sample_from_json(part) for part in document.get("samples", ())],
+                samples=[Sample.from_json(part) for part in document.get("samples", ())],
+                sampled_iterations=[IterationSample.from_json(part) for part in document.get("sampled_iterations", ())],
                 iterations=[IterationInterval.from_json(part) for part in document.get("iterations", ())],
                 checks=[CheckInterval(**part) for part in document.get("checks", ())],
                 data=[DataInterval.from_json(part) for part in document.get("data", ())],
@@ -477,27 +447,5 @@ def _decoded(text: str) -> Histogram:
     return Histogram.decode(base64.b64decode(text))
 
 
-def _fields(item: FailureGroup | Sample | Exchanged) -> dict[str, Any]:
-    return {name: getattr(item, name) for name in item.__slots__}
-
-
-def _sample_to_json(sample: Sample) -> dict[str, Any]:
-    document = _fields(sample)
-    document["request"] = _fields(sample.request)
-    document["response"] = _fields(sample.response) if sample.response else None
-    return document
-
-
-def _sample_from_json(document: Mapping[str, Any]) -> Sample:
-    return Sample(
-        **{
-            **document,
-            "outcome": Outcome(document["outcome"]),
-            "request": _exchanged(document["request"]),
-            "response": _exchanged(document["response"]) if document["response"] else None,
-        }
-    )
-
-
-def _exchanged(document: Mapping[str, Any]) -> Exchanged:
-    return Exchanged(**{**document, "headers": tuple((name, value) for name, value in document["headers"])})
+def _fields(group: FailureGroup) -> dict[str, Any]:
+    return {name: getattr(group, name) for name in group.__slots__}

@@ -1,17 +1,20 @@
-"""Bounded collections of single requests: failure groups and samples."""
+"""Bounded collections of single requests and iterations: failure groups and samples."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from atm.metrics.interval import FailureGroup, Sample
+from atm.metrics.interval import FailureGroup
+from atm.metrics.sample import IterationSample, Sample
 from atm.models.outcome import Outcome
 
 MOST_FAILURE_GROUPS = 200
 """Most distinct messages over a run, per endpoint and kind; others are counted together."""
 OTHER_MESSAGES = "other messages"
+MOST_ITERATION_BYTES = 1_500_000
+"""Limit of the sampled iterations of a run, shared equally by its scenarios: results have to fit into bundles."""
 
 
 @dataclass(slots=True)
@@ -119,3 +122,60 @@ def _key(sample: Sample) -> tuple[int, int, int]:
     number and start.
     """
     return sample.request_number, sample.intended_ns, sample.endpoint
+
+
+class IterationShelf:
+    """Keeps the first iterations of each scenario, the first that failed or had a failed request, and the slowest.
+
+    Engines with several threads report more than that.
+    """
+
+    def __init__(self, scenarios: int, first: int = 2, failed: int = 3, slowest: int = 5) -> None:
+        self._most = {"first": first, "failure": failed, "slowest": slowest}
+        self._most_bytes = MOST_ITERATION_BYTES // max(scenarios, 1)
+        self._shelves: dict[int, dict[str, list[IterationSample]]] = {}
+        self._bytes: dict[int, int] = {}
+        """By flow, as its shelves."""
+
+    def add_all(self, samples: Iterable[IterationSample]) -> None:
+        """Keep those of one second that are within the limits."""
+        for sample in sorted(samples, key=lambda sample: sample.finish_ns):
+            shelves = self._shelves.setdefault(sample.flow, {reason: [] for reason in self._most})
+            if sample.reason != "slowest" and self._put(sample, sample.reason, shelves):
+                continue
+            if sample.is_completed:
+                self._put(sample, "slowest", shelves)
+
+    def _put(self, sample: IterationSample, reason: str, shelves: dict[str, list[IterationSample]]) -> bool:
+        """Put a sample on a shelf, in place of a faster one on that of the slowest; return whether there is room."""
+        shelf = shelves[reason]
+        replaced = None
+        if len(shelf) >= self._most[reason]:
+            replaced = min(shelf, key=lambda kept: kept.active_ns, default=None) if reason == "slowest" else None
+            if replaced is None or replaced.active_ns >= sample.active_ns:
+                return False
+        size = self._bytes.get(sample.flow, 0) + _size(sample) - (_size(replaced) if replaced else 0)
+        if size > self._most_bytes:
+            return False
+        if replaced is not None:
+            shelf.remove(replaced)
+        shelf.append(sample if sample.reason == reason else replace(sample, reason=reason))
+        self._bytes[sample.flow] = size
+        return True
+
+    def samples(self) -> list[IterationSample]:
+        """Return every sample, ordered by scenario and number."""
+        kept = [sample for shelves in self._shelves.values() for shelf in shelves.values() for sample in shelf]
+        return sorted(kept, key=lambda sample: (sample.flow, sample.number))
+
+
+def _size(sample: IterationSample) -> int:
+    """Return about how many bytes a sample takes in a result."""
+    return 500 + sum(_step_size(step.sample) for step in sample.steps)
+
+
+def _step_size(sample: Sample) -> int:
+    sides = [sample.request, *([sample.response] if sample.response else [])]
+    texts = [sample.url, sample.message, *(text for side in sides for text in (side.head, side.body))]
+    pairs = [pair for side in sides for pair in side.headers]
+    return 1_000 + sum(len(text.encode()) for text in texts) + sum(len(name) + len(value) + 10 for name, value in pairs)

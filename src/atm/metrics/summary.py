@@ -10,7 +10,9 @@ from typing import Any
 from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances, evidence_of, measured_offered
 from atm.metrics.histogram import Histogram
-from atm.metrics.interval import EndpointInterval, Sample
+from atm.metrics.interval import EndpointInterval
+from atm.metrics.sample import Sample
+from atm.metrics.sampled import exchange, sampled_iteration
 from atm.metrics.samples import Failures
 from atm.metrics.scenarios import check_figures, scenario_metrics
 from atm.metrics.spread import spread
@@ -27,7 +29,6 @@ from atm.models.run import (
     NamedEndpointMetrics,
     RunInfo,
     RunResult,
-    SampledExchange,
     ThresholdResult,
     Verdict,
 )
@@ -126,6 +127,10 @@ def summarize(
         teardown=teardown,
         timeline=collector.timeline.points(),
         samples=[exchange(sample, collector.endpoints) for sample in collector.samples.samples()],
+        sampled_iterations=[
+            sampled_iteration(sample, collector.endpoints, collector.scenarios)
+            for sample in collector.sampled_iterations.samples()
+        ],
         histograms={
             "response": _encoded(total.response()),
             "response_ok": _encoded(total.response_ok),
@@ -303,34 +308,6 @@ def _failure(group: Failures, endpoint: str, sample: Sample | None) -> FailureSu
         last_seconds=group.last_ns / 1e9,
         sample=sample.request_number if sample else None,
         example=" ".join(body[: 4 * _EXAMPLE_CHARACTERS].split())[:_EXAMPLE_CHARACTERS],
-    )
-
-
-def exchange(sample: Sample, endpoints: Sequence[str]) -> SampledExchange:
-    """Convert a sample for the result; `endpoints` are the plan's names."""
-    response = sample.response
-    first_byte = None if sample.first_byte_ns is None else (sample.first_byte_ns - sample.actual_ns) / 1e6
-    return SampledExchange(
-        request_number=sample.request_number,
-        endpoint=endpoints[sample.endpoint],
-        warm_up=sample.warm_up,
-        reason=sample.reason,
-        outcome=sample.outcome,
-        message=sample.message,
-        at_seconds=sample.intended_ns / 1e9,
-        response_ms=(sample.finish_ns - sample.intended_ns) / 1e6,
-        service_ms=(sample.finish_ns - sample.actual_ns) / 1e6,
-        first_byte_ms=first_byte,
-        status=sample.status,
-        url=sample.url,
-        request_head=sample.request.head,
-        request_headers=list(sample.request.headers),
-        request_body=sample.request.body,
-        request_body_bytes=sample.request.body_bytes,
-        response_head=response.head if response else None,
-        response_headers=list(response.headers) if response else [],
-        response_body=response.body if response else "",
-        response_body_bytes=response.body_bytes if response else 0,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from atm.errors import SpecError
 from atm.models import figures
@@ -21,11 +21,9 @@ from atm.models.metric import Comparison, Metric, Statistic, Unit
 from atm.models.outcome import Measurement as Measurement
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.run_figures import CheckFigures, DataFigures, Figure, HookFigures, ScenarioMetrics, TimelinePoint
+from atm.models.samples import ResultModel, SampledIteration
+from atm.models.samples import SampledExchange as SampledExchange
 from atm.models.threshold import parse_threshold
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 def is_empty(entries: Sequence[object]) -> bool:
@@ -42,7 +40,7 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-class MeasurementReason(_Model):
+class MeasurementReason(ResultModel):
     """One reason of the measurement verdict: a violated row of its table."""
 
     code: str
@@ -56,7 +54,7 @@ class MeasurementReason(_Model):
     """How to fix it."""
 
 
-class Verdict(_Model):
+class Verdict(ResultModel):
     """The verdicts of the thresholds and of the measurement."""
 
     passed: bool | None
@@ -69,7 +67,7 @@ class Verdict(_Model):
     exit_code: int
 
 
-class RunInfo(_Model):
+class RunInfo(ResultModel):
     """Identity and timing of a run."""
 
     id: str
@@ -92,7 +90,7 @@ class RunInfo(_Model):
     """What ended a run before its plan did: `Ctrl-C`, `SIGTERM`; empty if nothing did, or unknown."""
 
 
-class ThresholdResult(_Model):
+class ThresholdResult(ResultModel):
     """The result of one threshold."""
 
     expression: str
@@ -175,7 +173,7 @@ class ThresholdResult(_Model):
         return f"{figures.multiple(self.actual / self.limit)} the limit"
 
 
-class EndpointMetrics(_Model):
+class EndpointMetrics(ResultModel):
     """The figures of the measured load (without warm-up), of one endpoint or, as `Metrics`, of all together."""
 
     total_requests: int
@@ -292,7 +290,7 @@ class NamedEndpointMetrics(EndpointMetrics):
         return self
 
 
-class FailureSummary(_Model):
+class FailureSummary(ResultModel):
     """Failures of one kind with one message at one endpoint, over the whole measured load."""
 
     outcome: Outcome
@@ -308,7 +306,7 @@ class FailureSummary(_Model):
     """The start of that sample's response body or error: one line, at most 200 characters."""
 
 
-class GeneratorSummary(_Model):
+class GeneratorSummary(ResultModel):
     """Resource usage and lateness of the load generator."""
 
     schedule_lag_p50_ms: Figure
@@ -333,53 +331,7 @@ class GeneratorSummary(_Model):
     max_in_flight: int
 
 
-class SampledExchange(_Model):
-    """One sampled request, secrets masked; times since its intended start."""
-
-    request_number: int
-    endpoint: str
-    warm_up: bool
-    reason: str
-    outcome: Outcome
-    message: str
-    at_seconds: float
-    """Intended start, since the start of the run."""
-    response_ms: float
-    service_ms: float
-    first_byte_ms: Figure
-    status: int | None
-    url: str
-    request_head: str
-    request_headers: list[tuple[str, str]]
-    request_body: str
-    request_body_bytes: int
-    response_head: str | None
-    response_headers: list[tuple[str, str]]
-    response_body: str
-    response_body_bytes: int
-
-    @property
-    def endpoint_name(self) -> str:
-        """`endpoint`, under its name in the first design."""
-        return self.endpoint
-
-    @property
-    def request_url(self) -> str:
-        """`url`, under its name in the first design."""
-        return self.url
-
-    @property
-    def status_code(self) -> int | None:
-        """`status`, under its name in the first design."""
-        return self.status
-
-    @property
-    def latency_ms(self) -> float:
-        """`response_ms`, under its name in the first design."""
-        return self.response_ms
-
-
-class RunResult(_Model):
+class RunResult(ResultModel):
     """The result of a run: printed by `atm run --json`, and stored."""
 
     run: RunInfo
@@ -406,6 +358,8 @@ class RunResult(_Model):
     """The spec as it ran, secrets masked."""
     timeline: list[TimelinePoint]
     samples: list[SampledExchange]
+    sampled_iterations: list[SampledIteration] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
+    """By scenario and number; absent for a spec without scenarios."""
     histograms: dict[str, str]
     """`response`, `response_ok`, `service`, `first_byte` of the measured load: base64 of HdrHistogram's V2 encoding."""
 

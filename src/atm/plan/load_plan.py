@@ -277,12 +277,18 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How many requests are sampled."""
+    """How many requests and iterations are sampled."""
 
     first_per_endpoint: int = 2
     failures_per_kind: int = 3
     slowest: int = 10
     body_bytes: int = 10_240
+    first_iterations: int = 2
+    """Of each flow with a program, as the next two. Iterations of the warm-up are not sampled."""
+    failed_iterations: int = 3
+    """Those that failed, or had a failed request."""
+    slowest_iterations: int = 5
+    """By their time without think time."""
 
 
 @dataclass(frozen=True, slots=True)

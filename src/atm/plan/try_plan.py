@@ -25,7 +25,15 @@ def one_of_each(plan: LoadPlan) -> LoadPlan:
         needs=tuple(need for need in plan.needs if need != "before_user"),
         lanes=(Lane(plan.name, flows, "sequential", load, len(flows), None),),
         thresholds=(),
-        sampling=Sampling(first_per_endpoint=1, failures_per_kind=0, slowest=0, body_bytes=MOST_BODY_BYTES),
+        sampling=Sampling(
+            first_per_endpoint=1,
+            failures_per_kind=0,
+            slowest=0,
+            body_bytes=MOST_BODY_BYTES,
+            first_iterations=1,
+            failed_iterations=0,
+            slowest_iterations=0,
+        ),
     )
 
 

@@ -10,20 +10,24 @@ from atm.errors import StaleLeaseError
 from atm.metrics.collector import Collector
 from atm.metrics.interval import Interval
 from atm.metrics.live_status import LiveStatus, judged
-from atm.metrics.summary import exchange
+from atm.metrics.sampled import exchange, sampled_iteration
 from atm.models.events import IntervalEvent, SampleEvent, StartedEvent
 from atm.models.outcome import RunOutcome, RunStatus, StopReason
-from atm.models.run import RunResult, SampledExchange
+from atm.models.run import RunResult
+from atm.models.samples import SampledExchange, SampledIteration
 from atm.runs import events
 from atm.runs.spool import Line
 from atm.runs.started import circumstances_of, new_collector, new_judge
 from atm.storage import Batch, StorageInterface
 from atm.storage.base import RunSeries
 from atm.storage.records import Finish, Lease, RunEvent
+from atm.storage.result import StoredSample
 
 RECORDER_DIED = "the process that recorded the run died; the load was stopped"
 MOST_LIVE_SAMPLES = 200
 """How many sampled requests are published as events during the run; the result has all samples."""
+MOST_LIVE_ITERATIONS = 20
+"""How many sampled iterations are stored during the run."""
 BATCH_LINES = 60
 """Lines in one batch, so that a long replay does not lock the storage for long."""
 
@@ -34,7 +38,7 @@ class _Entry:
 
     events: tuple[RunEvent, ...]
     interval: Interval | None = None
-    samples: tuple[SampledExchange, ...] = ()
+    samples: tuple[StoredSample, ...] = ()
     completed: int | None = None
     started: Line | None = None
 
@@ -56,6 +60,7 @@ class SpoolHistory:
         """Whether the load has started."""
         self._sequence = 0
         self._samples = 0
+        self._iterations = 0
         self._collector: Collector | None = None
         self._judge: _Judge | None = None
 
@@ -86,7 +91,9 @@ class SpoolHistory:
         new_events += [_stored(events.sample(sample, self._next(), at)) for sample in samples]
         for part in interval.endpoints:
             part.apart = part.endpoint in self._collector.endpoints_apart
-        return _Entry(tuple(new_events), replace(interval, samples=[]), samples, self._collector.completed)
+        stored = replace(interval, samples=[], sampled_iterations=[])
+        to_store: tuple[StoredSample, ...] = (*samples, *self._live_iterations(interval))
+        return _Entry(tuple(new_events), stored, to_store, self._collector.completed)
 
     def _live_samples(self, interval: Interval) -> Iterator[SampledExchange]:
         assert self._collector is not None
@@ -95,6 +102,13 @@ class SpoolHistory:
             if sample.reason != "slowest" and self._samples < MOST_LIVE_SAMPLES:
                 self._samples += 1
                 yield exchange(sample, self._collector.endpoints)
+
+    def _live_iterations(self, interval: Interval) -> Iterator[SampledIteration]:
+        assert self._collector is not None
+        for sample in interval.sampled_iterations:
+            if sample.reason != "slowest" and self._iterations < MOST_LIVE_ITERATIONS:
+                self._iterations += 1
+                yield sampled_iteration(sample, self._collector.endpoints, self._collector.scenarios)
 
     def _next(self) -> int:
         self._sequence += 1

@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 
 from atm.engine.executor import Execution
 from atm.errors import AtmError, CredentialError, Problem, UnreachableError
+from atm.models.samples import steps_tried
 from atm.plan.try_plan import one_of_each
 from atm.runs.job import Job
 
@@ -33,7 +34,7 @@ async def _try(job: Job) -> dict[str, object]:
         hint = result.setup.hint if result.setup else ""
         return {"failed": "engine", "problems": [asdict(Problem(result.run.error, "not_tried", hint=hint))]}
     return {
-        "exchanges": [sample.model_dump(mode="json") for sample in result.samples],
+        "exchanges": [step.model_dump(mode="json") for step in steps_tried(result.samples, result.sampled_iterations)],
         "checks": [asdict(check) for check in result.checks],
     }
 

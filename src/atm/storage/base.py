@@ -28,7 +28,8 @@ from typing import Protocol
 
 from atm.metrics.interval import HISTOGRAMS, Interval
 from atm.models.outcome import RunStatus
-from atm.models.run import RunResult, SampledExchange
+from atm.models.run import RunResult
+from atm.models.samples import SampledExchange, SampledIteration
 from atm.storage.access import AuditStore, SessionStore
 from atm.storage.api_keys import ApiKey
 from atm.storage.records import (
@@ -45,6 +46,7 @@ from atm.storage.records import (
     RunQuery,
     SampleQuery,
 )
+from atm.storage.result import StoredSample
 from atm.storage.schedules import DeliveryStore, ScheduleStore
 from atm.storage.series.rows import GeneratorPoint, IntervalPoint
 from atm.storage.series.scenario_rows import ScenarioPoints
@@ -112,7 +114,7 @@ class RunSeries:
 
     intervals: tuple[Interval, ...] = ()
     events: tuple[RunEvent, ...] = ()
-    samples: tuple[SampledExchange, ...] = ()
+    samples: tuple[StoredSample, ...] = ()
     """Samples of a run without a result; a result contains its own."""
 
 
@@ -182,7 +184,7 @@ class Batch:
     intervals: tuple[Interval, ...] = ()
     events: tuple[RunEvent, ...] = ()
     first_sample: int = 0
-    samples: tuple[SampledExchange, ...] = ()
+    samples: tuple[StoredSample, ...] = ()
     requests_completed: int | None = None
     """Total so far; None leaves it unchanged."""
 
@@ -263,7 +265,11 @@ class SeriesStore(Protocol):
         ...
 
     async def samples(self, run_id: str, query: SampleQuery | None = None) -> list[SampledExchange]:
-        """Return the samples of the result of a finished run, or those appended so far."""
+        """Return the sampled requests of the result of a finished run, or those appended so far."""
+        ...
+
+    async def sampled_iterations(self, run_id: str) -> list[SampledIteration]:
+        """Return the sampled iterations of the result of a finished run, or those appended so far."""
         ...
 
 

@@ -35,7 +35,7 @@ from atm.models.bounded_json import JsonBoundsError, load_bounded
 from atm.models.events import EVENTS
 from atm.models.failure_reasons import failure_reasons
 from atm.models.outcome import RunOutcome
-from atm.models.run import RunResult, SampledExchange
+from atm.models.run import RunResult
 from atm.plan.spec_mask import masked_spec
 from atm.storage.base import RunSeries, StorageInterface
 from atm.storage.disk_format import EVENT, DiskFormat
@@ -50,7 +50,7 @@ from atm.storage.records import (
     checked_tags,
     endpoint_count_of,
 )
-from atm.storage.result import dumps, stored_result, stored_sample
+from atm.storage.result import StoredSample, dumps, stored_result, stored_sample
 
 FORMAT = "atm-run"
 VERSION = 1
@@ -90,7 +90,9 @@ async def export_run(storage: StorageInterface, run_id: str, file: IO[bytes]) ->
     if run.status not in FINAL:
         raise run_not_finished(run_id)
     result = await storage.runs.result(run_id)
-    samples = await storage.series.samples(run_id) if result is None else []
+    samples: list[StoredSample] = []
+    if result is None:
+        samples += [*await storage.series.samples(run_id), *await storage.series.sampled_iterations(run_id)]
     minutes = await storage.series.generator(run_id, 60)
     intervals = events = 0
     with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
@@ -192,7 +194,7 @@ class _Part:
     def __init__(self) -> None:
         self.intervals: list[Interval] = []
         self.events: list[RunEvent] = []
-        self.samples: list[SampledExchange] = []
+        self.samples: list[StoredSample] = []
 
     def __len__(self) -> int:
         return len(self.intervals) + len(self.events) + len(self.samples)

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from atm.models.run import RunResult, SampledExchange
+from atm.models.run import RunResult
+from atm.models.samples import SampledExchange, SampledIteration
 from atm.storage.errors import corrupt
 
-_SAMPLES = TypeAdapter(list[SampledExchange])
+StoredSample = SampledExchange | SampledIteration
+"""Requests and iterations are stored in one list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def split(result: RunResult) -> ResultDocuments:
     document.pop("spec")
     metrics = document.pop("metrics")
     endpoint_metrics = document.pop("endpoint_metrics")
-    samples = document.pop("samples")
+    samples = [*document.pop("samples"), *document.pop("sampled_iterations", ())]
     return ResultDocuments(dumps(metrics), dumps(endpoint_metrics), dumps(samples), dumps(document))
 
 
@@ -43,7 +43,9 @@ def join(documents: ResultDocuments, spec: Mapping[str, Any], run_id: str) -> Ru
         document = json.loads(documents.rest)
         document["metrics"] = json.loads(documents.metrics)
         document["endpoint_metrics"] = json.loads(documents.endpoint_metrics)
-        document["samples"] = json.loads(documents.samples)
+        samples = json.loads(documents.samples)
+        document["samples"] = [sample for sample in samples if not _is_iteration(sample)]
+        document["sampled_iterations"] = [sample for sample in samples if _is_iteration(sample)]
         document["spec"] = dict(spec)
         return stored_result(document)
     except (ValueError, TypeError) as error:
@@ -55,22 +57,36 @@ def stored_result(document: Any) -> RunResult:
     return RunResult.model_validate(document, extra="ignore")
 
 
-def stored_sample(document: Any) -> SampledExchange:
+def stored_sample(document: Any) -> StoredSample:
     """Return a stored sample; otherwise as `stored_result`."""
-    return SampledExchange.model_validate(document, extra="ignore")
+    kind = SampledIteration if _is_iteration(document) else SampledExchange
+    return kind.model_validate(document, extra="ignore")
 
 
-def samples_to_text(samples: Sequence[SampledExchange]) -> list[str]:
+def samples_to_text(samples: Sequence[StoredSample]) -> list[str]:
     """Return a JSON object for each sample."""
     return [sample.model_dump_json() for sample in samples]
 
 
-def samples_from_text(text: str, run_id: str) -> list[SampledExchange]:
-    """Parse a JSON array of samples. Raises CorruptDataError."""
+def exchanges_from_text(text: str, run_id: str) -> list[SampledExchange]:
+    """Parse the requests in a JSON array of samples. Raises CorruptDataError."""
+    return [sample for sample in _samples_from_text(text, run_id) if isinstance(sample, SampledExchange)]
+
+
+def iterations_from_text(text: str, run_id: str) -> list[SampledIteration]:
+    """Parse the iterations in a JSON array of samples. Raises CorruptDataError."""
+    return [sample for sample in _samples_from_text(text, run_id) if isinstance(sample, SampledIteration)]
+
+
+def _samples_from_text(text: str, run_id: str) -> list[StoredSample]:
     try:
-        return _SAMPLES.validate_json(text, extra="ignore")
-    except ValidationError as error:
+        return [stored_sample(document) for document in json.loads(text)]
+    except (ValueError, TypeError) as error:
         raise corrupt(f"the samples of run {run_id}", error) from error
+
+
+def _is_iteration(document: Any) -> bool:
+    return isinstance(document, dict) and "steps" in document
 
 
 def dumps(value: Any) -> str:

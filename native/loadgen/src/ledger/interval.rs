@@ -81,6 +81,11 @@ pub(crate) fn to_bytes(frame: Frame, second: &mut Second, plan: &Plan, secrets: 
             .collect();
         document["samples"] = Value::Array(samples);
     }
+    if !second.sampled_iterations.is_empty() {
+        let iterations = second.sampled_iterations.iter();
+        document["sampled_iterations"] =
+            iterations.map(|raw| sample::readable_iteration(raw, plan, &secrets.current, &masker)).collect();
+    }
     document.to_string().into_bytes()
 }
 

@@ -5,14 +5,17 @@
 //! # Layout
 //!
 //! - `mod.rs`: the ledger of a thread; `second.rs`: the data of one second; `books.rs`: iterations; `rows.rs`: test data;
-//! - `sampler.rs`: selects requests to sample; `sample.rs`: formats and masks samples;
+//! - `sampler.rs`: selects requests to sample; `iteration_sampler.rs`: iterations; `raw_sample.rs`: samples as raw
+//!   data; `sample.rs`: formats and masks them;
 //! - `note.rs`: messages from threads to the collector; `interval.rs`: a second as JSON; `health.rs`: process and
 //!   machine.
 
 mod books;
 pub mod health;
 mod interval;
+mod iteration_sampler;
 mod note;
+mod raw_sample;
 mod rows;
 mod sample;
 mod sampler;
@@ -28,9 +31,11 @@ use crate::plan::{Model, Plan};
 pub(crate) use books::IterationBooks;
 pub(crate) use interval::{Frame, to_bytes};
 pub use note::{Ending, Note};
+pub(crate) use raw_sample::{RawIteration, RawSample, RawStep, Reason};
+pub(crate) use second::GeneratorFigures;
 pub use second::Second;
-pub(crate) use second::{GeneratorFigures, RawSample, Reason};
 
+use iteration_sampler::IterationSampler;
 use sampler::Sampler;
 use second::EndpointFigures;
 
@@ -46,6 +51,7 @@ pub(crate) struct Ledger {
     end: u64,
     endpoints: usize,
     sampler: Sampler,
+    iteration_sampler: IterationSampler,
     /// Response and service time are always equal, so they are recorded once.
     times_are_equal: bool,
     /// Other engines send shares of the plan.
@@ -113,6 +119,7 @@ impl Ledger {
             end: SECOND,
             endpoints: plan.endpoints.len(),
             sampler: Sampler::new(plan),
+            iteration_sampler: IterationSampler::new(plan),
             times_are_equal: load.model == Model::Closed && !is_paced && !plan.has_journeys(),
             is_shared: !plan.share.is_whole(),
             thread_cpu: 0,
@@ -223,6 +230,21 @@ impl Ledger {
         self.sampler.keep(sample);
     }
 
+    /// Whether an iteration of a flow that begins now may be sampled when it has ended.
+    pub(crate) fn may_want_iteration(&self, flow: usize, warm_up: bool) -> bool {
+        self.iteration_sampler.may_want(flow, warm_up)
+    }
+
+    /// Whether to sample an iteration that has ended, and why. `active`: its time without think time, if it was completed.
+    pub(crate) fn wants_iteration(&mut self, flow: usize, has_failure: bool, active: Option<u64>) -> Option<Reason> {
+        self.iteration_sampler.wants(flow, has_failure, active)
+    }
+
+    /// Adds a sample of an iteration.
+    pub(crate) fn keep_iteration(&mut self, sample: RawIteration) {
+        self.iteration_sampler.keep(sample);
+    }
+
     /// Emits the current second, and starts the next one.
     pub(crate) fn end_second(&mut self, load_state: LoadState) {
         let cpu = clock::thread_cpu_ns();
@@ -242,6 +264,7 @@ impl Ledger {
             }
         }
         self.sampler.hand_over(&mut self.second.samples);
+        self.iteration_sampler.hand_over(&mut self.second.sampled_iterations);
         let next = match self.spares.try_recv() {
             Ok(mut spare) => {
                 spare.clear();

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::second::{RawSample, Reason};
+use super::raw_sample::{RawIteration, RawSample, RawStep};
 use crate::decode;
 use crate::plan::{Part, Plan, Step};
 use crate::response::{self, Coding};
@@ -13,6 +14,8 @@ use crate::template::{Form, Program, Secrets};
 
 const MASK: &str = "***";
 const MASKED_HEADERS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
+/// Characters of an extracted value that are shown.
+const MOST_VALUE: usize = 200;
 /// Bytes of a body decoded beyond the limit, so that it can be masked before truncating.
 const BEYOND_CUT: usize = 4096;
 
@@ -136,11 +139,7 @@ pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: 
         request_number: raw.values.number,
         endpoint: step.endpoint,
         warm_up: raw.warm_up,
-        reason: match raw.reason {
-            Reason::First => "first",
-            Reason::Failure => "failure",
-            Reason::Slowest => "slowest",
-        },
+        reason: raw.reason.name(),
         outcome: raw.outcome.name(),
         message: masker.mask(&raw.message.text(plan)),
         intended_ns: raw.intended_ns,
@@ -153,6 +152,37 @@ pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: 
         request,
         response: answer,
     }
+}
+
+/// Formats an iteration.
+pub(crate) fn readable_iteration(raw: &RawIteration, plan: &Plan, secrets: &Secrets, masker: &Masker<'_>) -> Value {
+    let step = |step: &RawStep| {
+        let slots = &plan.flows[raw.flow].slots;
+        let masker = masker.and(&step.sample.hidden);
+        let value = |(slot, value): &(usize, Option<String>)| {
+            let shown = |text: &String| {
+                if slots[*slot].is_secret { MASK.to_owned() } else { masker.shown(text.as_bytes(), MOST_VALUE) }
+            };
+            json!([slots[*slot].name, value.as_ref().map(shown)])
+        };
+        json!({
+            "sample": readable(&step.sample, plan, secrets, &masker),
+            "checks": step.checks,
+            "values": step.values.iter().map(value).collect::<Vec<Value>>(),
+        })
+    };
+    json!({
+        "flow": raw.flow,
+        "number": raw.number,
+        "user": raw.user,
+        "reason": raw.reason.name(),
+        "is_completed": raw.is_completed,
+        "intended_ns": raw.intended_ns,
+        "finish_ns": raw.finish_ns,
+        "think_ns": raw.think_ns,
+        "left_out": raw.left_out,
+        "steps": raw.steps.iter().map(step).collect::<Vec<Value>>(),
+    })
 }
 
 fn split_request(rendered: &[u8], step: &Step, most: usize, masker: &Masker<'_>) -> Exchanged {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use super::second::{RawSample, Reason};
+use super::raw_sample::{RawSample, Reason};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 

@@ -2,13 +2,11 @@
 //! [`Second`] that has been reported is cleared and reused.
 
 use super::books::IterationBooks;
+use super::raw_sample::{RawIteration, RawSample};
 use super::rows::RowBooks;
 use crate::histogram::Histogram;
 use crate::message::Message;
 use crate::outcome::Outcome;
-use crate::plan::StepId;
-use crate::response::Expect;
-use crate::template::Values;
 
 /// Targets can produce any number of messages: beyond this many groups per second, the others share one group.
 const MOST_GROUPS: usize = 1000;
@@ -129,46 +127,6 @@ pub struct FailureGroup {
     pub last_ns: u64,
 }
 
-/// Why a request is sampled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// Among the first of its endpoint.
-    First,
-    /// Among the first failures of its kind.
-    Failure,
-    /// Among the slowest.
-    Slowest,
-}
-
-/// A sample as raw data; formatted (and masked) when the second is reported.
-#[derive(Debug, Clone)]
-#[allow(missing_docs)] // as atm.metrics.interval.Sample
-pub struct RawSample {
-    pub reason: Reason,
-    pub step: StepId,
-    pub warm_up: bool,
-    pub outcome: Outcome,
-    pub message: Message,
-    pub values: Values,
-    pub intended_ns: u64,
-    pub actual_ns: u64,
-    pub finish_ns: u64,
-    pub first_byte_ns: Option<u64>,
-    pub expect: Expect,
-    /// The start of the response, as received.
-    pub response: Vec<u8>,
-    /// Length of the whole body, without its framing.
-    pub body_bytes: u64,
-    /// After redirects: the origin and the request of the last hop.
-    pub hop: Option<Box<(String, Vec<u8>)>>,
-    /// It was sent over HTTP/2.
-    pub http2: bool,
-    /// The request with secrets masked, if it held values of its user, which have changed since.
-    pub request: Option<Vec<u8>>,
-    /// Further texts to mask.
-    pub hidden: Vec<String>,
-}
-
 /// The generator's figures.
 #[derive(Debug, Default)]
 #[allow(missing_docs)] // as atm.metrics.interval.GeneratorInterval
@@ -209,6 +167,8 @@ pub struct Second {
     pub failures: Vec<FailureGroup>,
     /// Sampled requests.
     pub samples: Vec<RawSample>,
+    /// Sampled iterations.
+    pub sampled_iterations: Vec<RawIteration>,
 }
 
 impl Second {
@@ -346,6 +306,7 @@ impl Second {
             }
         }
         self.samples.append(&mut other.samples);
+        self.sampled_iterations.append(&mut other.sampled_iterations);
         self.generator.merge(&other.generator);
     }
 
@@ -363,6 +324,7 @@ impl Second {
         self.rows.iter_mut().for_each(RowBooks::clear);
         self.failures.clear();
         self.samples.clear();
+        self.sampled_iterations.clear();
         self.generator.clear();
     }
 }

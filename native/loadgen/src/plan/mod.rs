@@ -80,11 +80,25 @@ pub struct Sampling {
     pub slowest: usize,
     /// Bodies are truncated to this length.
     pub body_bytes: usize,
+    /// Number of first iterations of each flow with a program.
+    pub first_iterations: u64,
+    /// Number of iterations of each of these that failed, or had a failed request.
+    pub failed_iterations: u64,
+    /// Number of the slowest iterations of each of these.
+    pub slowest_iterations: usize,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        Sampling { first_per_endpoint: 2, failures_per_kind: 3, slowest: 10, body_bytes: 10_240 }
+        Sampling {
+            first_per_endpoint: 2,
+            failures_per_kind: 3,
+            slowest: 10,
+            body_bytes: 10_240,
+            first_iterations: 2,
+            failed_iterations: 3,
+            slowest_iterations: 5,
+        }
     }
 }
 

@@ -108,6 +108,14 @@ pub(crate) struct Exchanged<'a> {
     pub(crate) place: Option<Place<'a>>,
 }
 
+impl Exchanged<'_> {
+    /// After redirects: the URL of the origin and the request of the last hop.
+    pub(crate) fn last_hop(&self) -> Option<Box<(String, Vec<u8>)>> {
+        let (origin, request) = self.hop?;
+        Some(Box::new((format!("{}://{}", origin.scheme.name(), origin.authority()), request.to_vec())))
+    }
+}
+
 /// A response as received.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Raw<'a> {
@@ -134,14 +142,18 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The first `most` bytes.
-    pub(crate) fn beginning(self, most: usize) -> Vec<u8> {
-        let mut bytes = match self {
-            Raw::One(bytes) => bytes[..bytes.len().min(most)].to_vec(),
-            Raw::Two { head, body, .. } => [head, body].concat(),
+    /// Appends the first `most` bytes.
+    pub(crate) fn append_beginning(self, most: usize, bytes: &mut Vec<u8>) {
+        let parts = match self {
+            Raw::One(bytes) => [bytes, &[]],
+            Raw::Two { head, body, .. } => [head, body],
         };
-        bytes.truncate(most);
-        bytes
+        let mut left = most;
+        for part in parts {
+            let taken = part.len().min(left);
+            bytes.extend_from_slice(&part[..taken]);
+            left -= taken;
+        }
     }
 
     /// True for HTTP/2.

@@ -10,7 +10,8 @@
 //! - `check.rs`: whether a response passes;
 //! - `journey.rs`: programs; `session.rs`: the state of a user in its program; `advance.rs`: runs programs;
 //! - `preparation.rs`: what a user does before its first iteration;
-//! - `personal.rs`: variables and cookies in requests and of responses.
+//! - `personal.rs`: variables and cookies in requests and of responses;
+//! - `trace.rs`: the requests of an iteration, for a sample of it.
 
 mod advance;
 mod check;
@@ -19,6 +20,7 @@ mod journey;
 mod personal;
 mod preparation;
 mod session;
+mod trace;
 mod user;
 
 use std::cmp::Reverse;
@@ -33,6 +35,7 @@ use crate::template::Secrets;
 
 pub(crate) use advance::Next;
 pub(crate) use check::{Judged, Rules};
+pub(crate) use trace::{End, Trace};
 pub(crate) use user::{State, User};
 
 use deadlines::Deadlines;
@@ -53,6 +56,10 @@ pub(crate) struct Users {
     all: Vec<User>,
     /// By user: what it remembers; empty in a plan without journeys.
     sessions: Vec<Sessions>,
+    /// Number of traces, and those that are not in use.
+    traces: usize,
+    #[allow(clippy::vec_box)] // a trace is moved twice per iteration
+    spare_traces: Vec<Box<Trace>>,
     deadlines: Deadlines,
     /// Open model: users without an iteration, the most recently used on top.
     free: Vec<u32>,
@@ -104,6 +111,8 @@ impl Users {
             timeouts: plan.steps().map(|(_, step)| deadlines.list(step.timeout_ns)).collect(),
             all: Vec::new(),
             sessions: Vec::new(),
+            traces: 0,
+            spare_traces: Vec::new(),
             deadlines,
             free: Vec::new(),
             ready: VecDeque::new(),
@@ -140,6 +149,11 @@ impl Users {
     pub(crate) fn with_rules(&self, user: u32) -> (&User, &Rules) {
         let user = &self.all[user as usize];
         (user, &self.rules[user.request.step as usize])
+    }
+
+    /// The rules of a step.
+    pub(crate) fn rules(&self, step: u32) -> &Rules {
+        &self.rules[step as usize]
     }
 
     /// The endpoint under which arrivals of a flow are counted: that of its first step.

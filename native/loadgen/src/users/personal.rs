@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Users;
 use super::session::Sessions;
+use super::trace;
 use crate::clock;
 use crate::data::{Data, Numbers};
 use crate::plan::{Origin, Part, Plan, Source, Step};
@@ -49,7 +50,7 @@ impl Users {
 
     /// The 1-based number of a user in its lane, over all shares and threads; where each iteration is a new user, of the
     /// iteration.
-    pub(super) fn number_of(&self, user: u32) -> u64 {
+    pub(crate) fn number_of(&self, user: u32) -> u64 {
         if self.are_lasting { self.shard.user_number(user) } else { self.all[user as usize].iteration.arrival.number }
     }
 
@@ -87,17 +88,24 @@ impl Users {
 
     /// Puts values into the variables of `user`.
     pub(crate) fn store_values(&mut self, user: u32, values: impl Iterator<Item = (usize, Value)>) {
-        let slots = &mut self.sessions[user as usize].current_mut().slots;
+        let sessions = &mut self.sessions[user as usize];
         for (slot, value) in values {
-            slots[slot] = value;
+            trace::change(sessions, slot, value);
         }
     }
 
-    /// The request of `user` with *** for secrets, and the real length of its body.
-    pub(crate) fn masked_request(&self, user: u32, plan: &Plan, step: &Step, values: Values) -> Vec<u8> {
+    /// The request of `user` with *** for secrets, and the real length of its body; `has_cookies`: with its cookies.
+    pub(crate) fn masked_request(
+        &self,
+        user: u32,
+        plan: &Plan,
+        step: &Step,
+        values: Values,
+        has_cookies: bool,
+    ) -> Vec<u8> {
         let scope = self.knowledge(user, values);
         let origin = &plan.origins[step.origin];
-        let cookies = self.cookies(user, origin);
+        let cookies = self.cookies(user, origin).filter(|_| has_cookies);
         let length = Program::of_body(step, &self.secrets).map(|body| {
             let mut real = Vec::new();
             body.render_for(values, &scope, None, None, &mut real);

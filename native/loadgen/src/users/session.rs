@@ -1,6 +1,7 @@
 //! What a user of a journey remembers: its place in the program, what the program counts, variables and cookies.
 
 use super::journey::Journey;
+use super::trace::Trace;
 use crate::scenario::{Jar, Value};
 
 /// The state of one user in one flow.
@@ -25,6 +26,8 @@ pub(super) struct Session {
     /// The variables.
     pub(super) slots: Vec<Value>,
     pub(super) jar: Jar,
+    /// The requests of the iteration, if it is traced.
+    pub(super) trace: Option<Box<Trace>>,
 }
 
 impl Session {

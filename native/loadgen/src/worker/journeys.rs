@@ -24,6 +24,9 @@ impl Worker {
         }
         let Parts { users, ledger, .. } = &mut self.parts;
         users.begin_rows(user, |table, row, was_used| ledger.count_row(table, row, was_used));
+        if ledger.may_want_iteration(flow as usize, arrival.warm_up) {
+            users.trace(user);
+        }
         self.begin_with(user, next);
     }
 
@@ -148,11 +151,12 @@ impl Parts {
             &self.users.knowledge(user, values),
             &mut self.staged,
         );
-        for (check, has_passed) in evaluated {
-            self.ledger.count_check(check, state.iteration.arrival.warm_up, has_passed);
+        for (check, has_passed) in &evaluated {
+            self.ledger.count_check(*check, state.iteration.arrival.warm_up, *has_passed);
         }
         // The sample shows the request with the variables as they were.
         self.count_request(user, state, endpoint, ended, (outcome, status), &message, exchange);
+        self.trace_request(user, ended, outcome, &message, &evaluated, &given);
         self.users.store_values(user, self.staged.drain(..));
         if let Some(place) = &given.place {
             self.users.store_cookies(user, given.raw, place);
@@ -198,6 +202,7 @@ impl Parts {
         let (iteration, last) = (self.users.user(user).iteration, self.users.user(user).request);
         let warm_up = iteration.arrival.warm_up;
         let is_preparing = self.users.is_preparing(user);
+        self.sample_iteration(user, end);
         if self.users.counts_iterations() && !is_preparing {
             let drains_from = self.schedule.drains_from();
             let books = self.ledger.iterations(iteration.flow, warm_up);

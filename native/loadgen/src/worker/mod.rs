@@ -4,9 +4,10 @@
 //! - [`Schedule`] decides when an iteration starts, [`Users`] hold it and its requests, [`Transport`] carries them, and
 //!   [`Ledger`] counts the results. None of the four knows the loop or another part.
 //! - `mod.rs` is the loop and its timing, `starts.rs` starts iterations, `parts.rs` passes the transport's reports
-//!   to users and ledger, `journeys.rs` continues iterations of several operations, `steering.rs` handles stop, cancel,
-//!   secrets and the end.
+//!   to users and ledger, `journeys.rs` continues iterations of several operations, `iterations.rs` samples them,
+//!   `steering.rs` handles stop, cancel, secrets and the end.
 
+mod iterations;
 mod journeys;
 mod parts;
 mod starts;

@@ -91,7 +91,7 @@ impl Events for Parts {
     }
 
     fn wants_headers(&self, user: u32) -> bool {
-        self.ledger.wants_headers(self.users.with_rules(user).1.endpoint)
+        self.ledger.wants_headers(self.users.with_rules(user).1.endpoint) || self.users.is_traced(user)
     }
 
     fn connection(&mut self, event: ConnectionEvent) {
@@ -130,8 +130,9 @@ impl Events for Parts {
         exchange: impl Fn() -> Exchanged<'a>,
     ) {
         let (state, rules) = self.users.with_rules(user);
-        self.count_request(user, *state, rules.endpoint, ended, (outcome, 0), message, exchange);
+        self.count_request(user, *state, rules.endpoint, ended, (outcome, 0), message, &exchange);
         if self.users.has_journeys() {
+            self.trace_request(user, ended, outcome, message, &[], &exchange());
             self.end_step(user, outcome, false);
         } else {
             self.users.finish(user, outcome, self.now);
@@ -189,11 +190,8 @@ impl Parts {
         let (state, rules) = self.users.with_rules(user);
         let values = Values { seed: plan.seed, number: state.iteration.arrival.number, wall_ns: exchange.wall_ns };
         let (request, hidden) = self.request_of_user(user, values);
-        // Head and the shown part of the body; a chunked or compressed body may take more bytes than it decodes to.
-        let most = response::MOST_HEAD_BYTES + plan.sampling.body_bytes + 4096;
-        let hop = exchange.hop.map(|(origin, request)| {
-            Box::new((format!("{}://{}", origin.scheme.name(), origin.authority()), request.to_vec()))
-        });
+        let mut response = Vec::new();
+        exchange.raw.append_beginning(self.most_of_response(), &mut response);
         RawSample {
             reason,
             step: rules.id(),
@@ -206,9 +204,9 @@ impl Parts {
             finish_ns: self.now,
             first_byte_ns: (ended.first_byte > 0).then_some(ended.first_byte),
             expect: exchange.expect,
-            response: exchange.raw.beginning(most),
+            response,
             body_bytes: exchange.body_bytes,
-            hop,
+            hop: exchange.last_hop(),
             http2: exchange.raw.is_two(),
             request,
             hidden,
@@ -226,7 +224,13 @@ impl Parts {
         let staged = self.staged.iter().filter(|(slot, _)| self.users.is_secret_slot(user, *slot));
         let staged = staged.filter_map(|(_, value)| value.seen().map(|value| value.text().into_owned()));
         let hidden = self.users.secret_values(user, step, values).into_iter().chain(staged).collect();
-        (Some(self.users.masked_request(user, plan, step, values)), hidden)
+        (Some(self.users.masked_request(user, plan, step, values, true)), hidden)
+    }
+
+    /// Bytes of a response that a sample needs: the head and the shown part of the body; a chunked or compressed body
+    /// may take more bytes than it decodes to.
+    pub(super) fn most_of_response(&self) -> usize {
+        response::MOST_HEAD_BYTES + self.shared.plan.sampling.body_bytes + 4096
     }
 
     #[cold]

@@ -1,4 +1,4 @@
-"""`atm try`: send one request to each endpoint and show it in full."""
+"""`atm try`: send one request to each endpoint, or run one iteration of each scenario, and show it in full."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atm.cli.exchange import exchange_lines
+from atm.cli.exchange import step_lines
 from atm.cli.options import ColorOption, DebugOption, JsonOption, VariableOption
 from atm.cli.output import Color, Output
 from atm.errors import EngineError, Problem
@@ -17,7 +17,7 @@ from atm.models.outcome import Outcome
 from atm.plan.try_plan import one_of_each
 
 if TYPE_CHECKING:
-    from atm.models.run import SampledExchange
+    from atm.models.samples import SampledStep
 
 
 def command(
@@ -29,11 +29,13 @@ def command(
 ) -> int:
     """Send one request to each endpoint of a spec and show it in full.
 
-    Prints request and response with headers and bodies, secrets masked, and whether the response is as the spec
-    expects. Exit code 0 if all are, 99 if one is not, 3 if there was no response at all.
+    Of each scenario, it runs one iteration. Prints request and response with headers and bodies, checks and extracted
+    values, secrets masked, and whether the response is as the spec expects. Exit code 0 if all are, 99 if one is not, 3
+    if there was no response at all.
     """
     from atm.cli.specs import compile_source
     from atm.engine.executor import Execution
+    from atm.models.samples import steps_tried
     from atm.plan.overrides import Overrides
 
     output = Output.of(color, json=json)
@@ -46,18 +48,19 @@ def command(
         hint = result.setup.hint if result.setup else ""
         raise EngineError(Problem(result.run.error, "not_tried", hint=hint))
     order = {name: number for number, name in enumerate(test.plan.endpoints)}
-    samples = sorted(result.samples, key=lambda sample: order[sample.endpoint])
+    tried = steps_tried(result.samples, result.sampled_iterations)
+    samples = sorted(tried, key=lambda sample: order[sample.endpoint])
     if json:
         output.document({"endpoints": [_document(sample) for sample in samples]})
     else:
         for number, sample in enumerate(samples):
-            lines = exchange_lines(sample, output.out.paper)
+            lines = step_lines(sample, output.out.paper)
             output.out.lines([output.out.paper.line(), *lines] if number else lines)
     if not any(sample.status for sample in samples):
         return ExitCode.UNREACHABLE
     return ExitCode.PASSED if all(sample.outcome == Outcome.OK for sample in samples) else ExitCode.THRESHOLDS_FAILED
 
 
-def _document(sample: SampledExchange) -> dict[str, Any]:
-    document = sample.model_dump(mode="json", exclude={"warm_up", "reason", "at_seconds", "request_number"})
+def _document(sample: SampledStep) -> dict[str, Any]:
+    document = sample.model_dump(mode="json", exclude={"warm_up", "reason", "at_seconds", "request_number", "think_ms"})
     return {"ok": sample.outcome == Outcome.OK, **document}

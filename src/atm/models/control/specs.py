@@ -9,8 +9,8 @@ from pydantic import Field, StringConstraints
 from atm.models.control.base import Answer, Name, Request, Spec
 from atm.models.control.errors import ErrorEntry
 from atm.models.forecast import Forecast
-from atm.models.run import SampledExchange
 from atm.models.run_figures import CheckFigures
+from atm.models.samples import SampledStep
 
 
 class ValidateRequest(Request):
@@ -96,7 +96,7 @@ class TryRequest(Request):
 class TryAnswer(Answer):
     """One sampled request per endpoint, or per step that one iteration of each scenario reached."""
 
-    exchanges: list[SampledExchange]
+    exchanges: list[SampledStep]
     checks: list[CheckFigures]
     """Of every request of the trial; of a step that was not reached without an evaluation."""
 

@@ -23,6 +23,7 @@ from atm.reports.html.charts import (
     rate_chart,
     time_chart,
 )
+from atm.reports.html.iterations import waterfalls
 from atm.reports.html.markup import Child, Markup, markup, tag
 from atm.reports.html.parts import card, cores, doubted, table, time_text, wrapping
 from atm.reports.html.scenarios import checks, scenarios, steps, test_data
@@ -76,6 +77,7 @@ def render_html(result: RunResult) -> str:
         test_data(result),
         failures(result),
         statuses_and_generator(result),
+        waterfalls(result),
         workers(result),
         samples(result),
         timeline_table(result),

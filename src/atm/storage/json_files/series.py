@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from atm.metrics.interval import HISTOGRAMS, Interval
-from atm.models.run import SampledExchange
+from atm.models.samples import SampledExchange, SampledIteration
 from atm.storage.base import MAXIMUM_PAGE, Batch, RunSeries, Written
 from atm.storage.disk_format import EVENT
 from atm.storage.errors import corrupt
@@ -31,7 +31,7 @@ from atm.storage.json_files.files import (
 )
 from atm.storage.json_files.state import Folder
 from atm.storage.records import Lease, RunEvent, SampleQuery
-from atm.storage.result import dumps, samples_from_text, samples_to_text
+from atm.storage.result import dumps, exchanges_from_text, iterations_from_text, samples_to_text
 from atm.storage.series import queries
 from atm.storage.series.queries import Selection, new_data
 from atm.storage.series.rollup import Rollup, needed_to_resume
@@ -188,14 +188,20 @@ class JsonSeries:
 
     @in_thread
     def samples(self, run_id: str, query: SampleQuery | None = None) -> list[SampledExchange]:
+        samples = exchanges_from_text(self._samples_text(run_id), run_id)
+        return [sample for sample in samples if query is None or queries.sample_matches(sample, query)]
+
+    @in_thread
+    def sampled_iterations(self, run_id: str) -> list[SampledIteration]:
+        return iterations_from_text(self._samples_text(run_id), run_id)
+
+    def _samples_text(self, run_id: str) -> str:
+        """Return a JSON array of the samples of the result, or of those appended so far."""
         result = self._folder.result(run_id)
         if result is not None:
-            text = dumps(result["samples"])
-        else:
-            lines = (line for _, line in read_lines(self._folder.run(run_id) / "samples.jsonl"))
-            text = f"[{b','.join(lines).decode()}]"
-        samples = samples_from_text(text, run_id)
-        return [sample for sample in samples if query is None or queries.sample_matches(sample, query)]
+            return dumps(result["samples"])
+        lines = (line for _, line in read_lines(self._folder.run(run_id) / "samples.jsonl"))
+        return f"[{b','.join(lines).decode()}]"
 
     def _rows_file(self, run_id: str, resolution: int) -> Path:
         return self._folder.run(run_id) / f"rows-{resolution}.jsonl"

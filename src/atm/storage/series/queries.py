@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from atm.metrics.interval import HISTOGRAMS, Interval
-from atm.models.run import SampledExchange
+from atm.models.samples import SampledExchange
 from atm.storage.base import Batch, Written
 from atm.storage.errors import sequence_gap
 from atm.storage.records import RunEvent, SampleQuery
+from atm.storage.result import StoredSample
 from atm.storage.series import scenario_rows
 from atm.storage.series.restored import intervals_of
 from atm.storage.series.rollup import Rollup
@@ -53,7 +54,7 @@ class NewData:
 
     intervals: Sequence[Interval]
     events: Sequence[RunEvent]
-    samples: Sequence[SampledExchange]
+    samples: Sequence[StoredSample]
     after: Written
 
 

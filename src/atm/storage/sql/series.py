@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from atm.errors import NotFoundError
 from atm.metrics.interval import HISTOGRAMS, Interval
 from atm.models.outcome import RunStatus
-from atm.models.run import SampledExchange
+from atm.models.samples import SampledExchange, SampledIteration
 from atm.storage.base import MAXIMUM_PAGE, Batch, Written
 from atm.storage.errors import corrupt, run_not_found, stale_lease
 from atm.storage.records import Lease, RunEvent, SampleQuery
-from atm.storage.result import samples_from_text
+from atm.storage.result import exchanges_from_text, iterations_from_text
 from atm.storage.series import queries
 from atm.storage.series.queries import Selection, new_data
 from atm.storage.series.rollup import Rollup, needed_to_resume
@@ -221,14 +221,21 @@ class SqlSeries:
             raise corrupt(f"the events of run {run_id}", error) from error
 
     async def samples(self, run_id: str, query: SampleQuery | None = None) -> list[SampledExchange]:
+        samples = exchanges_from_text(await self._samples_text(run_id), run_id)
+        return [sample for sample in samples if query is None or queries.sample_matches(sample, query)]
+
+    async def sampled_iterations(self, run_id: str) -> list[SampledIteration]:
+        return iterations_from_text(await self._samples_text(run_id), run_id)
+
+    async def _samples_text(self, run_id: str) -> str:
+        """Return a JSON array of the samples of the result, or of those appended so far."""
         final = select(runs.c.sampled_requests_json).where(runs.c.id == run_id)
         live = select(run_samples.c.sample_json).where(run_samples.c.run_id == run_id).order_by(run_samples.c.number)
         async with self._database.read() as connection:
             text = (await connection.execute(final)).scalar_one_or_none()
             if text is None:
                 text = f"[{','.join((await connection.execute(live)).scalars())}]"
-        samples = samples_from_text(text, run_id)
-        return [sample for sample in samples if query is None or queries.sample_matches(sample, query)]
+        return str(text)
 
     async def _covered(self, connection: AsyncConnection, run_id: str) -> dict[int, int]:
         """Return the end of the last stored row of each resolution, with one index lookup each."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from atm.models.run import SampledExchange
 from atm.storage.records import RunEvent
-from atm.storage.result import dumps, samples_to_text
+from atm.storage.result import StoredSample, dumps, samples_to_text
 from atm.storage.series.rows import IntervalRow
 
 
@@ -36,7 +35,7 @@ def event_values(run_id: str, event: RunEvent) -> dict[str, Any]:
     }
 
 
-def sample_values(run_id: str, first: int, samples: Sequence[SampledExchange]) -> list[dict[str, Any]]:
+def sample_values(run_id: str, first: int, samples: Sequence[StoredSample]) -> list[dict[str, Any]]:
     """Return the column values for `run_samples`, numbered from `first`."""
     texts = enumerate(samples_to_text(samples), first)
     return [{"run_id": run_id, "number": number, "sample_json": text} for number, text in texts]

@@ -407,6 +407,48 @@ export type paths = {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/iterations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Iterations
+         * @description List the sampled iterations, by scenario and number; filters are combined with AND.
+         */
+        get: operations["read_iterations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/iterations/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Iteration
+         * @description Read a sampled iteration with every request, response, check and extracted value, secrets masked.
+         *
+         *     Each scenario has its own numbers: without `scenario`, this is the first one with a sample of this number.
+         */
+        get: operations["read_iteration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/distribution": {
         parameters: {
             query?: never;
@@ -2166,6 +2208,38 @@ export type components = {
             active_time: components["schemas"]["Spread"];
         };
         /**
+         * IterationSummary
+         * @description A sampled iteration without its requests and responses.
+         */
+        IterationSummary: {
+            /** Scenario */
+            scenario: string;
+            /** Number */
+            number: number;
+            /** User */
+            user: number;
+            /**
+             * Reason
+             * @enum {string}
+             */
+            reason: "first" | "failure" | "slowest";
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "completed" | "failed";
+            /** At Seconds */
+            at_seconds: number;
+            /** Time Ms */
+            time_ms: number;
+            /** Active Ms */
+            active_ms: number;
+            /** Requests */
+            requests: number;
+            /** Failed Step */
+            failed_step: string | null;
+        };
+        /**
          * KeyCreated
          * @description The response to POST /keys.
          */
@@ -3208,6 +3282,8 @@ export type components = {
             timeline: components["schemas"]["TimelinePoint"][];
             /** Samples */
             samples: components["schemas"]["SampledExchange"][];
+            /** Sampled Iterations */
+            sampled_iterations?: components["schemas"]["SampledIteration"][];
             /** Histograms */
             histograms: {
                 [key: string]: string;
@@ -3411,6 +3487,38 @@ export type components = {
             response_body_bytes: number;
         };
         /**
+         * SampledIteration
+         * @description One sampled iteration of a scenario.
+         */
+        SampledIteration: {
+            /** Scenario */
+            scenario: string;
+            /** Number */
+            number: number;
+            /** User */
+            user: number;
+            /**
+             * Reason
+             * @enum {string}
+             */
+            reason: "first" | "failure" | "slowest";
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "completed" | "failed";
+            /** At Seconds */
+            at_seconds: number;
+            /** Time Ms */
+            time_ms: number;
+            /** Active Ms */
+            active_ms: number;
+            /** Steps */
+            steps: components["schemas"]["SampledStep"][];
+            /** Requests Left Out */
+            requests_left_out: number;
+        };
+        /**
          * SampledRequest
          * @description A sampled request, with the names of the first design beside ours: there, headers are an object.
          */
@@ -3472,6 +3580,63 @@ export type components = {
             response_body: string;
             /** Response Body Bytes */
             response_body_bytes: number;
+        };
+        /**
+         * SampledStep
+         * @description One request of a sampled iteration.
+         */
+        SampledStep: {
+            /** Request Number */
+            request_number: number;
+            /** Endpoint */
+            endpoint: string;
+            /** Warm Up */
+            warm_up: boolean;
+            /** Reason */
+            reason: string;
+            outcome: components["schemas"]["Outcome"];
+            /** Message */
+            message: string;
+            /** At Seconds */
+            at_seconds: number;
+            /** Response Ms */
+            response_ms: number;
+            /** Service Ms */
+            service_ms: number;
+            /** First Byte Ms */
+            first_byte_ms: number | "Infinity" | null;
+            /** Status */
+            status: number | null;
+            /** Url */
+            url: string;
+            /** Request Head */
+            request_head: string;
+            /** Request Headers */
+            request_headers: [
+                string,
+                string
+            ][];
+            /** Request Body */
+            request_body: string;
+            /** Request Body Bytes */
+            request_body_bytes: number;
+            /** Response Head */
+            response_head: string | null;
+            /** Response Headers */
+            response_headers: [
+                string,
+                string
+            ][];
+            /** Response Body */
+            response_body: string;
+            /** Response Body Bytes */
+            response_body_bytes: number;
+            /** Think Ms */
+            think_ms: number;
+            /** Checks */
+            checks: components["schemas"]["StepCheck"][];
+            /** Values */
+            values: components["schemas"]["StepValue"][];
         };
         /**
          * SavedTestView
@@ -3798,6 +3963,16 @@ export type components = {
             failed: number;
         };
         /**
+         * StepCheck
+         * @description A named check that judged the response of a step.
+         */
+        StepCheck: {
+            /** Name */
+            name: string;
+            /** Passed */
+            passed: boolean;
+        };
+        /**
          * StepReach
          * @description How many ended iterations of a scenario sent a request of this step; the steps in order read as a funnel.
          */
@@ -3812,6 +3987,16 @@ export type components = {
             not_reached: number;
             /** Reached Share */
             reached_share: number | null;
+        };
+        /**
+         * StepValue
+         * @description A variable that the response of a step set.
+         */
+        StepValue: {
+            /** Name */
+            name: string;
+            /** Value */
+            value: string | null;
         };
         /**
          * StopReason
@@ -4107,7 +4292,7 @@ export type components = {
          */
         TryAnswer: {
             /** Exchanges */
-            exchanges: components["schemas"]["SampledExchange"][];
+            exchanges: components["schemas"]["SampledStep"][];
             /** Checks */
             checks: components["schemas"]["CheckFigures"][];
         };
@@ -10553,6 +10738,7 @@ export type HookFigures = components['schemas']['HookFigures'];
 export type IntervalTrigger = components['schemas']['IntervalTrigger'];
 export type IntervalsView = components['schemas']['IntervalsView'];
 export type IterationPointView = components['schemas']['IterationPointView'];
+export type IterationSummary = components['schemas']['IterationSummary'];
 export type KeyCreated = components['schemas']['KeyCreated'];
 export type KeyList = components['schemas']['KeyList'];
 export type KeyRequest = components['schemas']['KeyRequest'];
@@ -10596,7 +10782,9 @@ export type RunSummaryView = components['schemas']['RunSummaryView'];
 export type RunView = components['schemas']['RunView'];
 export type RungView = components['schemas']['RungView'];
 export type SampledExchange = components['schemas']['SampledExchange'];
+export type SampledIteration = components['schemas']['SampledIteration'];
 export type SampledRequest = components['schemas']['SampledRequest'];
+export type SampledStep = components['schemas']['SampledStep'];
 export type SavedTestView = components['schemas']['SavedTestView'];
 export type ScenarioMetrics = components['schemas']['ScenarioMetrics'];
 export type ScheduleList = components['schemas']['ScheduleList'];
@@ -10610,7 +10798,9 @@ export type Spread = components['schemas']['Spread'];
 export type StartedRuns = components['schemas']['StartedRuns'];
 export type Statistic = components['schemas']['Statistic'];
 export type StepBefore = components['schemas']['StepBefore'];
+export type StepCheck = components['schemas']['StepCheck'];
 export type StepReach = components['schemas']['StepReach'];
+export type StepValue = components['schemas']['StepValue'];
 export type StopReason = components['schemas']['StopReason'];
 export type StorageOverview = components['schemas']['StorageOverview'];
 export type StorageStatusView = components['schemas']['StorageStatusView'];
@@ -15979,6 +16169,493 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SampledRequest"];
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The run or the sample does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    read_iterations: {
+        parameters: {
+            query?: {
+                /** @description Only iterations of this scenario. */
+                scenario?: string | null;
+                reason?: ("first" | "failure" | "slowest") | null;
+            };
+            header?: never;
+            path: {
+                /** @description The run's id, or a unique prefix of it. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IterationSummary"][];
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The run does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    read_iteration: {
+        parameters: {
+            query?: {
+                /** @description Only iterations of this scenario. */
+                scenario?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Number of the iteration in its scenario, from 1. */
+                number: number;
+                /** @description The run's id, or a unique prefix of it. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SampledIteration"];
                 };
             };
             /** @description No key, or an invalid one */

@@ -115,7 +115,8 @@ impl Transport {
     fn judge_stream(&mut self, user: u32, index: u32, response: &StreamResponse, events: &mut impl Events) {
         let mut is_withheld = false;
         if self.options.redirects > 0 && response.has_location && redirect::is_redirect(response.status) {
-            let raw = response.raw().beginning(usize::MAX);
+            let mut raw = Vec::new();
+            response.raw().append_beginning(usize::MAX, &mut raw);
             match self.next_after(user, response.status, &raw, events) {
                 Next::Follow(place) => {
                     return self.follow(user, response.status, place, (response.received, response.raw()), events);

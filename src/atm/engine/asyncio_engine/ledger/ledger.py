@@ -9,6 +9,7 @@ from typing import NamedTuple
 from atm.engine.asyncio_engine.ledger.data_books import DataBooks
 from atm.engine.asyncio_engine.ledger.endpoint_figures import Counts, EndpointFigures, as_histogram, bucketed
 from atm.engine.asyncio_engine.ledger.health import Health
+from atm.engine.asyncio_engine.ledger.iteration_sampler import IterationSampler
 from atm.engine.asyncio_engine.ledger.masker import Masker
 from atm.engine.asyncio_engine.ledger.sampler import Sampler
 from atm.metrics.interval import CheckInterval, EndpointInterval, FailureGroup, Interval, IterationInterval
@@ -106,6 +107,7 @@ class Ledger:
         self.data = DataBooks(plan.data, is_shared=plan.share.of > 1)
         self.health = Health()
         self.sampler = Sampler(plan.sampling, len(plan.endpoints), masker)
+        self.iteration_sampler = IterationSampler(plan, masker)
         self.counts_iterations = any(len(flow.steps) > 1 or flow.program for flow in plan.flows)
         """False where each iteration is a single request, whose figures already cover it."""
         self._on_interval = on_interval
@@ -122,7 +124,7 @@ class Ledger:
         """Start the first second."""
         self.epoch = epoch
         self.second_end = epoch + SECOND
-        self.sampler.epoch = epoch
+        self.sampler.epoch = self.iteration_sampler.epoch = epoch
         self.roll = roll
 
     def books(self, flow: int, *, is_warm_up: bool) -> IterationBooks:
@@ -157,6 +159,7 @@ class Ledger:
             iterations=self._taken_iterations(),
             checks=self._taken_checks(),
             data=self.data.take(),
+            sampled_iterations=self.iteration_sampler.take(),
         )
         self._offered = state.offered
         self._on_interval(interval)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from atm.engine.asyncio_engine.ledger.masker import Masker
 from atm.engine.asyncio_engine.responses import dechunked, decoded, response_head
-from atm.metrics.interval import Exchanged, Sample
+from atm.metrics.sample import Exchanged, Sample
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import Origin, Sampling
 
@@ -89,8 +89,8 @@ class Sampler:
         self._bound = _ALWAYS
         """The shortest response time among the slowest requests; a slower request replaces that one."""
         self._heap: list[tuple[int, int, int, int]] = []
-        self._candidates: dict[tuple[int, int, int], _PendingSample] = {}
-        self._pending: list[_PendingSample] = []
+        self._candidates: dict[tuple[int, int, int], PendingSample] = {}
+        self._pending: list[PendingSample] = []
         self.slower_than: list[int] = [self._limit(endpoint) for endpoint in range(endpoints)]
         """Per endpoint: an ok request with a longer response time (ns) is a candidate."""
 
@@ -106,7 +106,7 @@ class Sampler:
         left = self._failures_left.get(kind, self._failures_per_kind)
         if left > 0 and len(self._pending) < _SAMPLES_PER_SECOND:
             self._failures_left[kind] = left - 1
-            self._pending.append(_PendingSample(self.epoch, request, response, outcome, message, now, "failure"))
+            self._pending.append(PendingSample(self.epoch, request, response, outcome, message, now, "failure"))
         elif outcome is not Outcome.GENERATOR_ERROR:
             self._keep(request, response, outcome, message, now)
 
@@ -123,7 +123,7 @@ class Sampler:
         endpoint = request.endpoint
         if self._firsts_left[endpoint] > 0 and len(self._pending) < _SAMPLES_PER_SECOND:
             self._firsts_left[endpoint] -= 1
-            self._pending.append(_PendingSample(self.epoch, request, response, outcome, message, now, "first"))
+            self._pending.append(PendingSample(self.epoch, request, response, outcome, message, now, "first"))
             self.slower_than[endpoint] = self._limit(endpoint)
             return
         response_time = now - request.intended
@@ -135,7 +135,7 @@ class Sampler:
             heappush(self._heap, (response_time, *key))
         else:
             self._candidates.pop(heappushpop(self._heap, (response_time, *key))[1:], None)
-        self._candidates[key] = _PendingSample(self.epoch, request, response, outcome, message, now, "slowest")
+        self._candidates[key] = PendingSample(self.epoch, request, response, outcome, message, now, "slowest")
         if len(self._heap) == self._slowest:
             self._bound = self._heap[0][0]
             self.slower_than = [self._limit(endpoint) for endpoint in range(len(self.slower_than))]
@@ -146,7 +146,7 @@ class Sampler:
         return self._bound if self._slowest else 1 << 62
 
 
-class _PendingSample:
+class PendingSample:
     """References to the parts of a sample; nothing is copied until the second has ended."""
 
     __slots__ = ("_body_bytes", "_data", "_fields", "_first_byte", "_origin", "_raw", "_secrets", "_slots", "_status")

@@ -10,8 +10,9 @@ from atm.engine.asyncio_engine.responses import response_head
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.transport.redirects import REDIRECTS
-from atm.engine.asyncio_engine.users.scenario_step import ScenarioStep, cookies_of, path_of
+from atm.engine.asyncio_engine.users.scenario_step import Judgement, ScenarioStep, cookies_of, path_of
 from atm.engine.asyncio_engine.users.session import Session
+from atm.engine.asyncio_engine.users.traced_request import TracedRequest
 from atm.engine.asyncio_engine.users.user import Connections, Request, User, UserContext
 from atm.models.outcome import Outcome
 
@@ -30,7 +31,7 @@ class SessionUser(Protocol):
 class ScenarioRequest(Request):
     """Sends steps of scenarios; in an iteration without a program it is a plain request."""
 
-    __slots__ = ("_bare", "_scope_context", "lacks_value")
+    __slots__ = ("_bare", "_judgement", "_scope_context", "lacks_value")
 
     def __init__(self, user: User, context: UserContext, connections: Connections, scope_context: Context) -> None:
         super().__init__(user, context, connections)
@@ -39,6 +40,8 @@ class ScenarioRequest(Request):
         """After a redirect: the request without the cookies of the jar."""
         self.lacks_value = False
         """The response had no value for an extract without a default."""
+        self._judgement: Judgement | None = None
+        """Of the full response that has just been read."""
 
     @property
     def shown(self) -> bytes:
@@ -80,6 +83,7 @@ class ScenarioRequest(Request):
         response_time = now - self.intended
         judgement = step.judge(session, response, response_time, books, withheld=withheld)
         self.lacks_value = judgement.lacks_value
+        self._judgement = judgement
         # Evaluating hostile responses takes time, which is no part of the response's.
         service, first_byte = now - self.actual, response.first_byte - self.actual
         if judgement.outcome is Outcome.OK:
@@ -88,6 +92,7 @@ class ScenarioRequest(Request):
                 figures.drained_ok += 1
             if response_time > ledger.sampler.slower_than[figures.endpoint]:
                 ledger.sampler.keep_ok(self, response, now)
+            self._trace(session, response, Outcome.OK, "", now)
             self._end(now)
             self._user.next_step(now)
             return
@@ -95,6 +100,24 @@ class ScenarioRequest(Request):
         at = now - ledger.epoch
         figures.count_failed_response(outcome, message, response.status, response_time, service, first_byte, at)
         self._end_failed(outcome, message, now, response)
+
+    def _end_failed(self, outcome: Outcome, message: str, now: int, response: Response | None) -> None:
+        session = self._session
+        if session is not None:
+            self._trace(session, response, outcome, message, now)
+        super()._end_failed(outcome, message, now, response)
+
+    def _trace(self, session: Session, response: Response | None, outcome: Outcome, message: str, now: int) -> None:
+        """Add the request, which has ended, to the trace of its iteration."""
+        judgement, self._judgement = self._judgement, None
+        if session.trace is None:
+            return
+        trace = session.trace
+        if trace.has_place(outcome):
+            step = cast("ScenarioStep", self.step)
+            traced = TracedRequest(self, step, session, trace.copy_of(response), judgement)
+            traced.outcome, traced.message, traced.finish = outcome, message, now
+            trace.requests.append(traced)
 
     @property
     def _session(self) -> Session | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from atm.engine.asyncio_engine.ledger.ledger import CheckBooks
@@ -11,7 +11,7 @@ from atm.engine.asyncio_engine.scenario.condition import condition_of
 from atm.engine.asyncio_engine.scenario.extract import extract_of
 from atm.engine.asyncio_engine.scenario.message import failed_check, nothing_to_extract
 from atm.engine.asyncio_engine.scenario.scope import Context
-from atm.engine.asyncio_engine.scenario.value import UNSET, text_form
+from atm.engine.asyncio_engine.scenario.value import UNSET, Value, text_form
 from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
 from atm.engine.asyncio_engine.users.request_template import RequestTemplate
@@ -19,7 +19,7 @@ from atm.engine.asyncio_engine.users.session import Session
 from atm.engine.secrets import is_secret_value
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import Flow, LoadPlan, Origin, Step
-from atm.plan.program import Comparison, Condition, Negation, Subject
+from atm.plan.program import Comparison, Condition, Negation, Slot, Subject
 
 _ON_THE_BODY = frozenset({"body", "json", "regex"})
 
@@ -31,6 +31,10 @@ class Judgement(NamedTuple):
     message: str
     lacks_value: bool
     """It has no value for an extract without a default."""
+    checks: Sequence[tuple[int, bool]] = ()
+    """The plan's checks that judged it, and whether each passed."""
+    values: Sequence[tuple[int, Value]] = ()
+    """The slots that it set, with their values."""
 
 
 class ScenarioStep(PreparedStep):
@@ -102,6 +106,8 @@ class ScenarioStep(PreparedStep):
         if not self._has_answer:
             return Judgement(outcome, message, lacks_value=False)
         lacks_value = False
+        evaluated: list[tuple[int, bool]] = []
+        values: list[tuple[int, Value]] = []
         answer = Answer(
             status=response.status,
             time_ns=time_ns,
@@ -112,15 +118,22 @@ class ScenarioStep(PreparedStep):
         for check, holds, failure in self._checks:
             passed = holds(answer, session)
             books.count(check.check, passed=passed)
+            evaluated.append((check.check, passed))
             if not passed and not check.counts_only and outcome is Outcome.OK:
                 outcome, message = Outcome.CHECK_FAILED, failure
         for slot, extracted, failure in self._extracts:
             value = session.slots[slot] = extracted(answer, session)
+            values.append((slot, value))
             if value is UNSET:
                 lacks_value = True
                 if outcome is Outcome.OK:
                     outcome, message = Outcome.CHECK_FAILED, failure
-        return Judgement(outcome, message, lacks_value)
+        return Judgement(outcome, message, lacks_value, evaluated, values)
+
+    @property
+    def variables(self) -> Sequence[Slot]:
+        """The slots of its flow."""
+        return self._flow.slots
 
     def secret_slots_of(self, session: Session) -> list[str]:
         """Return the values of the user's secret variables, in their text form."""

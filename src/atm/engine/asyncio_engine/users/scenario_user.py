@@ -15,6 +15,7 @@ from atm.engine.asyncio_engine.users.data_rows import DataRows
 from atm.engine.asyncio_engine.users.prepared_program import PreparedProgram
 from atm.engine.asyncio_engine.users.scenario_request import ScenarioRequest
 from atm.engine.asyncio_engine.users.session import Session
+from atm.engine.asyncio_engine.users.traces import Traces
 from atm.engine.asyncio_engine.users.user import Connections, User, UserContext
 from atm.models.outcome import FULL_RESPONSES, Outcome
 from atm.plan.pacer import NEVER
@@ -34,6 +35,7 @@ class ScenarioContext(UserContext):
     scope: Context
     """What conditions and templates read."""
     data: DataRows
+    traces: Traces
     on_user_stopped: Callable[[User, int], None]
     """Called when an iteration has ended, with the time; its user starts no other."""
     on_not_prepared: Callable[[User, int], None]
@@ -137,6 +139,7 @@ class ScenarioUser(User):
         if program.tables:
             for table, row in self._scenario.data.rows_begun(program.tables, self.number, number):
                 ledger.data.count(table, row)
+        session.trace = self._scenario.traces.begin(flow, is_warm_up=is_warm_up)
         self.session = session
         self._run(program, session, intended, now, is_beginning=True)
 
@@ -284,12 +287,13 @@ class ScenarioUser(User):
         session.visited |= 1 << op.step
         self._op = op
         step = program.steps[op.step]
+        session.rendered = None
         figures = (ledger.warm_up if iteration.is_warm_up else ledger.measured)[step.endpoint]
         self.request.begin(step, figures, session, at, now)
 
     def _complete(self, program: PreparedProgram, session: Session, at: int) -> None:
         """Complete the iteration, whose last operation ended at `at`."""
-        now = self._enter_end(program, session, at)
+        now = self._enter_end(program, session, at, is_completed=True)
         if self._is_preparing:
             self._is_preparing = False
             self._is_prepared = True
@@ -304,7 +308,7 @@ class ScenarioUser(User):
 
     def _fail(self, program: PreparedProgram, session: Session, policy: OnFail) -> None:
         """Fail the iteration, and stop what `policy` says."""
-        now = self._enter_end(program, session, self._scenario.sending.last_finish)
+        now = self._enter_end(program, session, self._scenario.sending.last_finish, is_completed=False)
         was_preparing, self._is_preparing = self._is_preparing, False
         if not was_preparing:
             self._books.failed += 1
@@ -318,14 +322,16 @@ class ScenarioUser(User):
         else:
             self._release(session, now)
 
-    def _enter_end(self, program: PreparedProgram, session: Session, at: int) -> int:
-        """Count what the iteration did not reach; return the time."""
+    def _enter_end(self, program: PreparedProgram, session: Session, at: int, *, is_completed: bool) -> int:
+        """Count what the iteration did not reach, and sample it if it is wanted; return the time."""
         now = self._scenario.clock()
         ledger = self._ledger
         if now >= ledger.second_end:
             ledger.roll(now)
         sending = self._scenario.sending
         sending.last_finish = max(sending.last_finish, at)
+        if session.trace is not None:
+            self._scenario.traces.end(self.iteration, session, at, is_completed=is_completed)
         if self._scenario.on_session_end is not None:
             self._scenario.on_session_end(session)
         if session.visited != program.all_visited:

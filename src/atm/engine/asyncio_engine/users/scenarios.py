@@ -12,6 +12,7 @@ from atm.engine.asyncio_engine.users.prepared_step import PreparedStep, needs_se
 from atm.engine.asyncio_engine.users.scenario_step import ScenarioStep
 from atm.engine.asyncio_engine.users.scenario_user import ScenarioContext, ScenarioUser
 from atm.engine.asyncio_engine.users.session import Session
+from atm.engine.asyncio_engine.users.traces import Traces
 from atm.engine.asyncio_engine.users.user import Connections, User, UserContext
 from atm.plan.load_plan import LoadPlan
 
@@ -58,6 +59,7 @@ class Scenarios:
             programs=self._programs,
             scope=self._scope,
             data=self._data,
+            traces=Traces(context.ledger.iteration_sampler),
             on_user_stopped=on_user_stopped,
             on_not_prepared=on_not_prepared,
             stop_run=stop_run,

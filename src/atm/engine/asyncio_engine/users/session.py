@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from atm.engine.asyncio_engine.scenario.cookies import Jar
 from atm.engine.asyncio_engine.scenario.value import UNSET, Value
 from atm.engine.asyncio_engine.users.data_rows import DataRows
+from atm.engine.asyncio_engine.users.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Session:
         "round",
         "slots",
         "think_ns",
+        "trace",
         "user",
         "visited",
     )
@@ -48,6 +50,8 @@ class Session:
         self.jar = jar
         self.rendered: RenderedRequest | None = None
         """The current request, if its step needs it."""
+        self.trace: Trace | None = None
+        """The requests of the iteration, if it is traced."""
         self._data = data
         self._rows: dict[int, int] = {}
         self.begin(0, 0)
