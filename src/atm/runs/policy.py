@@ -37,6 +37,8 @@ class Policy:
     max_seconds: float | None = None
     max_requests: int | None = None
     max_processes: int = field(default_factory=usable_cores)
+    fleet_clusters: tuple[str, ...] = ()
+    """As in a spec's `fleet.on`."""
 
     @classmethod
     def of(cls, settings: Settings) -> Policy:
@@ -48,6 +50,7 @@ class Policy:
             max_users=settings.max_users,
             max_requests=settings.max_requests,
             max_processes=settings.max_processes or usable_cores(),
+            fleet_clusters=settings.fleet_clusters,
             max_seconds=settings.max_duration.total_seconds() if settings.max_duration else None,
         )
 
@@ -78,7 +81,7 @@ class Policy:
             may_read=self.may_read,
             files_may_be_missing=files_may_be_missing,
         )
-        problems = [*self._beyond_caps(test), *self._too_many_processes(test), *self._refused(test)]
+        problems = [*self._beyond_caps(test), *self._beyond_fleet(test), *self._refused(test)]
         if problems:
             raise SpecError(problems)
         return self._capped(
@@ -158,8 +161,14 @@ class Policy:
             problems.append(_cap("resolve_every", what, f"every {_OFTEN_NS / 1e9:g} s"))
         return problems
 
-    def _too_many_processes(self, test: CompiledTest) -> list[Problem]:
-        processes = test.spec.fleet.processes if test.spec.fleet else None
+    def _beyond_fleet(self, test: CompiledTest) -> list[Problem]:
+        fleet = test.spec.fleet
+        if fleet is not None and fleet.on is not None and fleet.on not in self.fleet_clusters:
+            allowed = ", ".join(self.fleet_clusters) or "none"
+            what = f"runs on {fleet.on} are not allowed by this server"
+            hint = f"Allowed: {allowed}; others have to be named in ATM_FLEET_CLUSTERS of the server"
+            return [Problem(what, "cluster_not_allowed", path="fleet.on", hint=hint)]
+        processes = fleet.processes if fleet else None
         if processes is None or processes <= self.max_processes:
             return []
         return [_cap("fleet.processes", f"{processes} processes", str(self.max_processes), "ATM_MAX_PROCESSES")]
