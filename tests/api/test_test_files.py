@@ -137,7 +137,8 @@ def test_a_saved_test_runs_with_its_files(server: ApiServer, client: httpx.Clien
     answer = client.put(f"/tests/{test}", json={"spec": spec(target, "with files")})
     assert answer.json()["warnings"] == []
     run = ended(client, client.post(f"/tests/{test}/run").json()["id"])
-    assert (run["status"], run["outcome"]) == ("completed", "passed"), run
+    # On a busy machine the measurement may be invalid; what was sent is not.
+    assert (run["status"], run["error_message"], run["error_rate"]) == ("completed", None, 0), run
     assert run["files"] == digests
     assert_sent(target)
     assert left_in_spool(server) == []
@@ -184,7 +185,7 @@ def test_run_all_and_a_schedule_use_the_files(tmp_path: Path, target: TargetServ
                 assert time.monotonic() < deadline, runs
                 time.sleep(0.1)
             newest = ended(client, runs["runs"][0]["id"])
-            assert (newest["source"], newest["files"], newest["outcome"]) == ("schedule", digests, "passed")
+            assert (newest["source"], newest["files"], newest["error_rate"]) == ("schedule", digests, 0)
             assert_sent(target)
     finally:
         alone.stop()
@@ -361,6 +362,8 @@ def test_a_preview_shows_columns_first_rows_and_their_number(client: httpx.Clien
     broken = preview("broken.csv", b"a,b\n1\n")
     assert (broken["text"], broken["columns"]) == ("a,b\n1\n", [])
     assert "broken.csv:2" in broken["problem"]["message"] + str(broken["problem"])
+    # Columns with the name of a credential are masked, as in samples.
+    assert preview("accounts.csv", ACCOUNTS)["rows"] == [["ada", "***"], ["bob", "***"]]
     assert preview("text.xml", "ä".encode() * 4_000)["text"].startswith("ää")
     assert preview("photo.png", bytes(range(256)))["text"] is None
     assert preview("empty.csv", b"")["problem"] is not None

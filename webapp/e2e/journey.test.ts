@@ -119,7 +119,7 @@ describe("a journey", () => {
         await page.getByRole("tab", { name: "YAML" }).click();
         const text = page.getByLabel("The spec as YAML");
         const steps = [
-            { GET: "/fixed", name: "a", form: { b: "c" } },
+            { GET: "/fixed", name: "a", form: { b: "c" }, compress: "gzip" },
             { think: "10ms" },
             { repeat: 2, steps: [{ GET: "/users", name: "b" }] },
             { GET: "/both", think: "1s" },
@@ -128,7 +128,7 @@ describe("a journey", () => {
         await text.fill(JSON.stringify(spec));
         const list = page.getByRole("list", { name: "Steps of visit" });
         await list.getByText("think: 1s").waitFor();
-        await list.getByText("b: c").waitFor();
+        await list.getByText("compress: gzip").waitFor();
         // By keyboard: the wait goes below the loop, and the cursor stays with it.
         await field(page, "scenarios.visit.steps[1].think").focus();
         await page.keyboard.press("Alt+ArrowDown");

@@ -122,6 +122,7 @@ async function madeUp(page: Page, now: { second: number }): Promise<void> {
         metrics: null,
         endpoint_metrics: null,
         cancel_requested: null,
+        files: {},
         has_credentials: true,
         files: {},
     };

@@ -10,6 +10,8 @@ from atm.api.errors import entry
 from atm.errors import DataError
 from atm.models.control.errors import ErrorEntry
 from atm.models.control.test_files import TestFilePreview
+from atm.plan.secret_names import is_sensitive
+from atm.plan.spec_mask import MASK
 from atm.tables.layout import FORMATS, Format, Layout
 from atm.tables.row_readers import open_rows
 from atm.tables.table_file import Cell
@@ -39,7 +41,8 @@ def preview(
         with path.open("rb") as file:
             table = open_rows(file, name, layout)
             read: Iterator[Sequence[str] | Sequence[Cell]] = iter(table.rows)
-            first = [_row(row) for row in islice(read, rows)]
+            hidden = [is_sensitive(column) for column in table.columns]
+            first = [_row(row, hidden) for row in islice(read, rows)]
             total = len(first) + sum(1 for _ in read)
     except DataError as error:
         return _as_text(path, entry(error.problems[0]))
@@ -61,8 +64,9 @@ def _as_text(path: Path, problem: ErrorEntry | None) -> TestFilePreview:
     return TestFilePreview(columns=[], rows=[], total_rows=0, text=text, problem=problem)
 
 
-def _row(cells: Sequence[str] | Sequence[Cell]) -> list[str]:
-    return [_shown(cell if isinstance(cell, str) else cell.text) for cell in cells[:MOST_CELLS]]
+def _row(cells: Sequence[str] | Sequence[Cell], hidden: Sequence[bool]) -> list[str]:
+    texts = [cell if isinstance(cell, str) else cell.text for cell in cells[:MOST_CELLS]]
+    return [MASK if is_hidden else _shown(text) for text, is_hidden in zip(texts, hidden, strict=False)]
 
 
 def _shown(text: str) -> str:

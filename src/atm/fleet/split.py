@@ -9,7 +9,6 @@ from math import gcd
 from atm.errors import Problem
 from atm.fleet.transport import FleetError
 from atm.plan.load_plan import Lane, LoadPlan, Share
-from atm.plan.pacer import user_changes
 
 
 def split(plan: LoadPlan, strengths: Sequence[int]) -> list[LoadPlan]:
@@ -92,8 +91,8 @@ def _divided(lane: Lane, shares: Sequence[Share]) -> list[Lane]:
 
 def _users(lane: Lane, shares: Sequence[Share]) -> list[int]:
     """Return the most users of each worker in the measured load."""
-    measured = replace(lane.load, warm_up_ns=0)
-    return _divide(max(users for _, users in user_changes(measured)), shares)
+    peak = max(max(segment.start, segment.end) for segment in lane.load.segments)
+    return _divide(max(int(peak + 0.5), 1), shares)
 
 
 def _divide(count: int, shares: Sequence[Share]) -> list[int]:

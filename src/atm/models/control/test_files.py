@@ -55,7 +55,7 @@ class TestFilePreview(Answer):
     columns: list[str]
     """Empty for a file that is no table."""
     rows: list[list[str]]
-    """The first rows; long cells are cut."""
+    """The first rows; long cells are cut, and columns with the name of a credential masked."""
     total_rows: int
     text: str | None
     """The beginning of a file that is no table; null if it is not text."""

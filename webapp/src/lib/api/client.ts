@@ -28,7 +28,11 @@ import type {
     SessionView,
     StartedRuns,
     StorageOverview,
+    SavedTestView,
     SyncAnswer,
+    TestFileList,
+    TestFilePreview,
+    TestFileView,
     TestList,
     TestView,
     TryAnswer,
@@ -82,6 +86,8 @@ interface Options {
     method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
     query?: Query;
     body?: unknown;
+    /** The content of a file instead of a body. */
+    file?: Blob;
     signal?: AbortSignal;
     keepalive?: boolean;
 }
@@ -91,8 +97,12 @@ async function ask<Answer>(path: string, options: Options = {}): Promise<Answer>
     try {
         response = await fetch(address(path, options.query), {
             method: options.method ?? "GET",
-            headers: options.body === undefined ? {} : { "Content-Type": "application/json" },
-            body: options.body === undefined ? undefined : JSON.stringify(options.body),
+            headers: options.file
+                ? { "Content-Type": "application/octet-stream" }
+                : options.body === undefined
+                  ? {}
+                  : { "Content-Type": "application/json" },
+            body: options.file ?? (options.body === undefined ? undefined : JSON.stringify(options.body)),
             signal: options.signal,
             keepalive: options.keepalive,
             credentials: "same-origin",
@@ -124,6 +134,7 @@ async function ready(): Promise<ReadyView> {
 
 const run = (id: string): string => `/runs/${encodeURIComponent(id)}`;
 const test = (id: string): string => `/tests/${encodeURIComponent(id)}`;
+const fileOf = (id: string, name: string): string => `${test(id)}/files/${encodeURIComponent(name)}`;
 
 const schedule = (id: string): string => `/schedules/${encodeURIComponent(id)}`;
 
@@ -194,20 +205,29 @@ export const api = {
     deleteRun: (id: string, keepalive = false) => ask<undefined>(run(id), { method: "DELETE", keepalive }),
     compare: (a: string, b: string) => ask<CompareAnswer>("/compare", { query: { a, b } }),
 
-    validate: (spec: Spec, signal?: AbortSignal) =>
-        ask<ValidateAnswer>("/specs/validate", { method: "POST", body: { spec }, signal }),
-    tryOnce: (spec: Spec) => ask<TryAnswer>("/specs/try", { method: "POST", body: { spec } }),
+    /** `test` is the stored test whose files the spec may name. */
+    validate: (spec: Spec, signal?: AbortSignal, test?: string) =>
+        ask<ValidateAnswer>("/specs/validate", { method: "POST", body: { spec, test: test || null }, signal }),
+    tryOnce: (spec: Spec, test?: string) =>
+        ask<TryAnswer>("/specs/try", { method: "POST", body: { spec, test: test || null } }),
     importCurl: (command: string) => ask<CurlAnswer>("/import/curl", { method: "POST", body: { command } }),
 
     tests: (recent = 0) => ask<TestList>("/tests", { query: { recent } }),
     test: (id: string) => ask<TestView>(test(id)),
     createTest: (body: { spec: Spec; description?: string; tags?: string[]; from_run?: string }) =>
-        ask<TestView>("/tests", { method: "POST", body }),
+        ask<SavedTestView>("/tests", { method: "POST", body }),
     replaceTest: (id: string, body: { spec: Spec; description?: string; enabled?: boolean; tags?: string[] }) =>
-        ask<TestView>(test(id), { method: "PUT", body }),
+        ask<SavedTestView>(test(id), { method: "PUT", body }),
     deleteTest: (id: string, keepalive = false) => ask<undefined>(test(id), { method: "DELETE", keepalive }),
     enableTest: (id: string, enabled: boolean) =>
         ask<TestView>(`${test(id)}/enabled`, { method: "POST", body: { enabled } }),
+    testFiles: (id: string) => ask<TestFileList>(`${test(id)}/files`),
+    uploadTestFile: (id: string, file: File) => ask<TestFileView>(fileOf(id, file.name), { method: "PUT", file }),
+    previewTestFile: (id: string, name: string, query: Query) =>
+        ask<TestFilePreview>(`${fileOf(id, name)}/preview`, { query }),
+    deleteTestFile: (id: string, name: string) => ask<undefined>(fileOf(id, name), { method: "DELETE" }),
+    /** Where a browser downloads it from. */
+    testFileAddress: (id: string, name: string) => address(fileOf(id, name)),
     runTest: (id: string) => ask<RunAccepted>(`${test(id)}/run`, { method: "POST" }),
     runAllTests: () => ask<StartedRuns>("/tests/run-all", { method: "POST" }),
     syncTests: () => ask<SyncAnswer>("/tests/sync", { method: "POST" }),

@@ -90,6 +90,13 @@ export function withShape(spec: Spec, shape: Shape): Spec {
     return withLoad(omit(spec, "duration", "duration_seconds"), { ...next, stages });
 }
 
+/** A scenario with its own load in that shape; as `withShape`. */
+export function withShapeOfOne(scenario: Record<string, unknown>, shape: Shape): Record<string, unknown> {
+    const load = isObject(scenario.load) ? scenario.load : {};
+    const { load: next, duration } = withShape({ load, duration: scenario.duration as string | undefined }, shape);
+    return { ...omit(scenario, "duration"), load: next, ...(duration === undefined ? {} : { duration }) };
+}
+
 export function withStage(load: Load, index: number, change: Partial<Stage>): Load {
     return {
         ...load,

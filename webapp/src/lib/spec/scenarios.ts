@@ -1,4 +1,5 @@
 // Scenarios of a spec: its other ways to write requests, and the variables that its steps can use. Pure.
+import { sourcesOf, writtenColumns } from "./data";
 import { asSeveral, asSingle, nameFor, textOf } from "./fields";
 import { loadOf } from "./load";
 import { freeName } from "./names";
@@ -128,15 +129,20 @@ export function withOneLoad(spec: Spec): Spec {
 
 /** What `{{…}}` can name in every request of a scenario. */
 const SCENARIO_BUILT_INS = ["uuid", "random_int", "iteration", "user"] as const;
+const HOOK_BUILT_INS = ["uuid", "random_int"] as const;
 const ENDPOINT_BUILT_INS = ["uuid", "random_int", "request_number"] as const;
+
+/** Fields that hold a list of steps. */
+const STEP_LISTS = new Set<string | number>(["steps", "otherwise", "before_user", "setup", "teardown"]);
 
 /** The variables that are set before the step at `path`, or may be: in a block, all that the spec extracts. */
 export function extractedBefore(spec: Spec, path: Path): string[] {
     if (path[0] === "blocks") return [...new Set(allSteps(spec).flatMap((steps) => extractsIn(spec, steps)))];
-    const names: string[] = [];
+    // What a user extracts before its first iteration stays with it.
+    const names = path[2] === "steps" ? extractsIn(spec, get(spec, [...path.slice(0, 2), "before_user"])) : [];
     let here: unknown = spec;
     path.forEach((part, depth) => {
-        const isStep = path[depth - 1] === "steps" || path[depth - 1] === "otherwise";
+        const isStep = STEP_LISTS.has(path[depth - 1] ?? "");
         if (isStep && Array.isArray(here) && typeof part === "number")
             names.push(...extractsIn(spec, (here as unknown[]).slice(0, part)));
         here = get(here, [part]);
@@ -164,20 +170,27 @@ export function blocksOf(spec: Spec): Record<string, unknown> {
     return isObject(spec.blocks) ? spec.blocks : {};
 }
 
-/** `table.column` of the test data whose columns the spec itself names. */
-export function dataNames(spec: Spec): string[] {
-    const tables = isObject(spec.data) ? Object.entries(spec.data) : [];
-    return tables.flatMap(([table, written]) => {
-        const columns = isObject(written) && Array.isArray(written.columns) ? (written.columns as unknown[]) : [];
-        return columns.map((column) => `${table}.${textOf(column)}`);
+/** Columns of test data by the name of its source, as far as they were read from a file. */
+export type Columns = Readonly<Record<string, readonly string[]>>;
+
+/** `table.column` of the test data whose columns the spec itself names, or that were read from its file. */
+export function dataNames(spec: Spec, columns: Columns = {}): string[] {
+    return sourcesOf(spec).flatMap(([table, source]) => {
+        const written = writtenColumns(source);
+        const known = written.length ? written : (columns[table] ?? []);
+        return known.map((column) => `${table}.${column}`);
     });
 }
 
 /** What can be written as `{{…}}` in a request at `path`: what earlier steps extract first, built-ins last. */
-export function usable(spec: Spec, path: Path): string[] {
+export function usable(spec: Spec, path: Path, columns: Columns = {}): string[] {
     const variables = isObject(spec.variables) ? Object.keys(spec.variables) : [];
+    const isHook = path[0] === "setup" || path[0] === "teardown";
     const isScenario = kindOf(spec) === "scenarios";
-    const builtIns = isScenario ? SCENARIO_BUILT_INS : ENDPOINT_BUILT_INS;
-    const extracted = isScenario ? extractedBefore(spec, path) : [];
-    return [...new Set([...extracted.toReversed(), ...variables, ...dataNames(spec), ...builtIns])];
+    const builtIns = isHook ? HOOK_BUILT_INS : isScenario ? SCENARIO_BUILT_INS : ENDPOINT_BUILT_INS;
+    const extracted = isScenario || isHook ? extractedBefore(spec, path) : [];
+    const fromSetup = path[0] === "setup" ? [] : extractsIn(spec, spec.setup);
+    // Rows belong to users and iterations, which setup and teardown do not have.
+    const data = isScenario && !isHook ? dataNames(spec, columns) : [];
+    return [...new Set([...extracted.toReversed(), ...fromSetup, ...variables, ...data, ...builtIns])];
 }

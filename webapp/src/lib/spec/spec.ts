@@ -41,6 +41,11 @@ export interface Spec extends Endpoint {
     base_url?: string;
     /** Journeys by name. */
     scenarios?: Record<string, unknown>;
+    /** Sources of test data by name. */
+    data?: Record<string, unknown>;
+    /** Steps before and after the load. */
+    setup?: unknown;
+    teardown?: unknown;
     /** Steps that several scenarios use, by name. */
     blocks?: Record<string, unknown>;
     distribution_strategy?: string;

@@ -20,17 +20,21 @@ export class SpecActions {
     unreached = $state.raw<string[]>([]);
     tried = $state.raw<ApiProblem | null>(null);
 
-    constructor(editor: SpecEditor) {
+    readonly #test: () => string;
+
+    /** `test` is the stored test whose files the spec may name. */
+    constructor(editor: SpecEditor, test: () => string = () => "") {
         this.#editor = editor;
+        this.#test = test;
     }
 
-    /** Does it with a spec that the server finds valid; else leads to the first problem. */
+    /** Does it with a spec that the server finds valid, or saves one that lacks only files; else leads to the first problem. */
     async act(what: Act, doing: (spec: Spec) => Promise<void>): Promise<void> {
         const editor = this.#editor;
         this.busy = what;
         try {
             editor.attempted = true;
-            if (!(await editor.check())) {
+            if (!(await editor.check()) && !(what === "save" && editor.lacksOnlyFiles)) {
                 const [first] = editor.all;
                 if (editor.away) toasts.say(editor.away, { kind: "fail" });
                 else if (first && !editor.textProblem) focusField(first.path);
@@ -55,7 +59,7 @@ export class SpecActions {
             this.forget();
             try {
                 const endpoints = this.#editor.plan?.endpoints ?? [];
-                const trial = await api.tryOnce(spec);
+                const trial = await api.tryOnce(spec, this.#test());
                 const reached = new Set(trial.exchanges.map((exchange) => exchange.endpoint));
                 this.#answered(() => {
                     this.trial = trial;

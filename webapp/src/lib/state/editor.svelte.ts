@@ -14,6 +14,7 @@ import {
     visible,
     type SpecProblem,
 } from "$lib/spec/problems";
+import type { Columns } from "$lib/spec/scenarios";
 import type { Spec } from "$lib/spec/spec";
 
 import { stillOmitted } from "./draft";
@@ -42,6 +43,8 @@ export class SpecEditor {
     /** After an attempt to start or save, and in the text, everything that is wrong shows. */
     attempted = $state(false);
     left = new SvelteSet<string>();
+    /** Columns of test data by the name of its source, as they were read from its file. */
+    columns = $state.raw<Columns>({});
     #found = $state.raw<SpecProblem[]>([]);
     #answer = $state.raw<Answered>({
         plan: null,
@@ -221,6 +224,12 @@ export class SpecEditor {
         // That a name is taken is known only when it is kept, and belongs at the name.
         const placed = errors.map((error) => (error.code === "name_taken" ? { ...error, path: "name" } : error));
         this.#found = problemsOf(placed, this.spec);
+    }
+
+    /** Whether nothing is wrong but that files are not uploaded yet, without which a test can be saved. */
+    get lacksOnlyFiles(): boolean {
+        const codes = new Set(["file_missing", "file_not_allowed"]);
+        return !this.textProblem && !this.away && this.all.length > 0 && this.all.every(({ code }) => codes.has(code));
     }
 
     stop(): void {

@@ -1,0 +1,110 @@
+"""Measure runs on several processes: requests per CPU second of 2 workers against 1, the controller, start skew.
+
+CPU time is that of the worker processes, as their intervals report it, and of this process, which controls them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+
+from atm.engine.base import Control, Engine
+from atm.engine.resolve import resolve_origins
+from atm.fleet.fleet_engine import FleetEngine
+from atm.fleet.local_processes import LocalProcesses
+from atm.library import compile_spec
+from atm.metrics.interval import Interval
+from atm.testing import TargetServer
+from benches.measure import ROOT, Figure, figures, keep
+from benches.nginx import Nginx
+
+SERVER_CORE = 1
+SECONDS = 5
+ROUNDS = 5
+LEAST_EFFICIENCY = 0.95
+MOST_SKEW_MILLISECONDS = 2.0
+SKEW_RATE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RunFigures:
+    """Figures of one run."""
+
+    requests: int
+    worker_cpu_seconds: float
+    controller_cpu_seconds: float
+    seconds: float
+
+    @property
+    def per_cpu_second(self) -> float:
+        return self.requests / self.worker_cpu_seconds
+
+
+def main() -> int:
+    from atm.engine.asyncio_engine import AsyncioEngine
+    from atm.engine.native_engine import load_native_engine
+
+    native = load_native_engine()
+    if sys.platform != "linux" or native is None:
+        print("error: this benchmark needs Linux and the native engine (`atm doctor` says why it is not there)")
+        return 2
+    rows: list[Figure] = []
+    with Nginx(SERVER_CORE) as nginx:
+        url = f"http://127.0.0.1:{nginx.port}/users/4711?page=1"
+        for engine in (native, AsyncioEngine()):
+            rows += efficiency(engine, url)
+    with TargetServer() as target:
+        rows.append(skew(native, target))
+    print(figures(rows))
+    print(f"samples: {keep('fleet', {}, rows).relative_to(ROOT)}")
+    return 0 if all(row.holds for row in rows) else 1
+
+
+def efficiency(engine: Engine, url: str) -> list[Figure]:
+    """Compare CPU time per request of 2 workers with that of 1, within each round, and measure the controller's."""
+    ratios: list[float] = []
+    controller: list[float] = []
+    for _ in range(ROUNDS):
+        one, two = (asyncio.run(run(engine, url, workers, {"concurrency": 32})) for workers in (1, 2))
+        ratios.append(one.per_cpu_second / two.per_cpu_second)
+        controller.append(two.controller_cpu_seconds / (2 * two.seconds))
+    title = f"{engine.name}: CPU time per request, 2 processes against 1"
+    return [
+        Figure(title, statistics.median(ratios), "times", 1 / LEAST_EFFICIENCY),
+        Figure(f"{engine.name}: controller CPU per worker and second", statistics.median(controller) * 1e3, "ms"),
+    ]
+
+
+async def run(engine: Engine, url: str, workers: int, load: dict[str, object]) -> RunFigures:
+    """Run a test of some seconds on worker processes."""
+    test = compile_spec({"name": "bench", "url": url, "duration": f"{SECONDS}s", "engine": engine.name, **load})
+    plan = (await resolve_origins(test.plan)).plan
+    fleet = FleetEngine(engine, LocalProcesses(), workers)
+    intervals: list[Interval] = []
+    try:
+        await fleet.open(plan)
+        before = time.process_time()
+        await fleet.run(plan, {}, intervals.append, Control())
+        spent = time.process_time() - before
+    finally:
+        await fleet.close()
+    return RunFigures(
+        requests=sum(part.started for interval in intervals for part in interval.endpoints),
+        worker_cpu_seconds=sum(interval.generator.cpu_seconds for interval in intervals),
+        controller_cpu_seconds=spent,
+        seconds=sum(interval.duration_ns for interval in intervals) / 1e9,
+    )
+
+
+def skew(engine: Engine, target: TargetServer) -> Figure:
+    """Measure how far apart two workers start, by the arrival of the first request of each at the target."""
+    skews: list[float] = []
+    for _ in range(ROUNDS):
+        target.reset()
+        asyncio.run(run(engine, f"{target.url}/", 2, {"requests_per_second": SKEW_RATE}))
+        first, second = (row.arrived_ns for row in target.record()[:2])
+        skews.append(abs(second - first - 1e9 / SKEW_RATE) / 1e6)
+    return Figure("start skew of 2 workers at the target", statistics.median(skews), "ms", MOST_SKEW_MILLISECONDS)

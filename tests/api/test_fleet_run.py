@@ -1,0 +1,52 @@
+"""A run on several processes of a server: stored with its workers, within the limit, and cancelled with all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from atm.testing import TargetServer
+from tests.api.server import ApiServer, ended
+from tests.contract.engine_runs import open_connections
+
+
+@pytest.fixture(scope="module")
+def allowing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    directory: Path = tmp_path_factory.mktemp("fleet")
+    server = ApiServer(directory, ATM_MAX_PROCESSES="2").ready()
+    try:
+        with server.client() as client:
+            yield client
+    finally:
+        server.stop()
+
+
+def spec(target: TargetServer, **fields: Any) -> dict[str, Any]:
+    return {"name": "fleet", "url": f"{target.url}/", "load": {"rate": 50}, "fleet": {"processes": 2}, **fields}
+
+
+def test_a_run_on_a_server_has_its_workers_in_the_stored_result(allowing: httpx.Client, target: TargetServer) -> None:
+    run_id = allowing.post("/runs", json={"spec": spec(target, duration=2)}).json()["id"]
+    assert ended(allowing, run_id)["status"] == "completed"
+    result = allowing.get(f"/runs/{run_id}/result").json()
+    assert [worker["requests"] for worker in result["fleet"]["workers"]] == [50, 50]
+    assert result["metrics"]["total_requests"] == target.settled_stats().completed == 100
+
+
+def test_more_processes_than_the_server_allows_are_refused(allowing: httpx.Client, target: TargetServer) -> None:
+    answer = allowing.post("/runs", json={"spec": spec(target, duration=2, fleet={"processes": 3})})
+    assert answer.status_code == 422
+    assert "this server allows 2" in answer.text
+
+
+def test_a_cancelled_run_leaves_no_worker_behind(allowing: httpx.Client, target: TargetServer) -> None:
+    run_id = allowing.post("/runs", json={"spec": spec(target, duration=300)}).json()["id"]
+    while target.stats().received < 50:
+        assert allowing.get(f"/runs/{run_id}").json()["status"] in ("pending", "running")
+    assert allowing.post(f"/runs/{run_id}/cancel").status_code == 200
+    assert ended(allowing, run_id)["status"] == "cancelled"
+    assert open_connections(target, 30) == 0
