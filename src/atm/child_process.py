@@ -28,6 +28,9 @@ _PASSED_PREFIXES = ("LC_", "PYTHON", "MALLOC_", "GLIBC_")
 DATABASE_PREFIXES = ("PG", "KRB5")
 """Prefixes of the variables that libpq reads: password file, certificates, Kerberos tickets."""
 
+CLUSTER_PREFIXES = ("RAY_AUTH_", "RAY_TLS_", "RAY_USE_TLS")
+"""Prefixes of the variables with which Ray proves who connects to a cluster."""
+
 
 def environment(*prefixes: str, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the variables that every process needs, and those that begin with one of `prefixes`.

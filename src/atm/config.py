@@ -124,6 +124,8 @@ class Settings(BaseSettings):
     max_requests: int | None = Field(default=None, ge=1)
     max_processes: int | None = Field(default=None, ge=1)
     """Most worker processes of a run that is started over the API; None: the number of cores."""
+    fleet_clusters: Names = ()
+    """The Ray clusters that runs started over the API may use; empty: none."""
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     max_bundle_bytes: int = Field(default=268_435_456, ge=1024)
     """Caps on runs started over the API (None: no cap), on the body of an API request, and on an imported run."""

@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 from atm import child_process
-from atm.fleet.ray_address import RayAddress
 from atm.fleet.ray_local import loopback_environment
+from atm.models.ray_address import RayAddress
 
 MISSING = "no Ray here to test with: sh tools/ray.sh .venv/.ray-installed (`make test` does it by itself)"
 
@@ -44,6 +44,11 @@ class RayCluster:
         description = json.loads(self._line() or self._log_text())
         self.address = RayAddress("127.0.0.1", description["port"])
         self.session_directory = Path(description["session"])
+        self._head: int = description["head"]
+
+    def away_from_head(self, workers: list[int]) -> int:
+        """Return the index of the first of these workers that is not on the head, which must stay."""
+        return next(index for index, worker in enumerate(workers) if parent(parent(worker)) != self._head)
 
     def remove_node_of(self, worker: int) -> None:
         """Remove the node on which a worker process runs, without warning."""

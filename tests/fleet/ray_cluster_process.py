@@ -32,7 +32,7 @@ def main() -> None:
         cluster.add_node(wait=False, **OPTIONS)
     cluster.wait_for_nodes()
     session = cluster.head_node.get_session_dir_path()
-    print(json.dumps({"port": port, "session": session}), flush=True)
+    print(json.dumps({"port": port, "session": session, "head": raylet(cluster.head_node)}), flush=True)
     for line in sys.stdin:
         command, *arguments = line.split()
         if command == "remove":

@@ -14,10 +14,10 @@ import pytest
 
 from atm.fleet import messages
 from atm.fleet.ray_access import check_access
-from atm.fleet.ray_address import RayAddress
 from atm.fleet.ray_session import RaySession, Versions, version_problem
 from atm.fleet.ray_transport import RayTransport
 from atm.fleet.transport import FleetError, Link, LinkLostError
+from atm.models.ray_address import RayAddress
 from tests.fleet.processes import has_ended
 from tests.fleet.ray_cluster import RayCluster, parent
 
@@ -64,14 +64,15 @@ def test_the_worker_on_a_removed_node_is_lost_and_ends_while_the_others_answer(
     async def scenario() -> None:
         transport = RayTransport(ray_cluster.address, session=ray_session)
         try:
-            first, second, third = await transport.open(3)
-            pids = [await pid_of(link) for link in (first, second, third)]
-            ray_cluster.remove_node_of(pids[1])
-            with pytest.raises(LinkLostError, match=r"worker 2 on .*is gone"):
-                await calls_until_lost(second)
-            assert await pid_of(first) == pids[0]
-            assert await pid_of(third) == pids[2]
-            await has_ended(pids[1])
+            links = await transport.open(3)
+            pids = [await pid_of(link) for link in links]
+            removed = ray_cluster.away_from_head(pids)
+            ray_cluster.remove_node_of(pids[removed])
+            with pytest.raises(LinkLostError, match=rf"worker {removed + 1} on .*is gone"):
+                await calls_until_lost(links[removed])
+            others = [number for number in range(3) if number != removed]
+            assert [await pid_of(links[number]) for number in others] == [pids[number] for number in others]
+            await has_ended(pids[removed])
         finally:
             await transport.close()
             ray_cluster.add_node()

@@ -12,8 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from atm.errors import Problem
-from atm.fleet.ray_address import RayAddress
 from atm.fleet.transport import FleetError
+from atm.models.ray_address import RayAddress
 
 PROBE_SECONDS = 10.0
 _METHOD = "/ray.rpc.RayletDriver/ClusterInfo"

@@ -12,8 +12,8 @@ from functools import cache
 
 from atm import child_process
 from atm.errors import Problem
-from atm.fleet.ray_address import RayAddress
 from atm.fleet.transport import FleetError
+from atm.models.ray_address import RayAddress
 
 START_SECONDS = 120.0
 _CHECK_SECONDS = 0.1

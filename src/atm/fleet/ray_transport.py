@@ -13,11 +13,11 @@ from typing import Any
 
 from atm.errors import Problem
 from atm.fleet import ray_relay
-from atm.fleet.ray_address import RayAddress
 from atm.fleet.ray_local import LocalRay, local_token
 from atm.fleet.ray_session import RaySession
 from atm.fleet.sealed_channel import SealedChannel
 from atm.fleet.transport import FleetError, Link, LinkLostError
+from atm.models.ray_address import RayAddress
 
 PLACE_SECONDS = 60.0
 """How long to wait for free cores; a cluster that grows by demand needs time to start nodes."""

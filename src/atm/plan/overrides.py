@@ -36,6 +36,9 @@ class Overrides:
     seed: int | None = None
     engine: str | None = None
     processes: int | None = None
+    on: str | None = None
+    workers: int | None = None
+    allow_open_cluster: bool | None = None
     insecure: bool = False
     connect_to: tuple[str, ...] = ()
 
@@ -59,6 +62,9 @@ FLAGS: Mapping[str, str] = {
     "seed": "--seed",
     "engine": "--engine",
     "processes": "--processes",
+    "on": "--on",
+    "workers": "--workers",
+    "allow_open_cluster": "--allow-open-cluster",
     "insecure": "--insecure",
     "connect_to": "--connect-to",
 }
@@ -103,12 +109,23 @@ def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument
         change.drop("endpoints")
         change.put(("url",), overrides.url, FLAGS["url"])
         change.data.setdefault("name", overrides.url.partition("?")[0][:256])
-    if overrides.processes is not None:
-        change.put(("fleet", "processes"), overrides.processes, FLAGS["processes"])
+    _change_fleet(change, overrides)
     _change_ends(change, overrides)
     _change_load(change, overrides)
     _add_texts(change, overrides)
     return replace(document, data=change.data, places=change.places, problems=tuple(change.problems))
+
+
+def _change_fleet(change: _Change, overrides: Overrides) -> None:
+    """Put the flags of a fleet; processes of this machine replace a cluster of the spec, and the reverse."""
+    if overrides.processes is not None:
+        change.drop_in("fleet", "on", "workers", "allow_open_cluster")
+    elif overrides.on is not None:
+        change.drop_in("fleet", "processes")
+    for name in ("processes", "on", "workers", "allow_open_cluster"):
+        value = getattr(overrides, name)
+        if value is not None:
+            change.put(("fleet", name), value, FLAGS[name])
 
 
 def _for_scenarios(change: _Change, overrides: Overrides) -> Overrides:
@@ -164,6 +181,11 @@ class _Change:
         for name in names:
             self.data.pop(name, None)
             self.data.pop(f"{name}_seconds", None)
+
+    def drop_in(self, outer: str, *names: str) -> None:
+        """Drop fields of an object."""
+        if isinstance(value := self.data.get(outer), Mapping):
+            self.data[outer] = {name: item for name, item in value.items() if name not in names}
 
     def in_scenarios(self, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Edit every scenario and every step."""

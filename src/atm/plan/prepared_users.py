@@ -12,7 +12,8 @@ from atm.models.scenario import ScenarioSpec
 from atm.models.spec import TestSpec
 from atm.plan.load import nanoseconds
 from atm.plan.load_plan import Flow, Lane, PreparedUsers
-from atm.plan.program import ChooseOp, JumpOp, LoopOp, Op, RequestOp, ThinkOp, UnlessOp
+from atm.plan.longest_path import longest_path
+from atm.plan.program import Op, RequestOp, ThinkOp
 
 MOST_BY_DEFAULT = 10_000
 """As many iterations run at once in an open load without a limit."""
@@ -73,7 +74,7 @@ def _enough(lane: Lane, flow: Flow) -> int:
     load = lane.load
     levels = [level for segment in load.segments for level in (segment.start, segment.end)]
     peak = max(*levels, load.warm_up_level if load.warm_up_ns else 0.0)
-    bounds = [MOST_BY_DEFAULT, ceil(round(peak * _longest_seconds(flow.program), 6))]
+    bounds = [MOST_BY_DEFAULT, ceil(round(peak * longest_path(flow.program, _seconds), 6))]
     if load.max_in_flight is not None:
         bounds.append(load.max_in_flight)
     if lane.total is not None and not load.warm_up_ns:
@@ -81,27 +82,8 @@ def _enough(lane: Lane, flow: Flow) -> int:
     return max(1, min(bounds))
 
 
-def _longest_seconds(program: Sequence[Op]) -> float:
-    """Return the time of an iteration's longest path, with mean think times."""
-    loops = [(op.to, index, op.times) for index, op in enumerate(program) if isinstance(op, LoopOp)]
-    longest = [0.0] * (len(program) + 1)
-    for index in reversed(range(len(program))):
-        op = program[index]
-        rounds = 1
-        for first, last, times in loops:
-            rounds *= times if first <= index < last else 1
-        following = longest[index + 1]
-        if isinstance(op, JumpOp):
-            following = longest[op.to]
-        elif isinstance(op, UnlessOp):
-            following = max(following, longest[op.to])
-        elif isinstance(op, ChooseOp):
-            following = max(longest[to] for to in op.to)
-        longest[index] = _seconds(op) * rounds + following
-    return longest[0]
-
-
 def _seconds(op: Op) -> float:
+    """Return the time that an operation takes, with its mean think time."""
     if isinstance(op, RequestOp):
         return _REQUEST_SECONDS
     if not isinstance(op, ThinkOp):

@@ -100,7 +100,7 @@ def _launch(job: Job, directory: Path) -> RecorderHandle:
             "atm.runs.recorder_process",
             directory=directory,
             # The recorder needs the storage: its secrets come by pipe, or from variables that libpq reads itself.
-            variables=child_process.environment(*child_process.DATABASE_PREFIXES),
+            variables=child_process.environment(*child_process.DATABASE_PREFIXES, *child_process.CLUSTER_PREFIXES),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=errors,

@@ -17,6 +17,7 @@ from atm.plan.files import ReadFile
 from atm.plan.forecast import forecast, lane_forecast, leads_to
 from atm.plan.hooks import CompiledHook
 from atm.plan.load_plan import Lane, LoadPlan
+from atm.plan.longest_path import most_requests
 from atm.plan.targets import TargetRules
 from atm.tables.table_request import OpenTable
 
@@ -36,6 +37,8 @@ class Policy:
     max_seconds: float | None = None
     max_requests: int | None = None
     max_processes: int = field(default_factory=usable_cores)
+    fleet_clusters: tuple[str, ...] = ()
+    """As in a spec's `fleet.on`."""
 
     @classmethod
     def of(cls, settings: Settings) -> Policy:
@@ -47,6 +50,7 @@ class Policy:
             max_users=settings.max_users,
             max_requests=settings.max_requests,
             max_processes=settings.max_processes or usable_cores(),
+            fleet_clusters=settings.fleet_clusters,
             max_seconds=settings.max_duration.total_seconds() if settings.max_duration else None,
         )
 
@@ -77,7 +81,7 @@ class Policy:
             may_read=self.may_read,
             files_may_be_missing=files_may_be_missing,
         )
-        problems = [*self._beyond_caps(test.plan), *self._too_many_processes(test), *self._refused(test)]
+        problems = [*self._beyond_caps(test), *self._beyond_fleet(test), *self._refused(test)]
         if problems:
             raise SpecError(problems)
         return self._capped(
@@ -105,7 +109,7 @@ class Policy:
             share_of_users = max(1, int(self.max_users - _users(lanes)) // opened)
             lanes = tuple(_limited(lane, share_of_users) if lane.load.model == "open" else lane for lane in lanes)
         if self.max_requests is not None and forecast(test.plan).most_requests is None:
-            lanes = _with_totals(lanes, _bounds(test.plan), self.max_requests)
+            lanes = _with_totals(lanes, _bounds(test.plan), self.max_requests - _hook_requests(test))
             notes.append(_throttled(f"{self.max_requests:,} requests", "ATM_MAX_REQUESTS"))
         return replace(test, plan=replace(test.plan, lanes=lanes), notes=tuple(notes))
 
@@ -118,7 +122,8 @@ class Policy:
             needs=(*plan.needs, "target_rules") if resolves_addresses else plan.needs,
         )
 
-    def _beyond_caps(self, plan: LoadPlan) -> list[Problem]:
+    def _beyond_caps(self, test: CompiledTest) -> list[Problem]:
+        plan = test.plan
         lanes, planned = plan.lanes, forecast(plan)
         problems = []
         rate, users = _fixed_rate(lanes), _users(lanes)
@@ -129,13 +134,18 @@ class Policy:
                 name = "rate" if any(lane.load.model == "open" for lane in lanes) else "max_rate"
                 what = f"{'more than ' if needs_more else ''}{rate:g} requests per second"
                 problems.append(_cap(name, what, f"{self.max_rate:g}", "ATM_MAX_RATE"))
-        if (
-            self.max_requests is not None
-            and planned.most_requests is not None
-            and planned.most_requests > self.max_requests
-        ):
-            what, limit = f"{planned.most_requests:,} requests", f"{self.max_requests:,}"
-            problems.append(_cap("total_requests", what, limit, "ATM_MAX_REQUESTS"))
+            prepared = max((lane.prepared.rate for lane in lanes if lane.prepared is not None), default=0.0)
+            if prepared > self.max_rate:
+                what = f"to prepare {prepared:g} users per second"
+                problems.append(_cap("prepare_rate", what, f"{self.max_rate:g} requests", "ATM_MAX_RATE"))
+        if self.max_requests is not None:
+            of_hooks = _hook_requests(test)
+            # A load without a number of requests ends with those that the hooks leave, at least one.
+            most = (planned.most_requests or 1) + of_hooks
+            if most > self.max_requests:
+                counted = f", {of_hooks:,} of them in setup and teardown" if of_hooks else ""
+                what, limit = f"{most:,} requests{counted}", f"{self.max_requests:,}"
+                problems.append(_cap("total_requests", what, limit, "ATM_MAX_REQUESTS"))
         if self.max_users is not None and users > self.max_users:
             problems.append(_cap("users", f"{users:g} users", str(self.max_users), "ATM_MAX_USERS"))
         if (
@@ -151,8 +161,14 @@ class Policy:
             problems.append(_cap("resolve_every", what, f"every {_OFTEN_NS / 1e9:g} s"))
         return problems
 
-    def _too_many_processes(self, test: CompiledTest) -> list[Problem]:
-        processes = test.spec.fleet.processes if test.spec.fleet else None
+    def _beyond_fleet(self, test: CompiledTest) -> list[Problem]:
+        fleet = test.spec.fleet
+        if fleet is not None and fleet.on is not None and fleet.on not in self.fleet_clusters:
+            allowed = ", ".join(self.fleet_clusters) or "none"
+            what = f"runs on {fleet.on} are not allowed by this server"
+            hint = f"Allowed: {allowed}; others have to be named in ATM_FLEET_CLUSTERS of the server"
+            return [Problem(what, "cluster_not_allowed", path="fleet.on", hint=hint)]
+        processes = fleet.processes if fleet else None
         if processes is None or processes <= self.max_processes:
             return []
         return [_cap("fleet.processes", f"{processes} processes", str(self.max_processes), "ATM_MAX_PROCESSES")]
@@ -174,6 +190,12 @@ class Policy:
         return Problem(refusal, _CODE, path=path, hint=hint) if refusal else None
 
 
+def _hook_requests(test: CompiledTest) -> int:
+    """Return the most requests that `setup` and `teardown` send."""
+    hooks = [hook for hook in (test.setup, test.teardown) if hook is not None]
+    return sum(most_requests(flow.program) for hook in hooks for flow in hook.plan.flows)
+
+
 def _has_no_rate(lane: Lane) -> bool:
     return lane.load.model == "closed" and lane.load.max_rate is None
 
@@ -189,8 +211,10 @@ def _users(lanes: Sequence[Lane]) -> float:
 
 
 def _limited(lane: Lane, users: int) -> Lane:
-    load = lane.load
-    return replace(lane, load=replace(load, max_in_flight=min(load.max_in_flight or users, users)))
+    load, prepared = lane.load, lane.prepared
+    if prepared is not None:
+        prepared = replace(prepared, users=min(prepared.users, users))
+    return replace(lane, load=replace(load, max_in_flight=min(load.max_in_flight or users, users)), prepared=prepared)
 
 
 def _bounds(plan: LoadPlan) -> list[int | None]:

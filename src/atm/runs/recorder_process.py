@@ -29,7 +29,12 @@ def main() -> int:
     job = commands.line()
     if not job:
         return 0
-    runner = child_process.start("atm.runs.runner_process", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    runner = child_process.start(
+        "atm.runs.runner_process",
+        variables=child_process.environment(*child_process.CLUSTER_PREFIXES),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
     assert runner.stdin is not None
     # Broken pipe: the runner died before it read its job; the recorder reports that.
     with suppress(BrokenPipeError):

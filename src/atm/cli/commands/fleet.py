@@ -46,8 +46,8 @@ def check(
     Shows versions, cores, file descriptors, how exactly each node's clock can be read, and whether it reaches the
     target. Exit code 2 if a version differs, 3 if a node does not reach a target.
     """
-    from atm.fleet.ray_address import parse_ray_address
     from atm.fleet.ray_transport import RayTransport
+    from atm.models.ray_address import parse_ray_address
 
     output = Output.of(color, json=json)
     transport = RayTransport(parse_ray_address(on, "--on"), allow_open=allow_open_cluster)

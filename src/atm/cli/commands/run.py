@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption, NoHistoryOption, VariableOption
+from atm.cli.options import (
+    AllowOpenClusterOption,
+    ColorOption,
+    DebugOption,
+    JsonOption,
+    NoHistoryOption,
+    VariableOption,
+)
 from atm.cli.output import Color, Output
 from atm.cli.specs import body_text, compile_document, document_of
 from atm.plan.overrides import Overrides
@@ -69,6 +76,18 @@ def command(
         int | None,
         typer.Option("--processes", metavar="N", help="Send the load from N processes of this machine."),
     ] = None,
+    on: Annotated[
+        Text,
+        typer.Option(
+            "--on",
+            metavar="ADDRESS",
+            help="Send the load from workers on a Ray cluster: ray://HOST:PORT, or ray:local.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="Number of workers, each on a node of the cluster.")
+    ] = None,
+    allow_open_cluster: AllowOpenClusterOption = False,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the target's certificate.")] = False,
     connect_to: Annotated[
         Texts,
@@ -120,6 +139,9 @@ def command(
             seed=seed,
             engine=engine,
             processes=processes,
+            on=on,
+            workers=workers,
+            allow_open_cluster=allow_open_cluster or None,
             insecure=insecure,
             connect_to=tuple(connect_to or ()),
         ),

@@ -10161,6 +10161,24 @@ export type components = {
                  */
                 processes?: number;
                 /**
+                 * On
+                 * @description Ray cluster, with a worker on each of its nodes: `ray://HOST:PORT`, or `ray:local` for one started here.
+                 * @example ray://head:10001
+                 */
+                on?: string;
+                /**
+                 * Workers
+                 * @description Number of workers on the cluster.
+                 * @example 8
+                 */
+                workers?: number;
+                /**
+                 * Allow open cluster
+                 * @description Use a cluster on another machine although it demands no token.
+                 * @default false
+                 */
+                allow_open_cluster: boolean;
+                /**
                  * On loss
                  * @description When a worker is lost: stop the run, or continue without its part, whose requests count as missed.
                  * @default abort

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from atm.fleet.ray_address import parse_ray_address
-from atm.fleet.transport import FleetError
+from atm.errors import SpecError
+from atm.models.ray_address import parse_ray_address
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_ray_local_is_started_here() -> None:
              "ray://user@head:1", "ray://head:10001/x", "ray:LOCAL", "ray://a b:1"]
 )  # fmt: skip
 def test_anything_else_is_refused_with_the_forms_that_exist(text: str) -> None:
-    with pytest.raises(FleetError) as caught:
+    with pytest.raises(SpecError) as caught:
         parse_ray_address(text, "fleet.on")
     [problem] = caught.value.problems
     assert (problem.code, problem.path) == ("invalid_fleet_address", "fleet.on")

@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 
 from atm.access.loopback import is_loopback
-from atm.errors import Problem
-from atm.fleet.transport import FleetError
+from atm.errors import Problem, SpecError
 
 DEFAULT_PORT = 10001
 """Ray's own default for its Ray Client server."""
@@ -42,13 +41,13 @@ class RayAddress:
 
 
 def parse_ray_address(text: str, path: str = "") -> RayAddress:
-    """Parse an address; `path` is its place in the spec. Raises FleetError."""
+    """Parse an address; `path` is its place, for the problem. Raises SpecError."""
     if text.strip() == LOCAL:
         return RayAddress("", 0)
     match = _CLUSTER.fullmatch(text.strip())
     port = int(match[2] or DEFAULT_PORT) if match else 0
     if match is None or not 0 < port < 65536:
-        raise FleetError(
+        raise SpecError(
             Problem(
                 f"{text!r} is not the address of a fleet",
                 "invalid_fleet_address",
