@@ -124,7 +124,6 @@ async function madeUp(page: Page, now: { second: number }): Promise<void> {
         cancel_requested: null,
         files: {},
         has_credentials: true,
-        files: {},
     };
     await page.route("**/api/v1/**", async (route) => {
         const url = new URL(route.request().url());
