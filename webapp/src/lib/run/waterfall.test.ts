@@ -71,6 +71,7 @@ test("the think time after the last request is what is left of the iteration", (
     expect(thinkAfter(iteration([step(2)]))).toBeCloseTo(70);
     expect(thinkAfter({ ...iteration([step(2)]), requests_left_out: 3 })).toBe(0);
     expect(thinkAfter(iteration([]))).toBe(0);
+    expect(thinkAfter(iteration([step(2)], 30.0000001))).toBe(0);
 });
 
 test("a step is named within its scenario", () => {

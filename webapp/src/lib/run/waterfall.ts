@@ -41,7 +41,9 @@ export function barsOf(iteration: SampledIteration): Bar[] {
 /** Think time after the last request, in ms. */
 export function thinkAfter(iteration: SampledIteration): number {
     const last = iteration.steps.at(-1);
-    return last && !iteration.requests_left_out ? Math.max(iteration.time_ms - endOf(last, iteration), 0) : 0;
+    const rest = last && !iteration.requests_left_out ? iteration.time_ms - endOf(last, iteration) : 0;
+    // Less than a microsecond is what adding seconds and milliseconds leaves over.
+    return rest > 0.001 ? rest : 0;
 }
 
 /** How long a request waited between being due and being sent, in ms. */
