@@ -1,5 +1,5 @@
 // A test with data files, a form, GraphQL, setup and stages, written in the form, saved, completed with files, and run.
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -8,7 +8,7 @@ import { describe, expect, it } from "vitest";
 
 import { faults } from "./browser";
 import { until } from "./server";
-import { api, at, target } from "./shared";
+import { api, at, server, target } from "./shared";
 
 const field = (page: Page, path: string) => page.locator(`[data-path="${path}"]`);
 
@@ -36,7 +36,7 @@ describe("files of a test", () => {
 
         await page.waitForURL(/\/edit\/[0-9a-f-]+\?test/);
         const test = /edit\/([0-9a-f-]+)/.exec(page.url())?.[1] ?? "";
-        await data.getByText("not uploaded").waitFor({ state: "attached" });
+        await data.getByText("(not uploaded)").waitFor({ state: "attached" });
         await data
             .getByLabel("Upload a file for File")
             .setInputFiles(written("logins.csv", "name,password\nada,secret\nbob,secret\ncid,secret\n"));
@@ -154,6 +154,34 @@ describe("files of a test", () => {
             .replace("          target: 5\n", "          target: 5\n        - duration: 30s\n          target: 20\n");
         const shown = await page.getByLabel("The spec as YAML").inputValue();
         for (const line of changed.split("\n")) expect(shown).toContain(line.trim());
+        expect(await faults(page)).toEqual([]);
+    });
+
+    it("are listed with the test, downloaded as they were uploaded, and deleted", async () => {
+        const spec = {
+            base_url: target,
+            data: { logins: { file: "logins.csv" } },
+            scenarios: { journey: { steps: [{ GET: "/shop/products?q={{logins.name}}" }] } },
+        };
+        const { id } = await api<{ id: string }>("/tests", { spec: { name: "listed files", ...spec } });
+        for (const name of ["logins.csv", "old.csv"]) {
+            const put = { method: "PUT", body: `name\n${name}\n` };
+            expect((await fetch(`${server}/api/v1/tests/${id}/files/${name}`, put)).ok).toBe(true);
+        }
+        const page = await at(`/edit/${id}?test`);
+        const listed = page.getByRole("list", { name: "Files of this test" });
+        await listed.getByText("old.csv").waitFor();
+        expect(await listed.getByRole("listitem").filter({ hasText: "not named in the spec" }).count()).toBe(1);
+
+        const [download] = await Promise.all([page.waitForEvent("download"), listed.getByText("logins.csv").click()]);
+        expect(readFileSync(await download.path(), "utf8")).toBe("name\nlogins.csv\n");
+
+        await listed.getByRole("button", { name: "Delete old.csv" }).click();
+        await listed.getByText("old.csv").waitFor({ state: "detached" });
+        await until("the deletion", async () => {
+            const { files } = await api<{ files: { name: string }[] }>(`/tests/${id}/files`);
+            return files.map(({ name }) => name).join() === "logins.csv";
+        });
         expect(await faults(page)).toEqual([]);
     });
 });

@@ -225,8 +225,8 @@ export const api = {
     uploadTestFile: (id: string, file: File) => ask<TestFileView>(fileOf(id, file.name), { method: "PUT", file }),
     previewTestFile: (id: string, name: string, query: Query) =>
         ask<TestFilePreview>(`${fileOf(id, name)}/preview`, { query }),
-    deleteTestFile: (id: string, name: string) => ask<undefined>(fileOf(id, name), { method: "DELETE" }),
-    /** Where a browser downloads it from. */
+    deleteTestFile: (id: string, name: string, keepalive = false) =>
+        ask<undefined>(fileOf(id, name), { method: "DELETE", keepalive }),
     testFileAddress: (id: string, name: string) => address(fileOf(id, name)),
     runTest: (id: string) => ask<RunAccepted>(`${test(id)}/run`, { method: "POST" }),
     runAllTests: () => ask<StartedRuns>("/tests/run-all", { method: "POST" }),

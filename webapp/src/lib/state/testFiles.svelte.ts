@@ -16,7 +16,7 @@ export class TestFiles {
     #answer = $state.raw<TestFileList | null>(null);
     /** Names of files that are being uploaded. */
     uploading = $state.raw<readonly string[]>([]);
-    /** Why the last upload or deletion of a file failed. */
+    /** Why the last upload of a file failed. */
     problems = new SvelteMap<string, string>();
     #previews = new SvelteMap<string, TestFilePreview | string>();
 
@@ -30,6 +30,11 @@ export class TestFiles {
 
     find(name: string): TestFileView | undefined {
         return this.list.find((file) => file.name === name);
+    }
+
+    /** Where a browser downloads a file. */
+    address(name: string): string {
+        return api.testFileAddress(this.test, name);
     }
 
     async load(test: string): Promise<void> {
@@ -60,16 +65,10 @@ export class TestFiles {
         }
     }
 
-    async remove(name: string): Promise<boolean> {
-        this.problems.delete(name);
-        try {
-            await api.deleteTestFile(this.test, name);
-            await this.load(this.test);
-            return true;
-        } catch (error) {
-            this.problems.set(name, `${name} was not deleted: ${sentence(error)}`);
-            return false;
-        }
+    /** `leaving`: the page is about to close, so nothing is shown any more. */
+    async remove(name: string, leaving: boolean): Promise<void> {
+        await api.deleteTestFile(this.test, name, leaving);
+        if (!leaving) await this.load(this.test);
     }
 
     /** What is known of the rows of a source; undefined while nothing is. A text says why they are not shown. */
