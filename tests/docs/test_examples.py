@@ -28,7 +28,14 @@ FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXIT = re.compile(r"\s+# exit (\d+)$")
 USUAL_ADDRESS = "http://127.0.0.1:8765"
 ENVIRONMENT = {"SHOP_TOKEN": "atm-token", "SHOP_SECRET": "atm-secret"}
-ELSEWHERE = {"atm demo", "make demo", "make test", "atm serve", "atm agent"}
+ELSEWHERE = {
+    "atm demo",
+    "make demo",
+    "make test",
+    "atm serve",
+    "atm agent",
+    "atm tests push shop.yaml --server http://127.0.0.1:8000",
+}
 """What other tests run, or what is running right now."""
 
 
