@@ -15,7 +15,7 @@ import pytest
 from atm.engine.base import Control, Engine
 from atm.engine.native_engine import NativeEngine
 from atm.errors import EngineError
-from atm.fleet import fleet_engine
+from atm.fleet import worker
 from atm.fleet.fleet_engine import FleetEngine
 from atm.fleet.local_processes import LocalProcesses
 from atm.fleet.state import OnLoss
@@ -192,10 +192,10 @@ def test_when_all_workers_are_lost_the_run_fails_with_what_they_reported(target:
 def test_workers_of_another_version_are_named_before_any_request(
     target: TargetServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet_engine, "VERSION", "99.0")
+    monkeypatch.setattr(worker, "VERSION", "99.0")
     with pytest.raises(FleetError) as caught:
         asyncio.run(run_fleet(NativeEngine(), plan(http(target), load=opened(10), duration=1)))
-    assert [problem.code for problem in caught.value.problems] == ["worker_differs"] * 2
+    assert [problem.code for problem in caught.value.problems] == ["worker_version"] * 2
     assert "99.0" in caught.value.problems[0].what
     assert target.stats().received == 0
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atm.fleet.split import shares_of, split
+from atm.fleet.split import MOST_RESIDUES, shares_of, split, strengths_of
 from atm.fleet.transport import FleetError
 from atm.plan.load_plan import WHOLE, Load, LoadPlan, Origin
 from tests.contract.plans import closed, opened, plan, step
@@ -38,6 +38,21 @@ def test_equal_workers_have_one_residue_each_and_a_strong_one_is_spread() -> Non
     assert [share.residues for share in shares_of([4, 4, 4])] == [(0,), (1,), (2,)]
     first, second, third = shares_of([3, 2, 1])
     assert (first.residues, second.residues, third.residues) == ((0, 2, 5), (1, 4), (3,))
+
+
+def test_a_worker_is_as_strong_as_its_cores() -> None:
+    assert strengths_of([2, 2, 2]) == [1, 1, 1]
+    assert strengths_of([96, 64, 32]) == [3, 2, 1]
+    assert strengths_of([7, 13]) == [7, 13]
+
+
+@given(cores=st.lists(st.integers(1, 512), min_size=1, max_size=2000))
+@examples(50)
+def test_the_strengths_of_many_machines_stay_within_what_engines_accept(cores: list[int]) -> None:
+    strengths = strengths_of(cores)
+    assert len(strengths) == len(cores)
+    assert min(strengths) >= 1
+    assert sum(strengths) <= MOST_RESIDUES
 
 
 @given(strengths=STRENGTHS, users=st.integers(17, 500), total=st.integers(500, 10**6), limit=st.integers(200, 9999))

@@ -9,16 +9,17 @@ from datetime import UTC, datetime
 from atm.engine.base import Capability, Control, Engine, EngineReport, LaneReport
 from atm.errors import EngineError, Problem
 from atm.fleet import messages
+from atm.fleet.check import mismatch
 from atm.fleet.driver import Driver
 from atm.fleet.messages import Description
-from atm.fleet.split import split
+from atm.fleet.split import split, strengths_of
 from atm.fleet.state import SECOND, FleetRun, OnLoss
 from atm.fleet.transport import FleetError, Link, LinkLostError, Transport
-from atm.fleet.worker import boot_id
+from atm.fleet.worker import boot_id, description
 from atm.fleet.workers import Workers
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
-from atm.plan.load_plan import PLAN_FORMAT, LoadPlan
+from atm.plan.load_plan import LoadPlan
 from atm.version import VERSION
 
 DESCRIBE_SECONDS = 60.0
@@ -37,6 +38,7 @@ class FleetEngine:
         self._transport = transport
         self._count = workers
         self._on_loss = on_loss
+        self._strengths: Sequence[int] = [1] * workers
         self._links: list[Link] = []
         self._descriptions: list[Description] = []
 
@@ -60,13 +62,18 @@ class FleetEngine:
         split(plan, self._strengths)
         self._links = await self._transport.open(self._count)
         self._descriptions = list(await asyncio.gather(*(_described(link) for link in self._links)))
+        here = description()
         problems = [
             problem
-            for link, description in zip(self._links, self._descriptions, strict=True)
-            for problem in self._differences(link.name, description)
+            for link, there in zip(self._links, self._descriptions, strict=True)
+            if (problem := mismatch(here, link.name, there)) is not None
         ]
         if problems:
             raise FleetError(problems)
+        if self._engine.name == "native":
+            # The asyncio engine uses one core wherever it runs.
+            self._strengths = strengths_of([there.cores for there in self._descriptions])
+            split(plan, self._strengths)
 
     async def close(self) -> None:
         """End every worker. Idempotent."""
@@ -98,26 +105,6 @@ class FleetEngine:
         await Driver(run, self._links, workers.take).to_the_end(control)
         workers.close()
         return self._report(run, workers, control)
-
-    @property
-    def _strengths(self) -> Sequence[int]:
-        return [1] * self._count
-
-    def _differences(self, name: str, description: Description) -> list[Problem]:
-        compared = (
-            ("atm", description.version, VERSION),
-            ("plan format", str(description.plan_format), str(PLAN_FORMAT)),
-            (f"{self.name} engine", description.engines.get(self.name, "none"), self.version),
-        )
-        return [
-            Problem(
-                f"{name} on {description.host} has {what} {theirs}, this machine {ours}",
-                "worker_differs",
-                hint=f"Install api-test-machine {VERSION} on every machine",
-            )
-            for what, theirs, ours in compared
-            if theirs != ours
-        ]
 
     def _report(self, run: FleetRun, workers: Workers, control: Control) -> EngineReport:
         reports = [record.report for record in run.workers if record.report is not None]
@@ -151,12 +138,12 @@ async def _described(link: Link) -> Description:
         raise FleetError(
             Problem(
                 f"{link.name} runs another version: {error}",
-                "worker_differs",
+                "worker_version",
                 hint=f"Install api-test-machine {VERSION} on every machine",
             )
         ) from error
     if not isinstance(answer, Description):
-        raise FleetError(Problem(f"{link.name} answered {type(answer).__name__}", "worker_differs"))
+        raise FleetError(Problem(f"{link.name} answered {type(answer).__name__}", "worker_version"))
     return answer
 
 

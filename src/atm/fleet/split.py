@@ -10,6 +10,9 @@ from atm.errors import Problem
 from atm.fleet.transport import FleetError
 from atm.plan.load_plan import Lane, LoadPlan, Share
 
+MOST_RESIDUES = 10_000
+"""What the engines accept."""
+
 
 def split(plan: LoadPlan, strengths: Sequence[int]) -> list[LoadPlan]:
     """Return a plan for each worker. `strengths` are their relative parts of the load, such as their cores.
@@ -27,6 +30,16 @@ def split(plan: LoadPlan, strengths: Sequence[int]) -> list[LoadPlan]:
     return [
         replace(plan, share=share, lanes=tuple(parts[worker] for parts in lanes)) for worker, share in enumerate(shares)
     ]
+
+
+def strengths_of(cores: Sequence[int]) -> list[int]:
+    """Return the relative strength of each worker by its cores, in numbers small enough for the residues of a plan."""
+    divisor = gcd(*cores)
+    strengths = [count // divisor for count in cores]
+    if sum(strengths) <= MOST_RESIDUES:
+        return strengths
+    scale = MOST_RESIDUES / (sum(strengths) + len(strengths))
+    return [max(int(strength * scale), 1) for strength in strengths]
 
 
 def shares_of(strengths: Sequence[int]) -> list[Share]:
