@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from atm.metrics.interval import (
     Interval,
     IterationInterval,
 )
+from atm.metrics.sample import Exchanged, IterationSample, Sample
 from atm.metrics.used_rows import UsedRows, encoded_rows
 from atm.models.outcome import Outcome
 from tests.examples import examples
@@ -104,3 +107,40 @@ def test_a_row_that_two_workers_used_is_used_once_and_repeated_once() -> None:
 def test_different_seconds_are_not_merged() -> None:
     with pytest.raises(ValueError, match="not the same"):
         merge([Interval(1, "load"), Interval(2, "load")])
+
+
+def test_every_part_of_a_second_is_carried_over() -> None:
+    sample = Sample(
+        request_number=7,
+        endpoint=0,
+        warm_up=False,
+        reason="first",
+        outcome=Outcome.OK,
+        message="",
+        intended_ns=1,
+        actual_ns=2,
+        finish_ns=3,
+        first_byte_ns=None,
+        status=200,
+        url="http://127.0.0.1/",
+        request=Exchanged("GET / HTTP/1.1", (), "", 0),
+        response=None,
+    )
+    iteration = IterationSample(0, 7, 7, "first", is_completed=True, intended_ns=1, finish_ns=3, think_ns=0, steps=())
+    full = Interval(
+        second=3,
+        phase="load",
+        duration_ns=5,
+        offered=1.0,
+        endpoints=[EndpointInterval(0, started=1)],
+        generator=GeneratorInterval(users=1),
+        failures=[FailureGroup(0, False, Outcome.TIMEOUT, "timeout", 1, 2, 3)],
+        samples=[sample],
+        iterations=[IterationInterval(0, warm_up=False, started=1)],
+        checks=[CheckInterval(0, warm_up=False, passed=1)],
+        data=[DataInterval(0, used=1)],
+        sampled_iterations=[iteration],
+    )
+    untouched = Interval(second=0, phase="")
+    assert [part.name for part in fields(Interval) if getattr(full, part.name) == getattr(untouched, part.name)] == []
+    assert merge([full]).to_bytes() == full.to_bytes()

@@ -73,6 +73,10 @@ def merge(seconds: Sequence[Interval], used_rows: UsedRows | None = None) -> Int
         iterations=iterations,
         checks=checks,
         data=_data(seconds) if used_rows is None else used_rows.merged(part for each in seconds for part in each.data),
+        sampled_iterations=sorted(
+            (sample for interval in seconds for sample in interval.sampled_iterations),
+            key=lambda sample: (sample.finish_ns, sample.flow, sample.number),
+        ),
     )
 
 
