@@ -23,6 +23,11 @@ pub(crate) fn plan(change: impl FnOnce(&mut Value)) -> Plan {
     Plan::from_bytes(document.to_string().as_bytes()).unwrap()
 }
 
+/// An operation of a program: request `step`, as the compiler writes it without `on_fail`.
+pub(crate) fn request(step: u32) -> Value {
+    json!({"op": "request", "step": step, "on_error": "end_iteration", "on_fail": "continue"})
+}
+
 /// Gives the plan `count` lanes like its first, each with a flow of its own.
 pub(crate) fn lanes(document: &mut Value, count: usize) {
     let (flow, lane) = (document["flows"][0].clone(), document["lanes"][0].clone());

@@ -103,10 +103,8 @@ mod tests {
 
     fn sampler(first: u64, failed: u64, slowest: u64) -> IterationSampler {
         IterationSampler::new(&fixtures::plan(|document| {
-            document["flows"][0]["program"] = json!([{"op": "jump", "to": 1}]);
-            let plain = document["flows"][0].clone();
-            document["flows"].as_array_mut().unwrap().push(plain);
-            document["flows"][1]["program"] = json!([]);
+            fixtures::lanes(document, 2);
+            document["flows"][0]["program"] = json!([fixtures::request(0)]);
             document["sampling"] =
                 json!({"first_iterations": first, "failed_iterations": failed, "slowest_iterations": slowest});
         }))

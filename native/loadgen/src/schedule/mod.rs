@@ -406,8 +406,7 @@ mod tests {
     #[test]
     fn users_begin_to_prepare_at_their_rate_over_all_threads() {
         let plan = fixtures::plan(|document| {
-            document["flows"][0]["program"] =
-                json!([{"op": "request", "step": 0, "on_error": "end_iteration", "on_fail": "continue"}]);
+            document["flows"][0]["program"] = json!([fixtures::request(0)]);
             document["flows"][0]["before_user"] = document["flows"][0]["program"].clone();
             document["flows"][0]["keeps_session"] = true.into();
             let lane = &mut document["lanes"][0];

@@ -178,7 +178,7 @@ impl Users {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures;
+    use crate::fixtures::{self, request};
     use crate::plan::Plan;
     use crate::schedule::Shard;
     use serde_json::{Value, json};
@@ -198,10 +198,6 @@ mod tests {
             document["flows"][0]["program"] = ops.clone();
             change(document);
         })
-    }
-
-    fn request(step: u32) -> Value {
-        json!({"op": "request", "step": step, "on_error": "end_iteration", "on_fail": "continue"})
     }
 
     fn think(ns: u64) -> Value {

@@ -62,15 +62,11 @@ impl Users {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures;
+    use crate::fixtures::{self, request};
     use crate::outcome::Outcome;
     use crate::plan::program::OnFail;
     use crate::schedule::Shard;
     use serde_json::{Value, json};
-
-    fn request(step: u32) -> Value {
-        json!({"op": "request", "step": step, "on_error": "end_iteration", "on_fail": "continue"})
-    }
 
     /// Users whose iterations send step 0, after steps 1 and 2, in another order, before the first one.
     fn users() -> Users {
