@@ -201,7 +201,8 @@ def test_no_route_takes_what_it_does_not_know(client: httpx.Client, method: str,
     answer = client.request(method, whole, params={"bogus_parameter": "1"})
     codes = [each["code"] for each in answer.json()["errors"]]
     assert (answer.status_code, "unknown_parameter" in codes) == (422, True), answer.text
-    if method == "GET" or path.endswith("/bundle"):
+    takes_any_bytes = path.endswith("/bundle") or (method == "PUT" and path.endswith("/files/{file}"))
+    if method == "GET" or takes_any_bytes:
         return
     answer = client.request(method, whole, json={"bogus_field": 1})
     errors = answer.json()["errors"]

@@ -29,6 +29,7 @@ FILLED = {
     "schedule": "no such",
     "key": "no such",
     "session_id": "none",
+    "file": "none.csv",
 }
 
 
