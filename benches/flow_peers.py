@@ -23,7 +23,7 @@ from benches.peers.processes import ClientProcess
 CLIENT_CORE = 0
 ATM = "atm native"
 WINDOW_SECONDS = 4.0
-FASTER: Mapping[str, float] = {"k6": 6.0, "Locust FastHttpUser": 15.0}
+FASTER: Mapping[str, float] = {"k6": 6.0, "loadr": 3.0, "Locust FastHttpUser": 15.0, "goose": 1.5}
 """Requests per CPU second of atm, as a multiple of the client's: the bars."""
 _SCRIPTS = Path(__file__).parent / "peers" / "scripts"
 _SPARE_SECONDS = 300
@@ -45,13 +45,32 @@ def _k6(base_url: str, _scratch: Path) -> Command:
     return Command(argv, {"TARGET": base_url, "SECONDS": str(_SPARE_SECONDS), "VUS": str(USERS)})
 
 
+def _loadr(base_url: str, scratch: Path) -> Command:
+    text = (_SCRIPTS / "flow_loadr.yaml").read_text(encoding="utf-8")
+    for name, value in (("TARGET", base_url), ("USERS", USERS), ("SECONDS", _SPARE_SECONDS)):
+        text = text.replace(f": {name}", f": {value}")
+    (scratch / "flow.yaml").write_text(text, encoding="utf-8")
+    return Command((str(path_of("loadr")), "run", "--quiet", "flow.yaml"))
+
+
+def _goose(base_url: str, _scratch: Path) -> Command:
+    shape = ("--users", str(USERS), "--hatch-rate", str(USERS), "--run-time", f"{_SPARE_SECONDS}s")
+    return Command((str(path_of("goose")), "--host", base_url, *shape, "--no-reset-metrics", "--quiet"))
+
+
 def _locust(base_url: str, _scratch: Path) -> Command:
     shape = ("-u", str(USERS), "-r", str(USERS), "-t", f"{_SPARE_SECONDS}s", "--host", base_url)
     quiet = ("--headless", "--only-summary", "--loglevel", "WARNING")
     return Command((str(path_of("locust")), "-f", str(_SCRIPTS / "flow_locustfile.py"), *quiet, *shape))
 
 
-_COMMANDS: Mapping[str, Callable[[str, Path], Command]] = {ATM: _atm, "k6": _k6, "Locust FastHttpUser": _locust}
+_COMMANDS: Mapping[str, Callable[[str, Path], Command]] = {
+    ATM: _atm,
+    "k6": _k6,
+    "loadr": _loadr,
+    "Locust FastHttpUser": _locust,
+    "goose": _goose,
+}
 
 
 def subjects(nginx: Nginx) -> tuple[dict[str, Callable[[], float]], dict[str, str]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from benches.measure import BIN, ROOT
 
 _PATIENCE_SECONDS = 1800
+_SCRIPTS = Path(__file__).parent / "scripts"
 _SBIN = "/usr/sbin:/usr/local/sbin:/sbin"
 
 
@@ -29,7 +30,7 @@ class Tool:
     """A measured program, in a pinned version if we install it.
 
     In `steps` and `environment`, `{folder}` is replaced by its installation directory, `{version}` by its version and
-    `{python}` by the current interpreter.
+    `{python}` by the current interpreter, and `{scripts}` by the folder of the tests written for the tools.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Tool:
 
     def filled(self, text: str) -> str:
         """Return a word of `steps` or `environment` with placeholders replaced."""
-        return text.format(folder=self.folder, version=self.version, python=sys.executable)
+        return text.format(folder=self.folder, version=self.version, python=sys.executable, scripts=_SCRIPTS)
 
 
 _GO = (("GOBIN", "{folder}"),)
@@ -74,6 +75,21 @@ TOOLS: dict[str, Tool] = {
             "bin/oha",
             "1.16.0",
             steps=("cargo install oha --locked --version {version} --root {folder}", "rm -rf {folder}/target"),
+            environment=(("CARGO_TARGET_DIR", "{folder}/target"),),
+        ),
+        Tool(
+            "loadr",
+            "bin/loadr",
+            "1.0.0",
+            steps=("cargo install loadr-cli --locked --version {version} --root {folder}", "rm -rf {folder}/target"),
+            environment=(("CARGO_TARGET_DIR", "{folder}/target"),),
+        ),
+        # A library: what is installed is the program in scripts/flow_goose, which uses this version.
+        Tool(
+            "goose",
+            "bin/flow-goose",
+            "0.18.1",
+            steps=("cargo install --locked --path {scripts}/flow_goose --root {folder}", "rm -rf {folder}/target"),
             environment=(("CARGO_TARGET_DIR", "{folder}/target"),),
         ),
         Tool(

@@ -66,7 +66,7 @@ mod tests {
     use crate::outcome::Outcome;
     use crate::plan::program::OnFail;
     use crate::schedule::Shard;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     /// Users whose iterations send step 0, after steps 1 and 2, in another order, before the first one.
     fn users() -> Users {
