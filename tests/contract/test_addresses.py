@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import subprocess
 import sys
 from dataclasses import replace
@@ -72,12 +73,14 @@ def test_small_requests_leave_at_once(engine: Engine, target: TargetServer) -> N
     def look(control: Control) -> None:
         for name in os.listdir("/proc/self/fd"):
             try:
+                if not stat.S_ISSOCK(os.stat(f"/proc/self/fd/{name}").st_mode):
+                    continue
                 # A copy, so that closing it closes nothing of the engine's.
                 with socket.socket(fileno=os.dup(int(name))) as one:
                     if one.getpeername()[:2] == ("127.0.0.1", target.port):
                         no_delay.append(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             except OSError:
-                continue  # no socket, or one that leads nowhere
+                continue  # closed meanwhile, or it leads nowhere
         control.cancel()
 
     run(engine, plan(http(target), step("/never"), load=closed(3), duration=20), once=(received(target, 3), look))

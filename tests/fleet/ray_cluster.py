@@ -67,7 +67,8 @@ class RayCluster:
 
     def close(self) -> None:
         with self.process:  # closes its pipes and waits
-            pass
+            assert self.process.stdin is not None
+            self.process.stdin.write(b"end\n")
         self._log.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -1,7 +1,8 @@
 """A Ray cluster of three nodes on this machine, for tests: prints one line of JSON, then follows lines of commands.
 
 `remove PID` removes the node of a raylet at once, as if its machine were gone, `remove` the newest one; `add` adds a
-node, `add PATH` one that imports from there first. Each is answered with a line. It ends with its standard input.
+node, `add PATH` one that imports from there first. Each is answered with a line. It ends at `end`, or with its standard
+input, of which another test may hold a copy.
 """
 
 from __future__ import annotations
@@ -33,15 +34,20 @@ def main() -> None:
     cluster.wait_for_nodes()
     session = cluster.head_node.get_session_dir_path()
     print(json.dumps({"port": port, "session": session, "head": raylet(cluster.head_node)}), flush=True)
+    added: list[ray.node.Node] = []
     for line in sys.stdin:
         command, *arguments = line.split()
+        if command == "end":
+            break
         if command == "remove":
-            nodes = list(cluster.list_all_nodes())
-            [node] = [node for node in nodes if str(raylet(node)) == arguments[0]] if arguments else nodes[-1:]
+            if arguments:
+                [node] = [node for node in cluster.list_all_nodes() if str(raylet(node)) == arguments[0]]
+            else:
+                node = added.pop()
             cluster.remove_node(node, allow_graceful=False)
         else:
             variables = {"env_vars": {"PYTHONPATH": arguments[0]}} if arguments else {}
-            cluster.add_node(**OPTIONS, **variables)
+            added.append(cluster.add_node(**OPTIONS, **variables))
         cluster.wait_for_nodes()
         print("done", flush=True)
     cluster.shutdown()

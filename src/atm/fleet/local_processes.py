@@ -78,6 +78,8 @@ class ProcessLink:
         writer, reader = self._process.stdin, self._process.stdout
         assert writer is not None
         assert reader is not None
+        if writer.transport.is_closing():
+            raise EOFError("the worker has ended")
         writer.write(frame(message))
         await writer.drain()
         return await receive_frame(reader)
