@@ -6,8 +6,9 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,25 @@ async def calls_until_lost(link: Link) -> None:
             await pid_of(link)
 
 
+@asynccontextmanager
+async def questioned(links: Sequence[Link]) -> AsyncIterator[None]:
+    """Ask workers again and again meanwhile: they end after 5 seconds without a message."""
+    is_over = asyncio.Event()
+
+    async def ask() -> None:
+        while not is_over.is_set():
+            for link in links:
+                await pid_of(link)
+            await asyncio.sleep(0.2)
+
+    asking = asyncio.create_task(ask())
+    try:
+        yield
+    finally:
+        is_over.set()
+        await asking
+
+
 def test_workers_are_on_different_nodes_and_their_names_say_the_host(
     ray_cluster: RayCluster, ray_session: RaySession
 ) -> None:
@@ -67,10 +87,11 @@ def test_the_worker_on_a_removed_node_is_lost_and_ends_while_the_others_answer(
             links = await transport.open(3)
             pids = [await pid_of(link) for link in links]
             removed = ray_cluster.away_from_head(pids)
-            ray_cluster.remove_node_of(pids[removed])
-            with pytest.raises(LinkLostError, match=rf"worker {removed + 1} on .*is gone"):
-                await calls_until_lost(links[removed])
             others = [number for number in range(3) if number != removed]
+            async with questioned([links[number] for number in others]):
+                await asyncio.to_thread(ray_cluster.remove_node_of, pids[removed])
+                with pytest.raises(LinkLostError, match=rf"worker {removed + 1} on .*is gone"):
+                    await calls_until_lost(links[removed])
             assert [await pid_of(links[number]) for number in others] == [pids[number] for number in others]
             await has_ended(pids[removed])
         finally:
