@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from atm.cli.text import Line, Paper, Style, cells
-from atm.fleet.check import FleetCheck, minor
+from atm.fleet.check import FleetCheck
 from atm.fleet.messages import Description
+from atm.fleet.versions import minor
 
 _HEAD = ("worker", "atm", "plan", "engines", "Python", "Ray", "cores", "files", "clock")
 _COMPARED = ("atm", "plan", "engines", "Ray")

@@ -12,6 +12,7 @@ from atm.fleet import messages
 from atm.fleet.clocks import ClockEstimate
 from atm.fleet.messages import Answer, Description, Message, Reach
 from atm.fleet.transport import FleetError, Link, LinkLostError
+from atm.fleet.versions import SAME_VERSION, mismatch
 from atm.fleet.worker import description
 
 ANSWER_SECONDS = 30.0
@@ -51,34 +52,6 @@ class FleetCheck:
         return [node.name for node in self.nodes if any(reach.problem for reach in node.reaches.values())]
 
 
-def mismatch(here: Description, name: str, there: Description) -> Problem | None:
-    """Return which versions of a worker differ from those here, so that it might send or count differently."""
-    pairs = [
-        ("atm", here.version, there.version),
-        ("plan format", str(here.plan_format), str(there.plan_format)),
-        ("Python", minor(here.python), minor(there.python)),
-        *((f"engine {engine}", here.engines.get(engine, ""), there.engines.get(engine, ""))
-          for engine in sorted({*here.engines, *there.engines})),
-    ]  # fmt: skip
-    differences = [
-        f"{thing} {theirs or 'is missing'} (here {ours or 'missing'})"
-        for thing, ours, theirs in pairs
-        if ours != theirs
-    ]
-    if not differences:
-        return None
-    return Problem(
-        f"{name} differs: {', '.join(differences)}",
-        "worker_version",
-        hint="Install the same version of api-test-machine, in the same Python, here and on all nodes",
-    )
-
-
-def minor(python: str) -> str:
-    """Return the first two numbers of a version of Python, up to which Ray needs it the same."""
-    return ".".join(python.split(".")[:2])
-
-
 async def check_fleet(links: Sequence[Link], targets: Sequence[tuple[str, int]] = ()) -> FleetCheck:
     """Question all workers at the same time. Raises FleetError when one does not answer."""
     checks = await asyncio.gather(*(_check(link, targets) for link in links), return_exceptions=True)
@@ -93,10 +66,16 @@ async def check_fleet(links: Sequence[Link], targets: Sequence[tuple[str, int]] 
     return FleetCheck(description(), done)
 
 
-async def _check(link: Link, targets: Sequence[tuple[str, int]]) -> NodeCheck:
-    described = await _ask(link, messages.Describe())
+async def describe(link: Link, timeout_seconds: float = ANSWER_SECONDS) -> Description:
+    """Ask a worker for its description. Raises LinkLostError, and FleetError for an answer of another version."""
+    described = await _ask(link, messages.Describe(), timeout_seconds)
     if not isinstance(described, Description):
-        raise FleetError(Problem(f"{link.name} answers in another format", "worker_version"))
+        raise FleetError(_another_format(link))
+    return described
+
+
+async def _check(link: Link, targets: Sequence[tuple[str, int]]) -> NodeCheck:
+    described = await describe(link)
     clock = ClockEstimate()
     for _ in range(CLOCK_READINGS):
         sent = time.monotonic_ns()
@@ -111,15 +90,13 @@ async def _check(link: Link, targets: Sequence[tuple[str, int]]) -> NodeCheck:
     return NodeCheck(link.name, described, clock, reaches)
 
 
-async def _ask(link: Link, message: Message) -> Answer:
-    data = await link.call(messages.encode(message), ANSWER_SECONDS)
+async def _ask(link: Link, message: Message, timeout_seconds: float = ANSWER_SECONDS) -> Answer:
+    data = await link.call(messages.encode(message), timeout_seconds)
     try:
         return messages.decode_answer(data)
     except ValueError as error:
-        raise FleetError(
-            Problem(
-                f"{link.name} answers in another format",
-                "worker_version",
-                hint="Install the same version of api-test-machine here and on all nodes",
-            )
-        ) from error
+        raise FleetError(_another_format(link)) from error
+
+
+def _another_format(link: Link) -> Problem:
+    return Problem(f"{link.name} answers in another format", "worker_version", hint=SAME_VERSION)

@@ -8,19 +8,18 @@ from datetime import UTC, datetime
 
 from atm.engine.base import Capability, Control, Engine, EngineReport, LaneReport
 from atm.errors import EngineError, Problem
-from atm.fleet import messages
-from atm.fleet.check import mismatch
+from atm.fleet.check import describe
 from atm.fleet.driver import Driver
 from atm.fleet.messages import Description
 from atm.fleet.split import split, strengths_of
 from atm.fleet.state import SECOND, FleetRun, OnLoss
 from atm.fleet.transport import FleetError, Link, LinkLostError, Transport
+from atm.fleet.versions import mismatch
 from atm.fleet.worker import boot_id, description
 from atm.fleet.workers import Workers
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
-from atm.version import VERSION
 
 DESCRIBE_SECONDS = 60.0
 _PULL_HERE_NS = SECOND // 4
@@ -131,20 +130,9 @@ class FleetEngine:
 
 async def _described(link: Link) -> Description:
     try:
-        answer = messages.decode_answer(await link.call(messages.encode(messages.Describe()), DESCRIBE_SECONDS))
+        return await describe(link, DESCRIBE_SECONDS)
     except LinkLostError as error:
         raise FleetError(Problem(f"a worker did not start: {error}", "worker_not_started")) from error
-    except ValueError as error:
-        raise FleetError(
-            Problem(
-                f"{link.name} runs another version: {error}",
-                "worker_version",
-                hint=f"Install api-test-machine {VERSION} on every machine",
-            )
-        ) from error
-    if not isinstance(answer, Description):
-        raise FleetError(Problem(f"{link.name} answered {type(answer).__name__}", "worker_version"))
-    return answer
 
 
 def _nothing_sent(reason: StopReason) -> EngineReport:

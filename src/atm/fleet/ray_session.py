@@ -16,6 +16,7 @@ from atm.errors import Problem
 from atm.fleet import ray_relay
 from atm.fleet.ray_access import NOT_INSTALLED, check_access
 from atm.fleet.transport import FleetError, LinkLostError
+from atm.fleet.versions import minor
 from atm.models.ray_address import RayAddress
 
 RECONNECT_SECONDS = 3
@@ -44,17 +45,13 @@ def installed_ray() -> str:
 
 def version_problem(here: Versions, there: Versions) -> Problem | None:
     """Return why Ray Client cannot work with a cluster; None if it can."""
-    if here.ray == there.ray and _minor(here.python) == _minor(there.python):
+    if here.ray == there.ray and minor(here.python) == minor(there.python):
         return None
     return Problem(
         f"the cluster has Ray {there.ray} and Python {there.python}, here are Ray {here.ray} and Python {here.python}",
         "cluster_version",
-        hint=f"pip install 'ray[client]=={there.ray}' in a Python {_minor(there.python)} here, or change the cluster",
+        hint=f"pip install 'ray[client]=={there.ray}' in a Python {minor(there.python)} here, or change the cluster",
     )
-
-
-def _minor(python: str) -> str:
-    return ".".join(python.split(".")[:2])
 
 
 class RaySession:

@@ -71,11 +71,6 @@ class FileReader:
         self.named: dict[str, str | None] = {}
         """The files that the spec names, with their digests; None for one that the test does not have."""
 
-    @property
-    def used(self) -> dict[str, str]:
-        """The files that the spec names and the test has, with their digests."""
-        return {name: digest for name, digest in self.named.items() if digest is not None}
-
     def read(self, file: str) -> bytes:
         """Return the content of a file. Raises DataError."""
         return self.path(file).read_bytes()
