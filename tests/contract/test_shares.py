@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from atm.metrics.histogram import Histogram
 from atm.metrics.used_rows import UsedRows
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import Load, LoadPlan, Segment, Share
-from atm.plan.pacer import peak_users
+from atm.plan.pacer import Pacer, peak_users
 from atm.plan.program import DataTable, RequestOp, ThinkOp
-from atm.plan.randomness import row_of
+from atm.plan.randomness import lane_seed, row_of
 from atm.plan.template_parts import DataSource, Encoding, IterationSource, UserSource, UuidSource
 from atm.tables.table_writer import write_table
 from atm.testing import TargetServer
@@ -98,6 +99,33 @@ def test_a_total_ends_all_shares_of_an_open_load_at_the_same_time(
     assert {ran.report.window_end_ns for ran in runs} == {one.report.window_end_ns}
     if arrival == "even":
         assert sum(interval.offered for interval in together(runs).intervals) == pytest.approx(100)
+
+
+@pytest.mark.parametrize("arrival", ["even", "poisson"])
+def test_a_share_is_continued_from_a_time_on_by_others(engine: Engine, target: TargetServer, arrival: Any) -> None:
+    made = of_everything(target, load=opened(200, arrival=arrival), total=500)
+    from_ns = 1_200 * MILLISECOND
+    parts_of_it = [replace(made, share=Share((residue,), 4, from_ns)) for residue in (1, 3)]
+
+    async def main() -> list[Ran]:
+        zero = time.monotonic_ns() - SECOND
+        return await asyncio.gather(*(running(engine, part, starts_at_ns=zero) for part in parts_of_it))
+
+    runs = asyncio.run(main())
+    starts = islice(Pacer(made.lanes[0].load, lane_seed(made.seed, 0)).starts(), 500)
+    due = [number for number, moment in enumerate(starts, 1) if moment >= from_ns and number % 2 == 0]
+    assert sorted(row.client_number or 0 for row in target.record()) == due
+    for ran in runs:
+        assert [interval.second for interval in ran.intervals] == list(range(1, 1 + len(ran.intervals)))
+    if arrival == "even":
+        offered = sum(interval.offered for interval in together(runs).intervals)
+        assert offered == pytest.approx(len(due), abs=1.0)
+
+
+def test_only_open_loads_are_continued(engine: Engine, target: TargetServer) -> None:
+    made = plan(http(target), load=closed(2), duration=1, share=Share((0,), 2, SECOND))
+    with pytest.raises(EngineError, match="only open loads can be continued"):
+        run(engine, made)
 
 
 def test_shares_of_a_closed_load_have_its_users_and_give_each_number_once(engine: Engine, target: TargetServer) -> None:

@@ -8,21 +8,25 @@ import re
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 import pytest
 
-from atm.engine.base import Control, Engine
+from atm.engine.base import Control, Engine, EngineReport
 from atm.engine.native_engine import NativeEngine
 from atm.errors import EngineError
 from atm.fleet import worker
 from atm.fleet.fleet_engine import FleetEngine
 from atm.fleet.local_processes import LocalProcesses
-from atm.fleet.state import OnLoss
+from atm.fleet.records import OnLoss
 from atm.fleet.transport import FleetError, Link
 from atm.metrics.interval import Interval
+from atm.models import figures
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
+from atm.plan.pacer import SECOND, Pacer
+from atm.plan.randomness import lane_seed
 from atm.testing import TargetServer
 from tests.contract.engine_runs import Ran, check_books, open_connections, received, until
 from tests.contract.engines import ENGINES
@@ -39,8 +43,8 @@ class Workers(LocalProcesses):
         super().__init__()
         self.pids: list[int] = []
 
-    async def open(self, count: int) -> list[Link]:
-        links = await super().open(count)
+    async def open(self, count: int, least: int | None = None) -> list[Link]:
+        links = await super().open(count, least)
         self.pids = [link.pid for link in self._links]
         return links
 
@@ -180,6 +184,69 @@ def test_with_continue_the_others_go_on_and_the_arrivals_of_the_lost_one_are_mis
     assert total.started + total.skipped == 500
     assert ran.report.stop_reason is StopReason.DURATION
     assert "worker 2" in ran.report.worker_lost
+
+
+@pytest.mark.parametrize("lose", [kill_second, stop_second])
+def test_with_reassign_the_others_send_what_is_due_later_and_nothing_is_sent_twice(
+    target: TargetServer, engine: Engine, lose: Callable[[Control, Workers], object]
+) -> None:
+    made = plan(http(target), step("/", headers=(NUMBERED,)), load=opened(100, arrival="poisson"), duration=8)
+    ran, _ = asyncio.run(run_fleet(engine, made, 3, on_loss=OnLoss.REASSIGN, once=(received(target, 150), lose)))
+    check_books_after_loss(ran, made)
+    seed = lane_seed(made.seed, 0)
+    assert ran.report.fleet is not None
+    since = ran.report.fleet.workers[1].replaced_from_seconds
+    assert since is not None
+    lost_second = next(interval.second for interval in ran.intervals if interval.workers[1].state == "lost")
+    starts = list(enumerate(takewhile(lambda at: at < 8 * SECOND, Pacer(made.lanes[0].load, seed).starts()), 1))
+    own = [(number, moment) for number, moment in starts if number % 3 == 2 and moment < since * SECOND]
+    missed = {number for number, moment in own if moment >= lost_second * SECOND}
+    # One that was due just before the end of a second may have been started, and counted, in the next one.
+    may_be_missed = {number for number, moment in own if moment >= (lost_second - 1) * SECOND}
+    found = numbers(target)
+    assert len(found) == len(set(found))
+    assert {number for number, _ in starts} - set(found) <= may_be_missed
+    assert len(missed) <= ran.total().skipped <= len(may_be_missed)
+    assert ran.total().due == len(starts)
+    assert f"the others send it from {figures.duration(since)} on" in ran.report.worker_lost
+
+
+class OneDies(Workers):
+    """The second of its workers dies before it gets a plan."""
+
+    async def open(self, count: int, least: int | None = None) -> list[Link]:
+        links = await super().open(count, least)
+        os.kill(self.pids[1], signal.SIGKILL)
+        return links
+
+
+@pytest.mark.parametrize("least", [None, 2])
+def test_with_min_workers_the_run_starts_without_one_that_is_not_ready(target: TargetServer, least: int | None) -> None:
+    made = plan(http(target), step("/", headers=(NUMBERED,)), load=opened(100), total=100)
+    fleet = FleetEngine(NativeEngine(), OneDies(), 3, min_workers=least)
+
+    async def scenario() -> EngineReport:
+        try:
+            await fleet.open(made)
+            return await fleet.run(replace(made, engine="native"), {}, lambda _: None, Control())
+        finally:
+            await fleet.close()
+
+    if least is None:
+        with pytest.raises(FleetError, match="worker 2 was killed by SIGKILL"):
+            asyncio.run(scenario())
+        assert target.stats().received == 0
+        return
+    report = asyncio.run(scenario())
+    assert numbers(target) == list(range(1, 101))
+    assert report.fleet is not None
+    assert [(worker.state, worker.share) for worker in report.fleet.workers] == [
+        ("ended", 0.5),
+        ("ended", 0.5),
+        ("missing", 0.0),
+    ]
+    assert "worker 2 was killed by SIGKILL" in report.fleet.missing[0].message
+    assert not report.worker_lost
 
 
 def test_when_all_workers_are_lost_the_run_fails_with_what_they_reported(target: TargetServer) -> None:

@@ -129,6 +129,24 @@ def test_a_wrong_number_of_processes_is_a_problem_of_the_spec(target: TargetServ
         atm.run_sync(spec(target, fleet={"processes": processes}))
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"load": {"users": 4}},
+        {
+            "url": None,
+            "scenarios": {"read": {"before_user": [{"GET": "/"}], "steps": [{"GET": "/"}]}},
+            "load": {"rate": 10},
+        },
+    ],
+)
+def test_what_only_its_own_worker_can_continue_is_not_reassigned(target: TargetServer, fields: dict[str, Any]) -> None:
+    given = spec(target, **fields, fleet={"processes": 2, "on_loss": "reassign"}, base_url=target.url)
+    with pytest.raises(SpecError, match="cannot be reassigned") as caught:
+        compile_spec({name: value for name, value in given.items() if value is not None})
+    assert [(problem.path, problem.code) for problem in caught.value.problems] == [("fleet.on_loss", "cannot_reassign")]
+
+
 def test_a_server_allows_as_many_processes_as_its_setting(target: TargetServer) -> None:
     with pytest.raises(SpecError, match="this server allows 1") as caught:
         Policy(max_processes=1).compile(spec(target), {}, 1)

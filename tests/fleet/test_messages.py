@@ -31,8 +31,10 @@ MESSAGES: list[messages.Message] = [
     messages.CheckReach("shop.example", 8080),
     messages.Prepare(b'{"format": 2}\n\x00'),
     messages.SetSecrets({"token": "ä\n"}),
+    messages.Prepare(b"{}", 3),
     messages.Start(2**63),
-    messages.Pull(7),
+    messages.Start(5, 2),
+    messages.Pull((7, 0)),
     messages.SendCommand(Command.CANCEL),
     messages.SetSecret("token", "new"),
     messages.End(),
@@ -43,9 +45,14 @@ ANSWERS: list[messages.Answer] = [
     messages.Description("1", 2, {"native": "3"}, "3.11", "host", "boot", 4, 5, 6),
     messages.ClockReading(2**62),
     messages.Reach("10.0.0.1", 2_000_000, ""),
-    messages.Pulled(messages.WorkerState.RUNNING, 3, (b"{}", b"\n\n", b"")),
-    messages.Pulled(messages.WorkerState.ENDED, 1, (), REPORT),
-    messages.Pulled(messages.WorkerState.ENDED, 1, (), None, messages.Refused("died", "engine_died")),
+    messages.Pulled(()),
+    messages.Pulled(
+        (
+            messages.PulledLoad(0, messages.WorkerState.RUNNING, 3, (b"{}", b"\n\n", b"")),
+            messages.PulledLoad(1, messages.WorkerState.ENDED, 1, (b"[]",), REPORT),
+            messages.PulledLoad(2, messages.WorkerState.ENDED, 1, (), None, messages.Refused("died", "engine_died")),
+        )
+    ),
 ]
 
 
@@ -57,6 +64,14 @@ def test_a_message_arrives_as_it_was_sent(message: messages.Message) -> None:
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: type(answer).__name__)
 def test_an_answer_arrives_as_it_was_sent(answer: messages.Answer) -> None:
     assert messages.decode_answer(messages.encode(answer)) == answer
+
+
+@given(data=st.binary(max_size=200))
+@examples(100)
+def test_a_message_carries_a_lease_and_other_bytes_have_none(data: bytes) -> None:
+    assert messages.lease_of(messages.encode(messages.Pull((1,)), 12)) == 12
+    assert messages.decode_message(messages.encode(messages.Pull((1,)), 12)) == messages.Pull((1,))
+    assert messages.lease_of(data) == messages.lease_of(messages.encode(messages.Describe())) == 0
 
 
 def test_the_problem_of_a_refusal_is_the_one_it_was_made_of() -> None:

@@ -105,11 +105,13 @@ def test_more_workers_than_nodes_are_refused(ray_cluster: RayCluster, ray_sessio
     async def scenario() -> None:
         transport = RayTransport(ray_cluster.address, session=ray_session, place_seconds=0.5)
         with pytest.raises(FleetError) as caught:
-            await transport.open(5)
+            await transport.open(5, 4)
         [problem] = caught.value.problems
         assert problem.code == "too_few_nodes"
         assert "it has 3 nodes with cores" in problem.what
         assert problem.hint.startswith("--workers 3 or fewer")
+        assert len(await transport.open(5, 2)) == 3
+        await transport.close()
 
     run(scenario)
 

@@ -18,7 +18,7 @@ from atm.fleet import messages
 from atm.fleet.fleet_engine import FleetEngine
 from atm.fleet.ray_session import RaySession
 from atm.fleet.ray_transport import RayTransport
-from atm.fleet.state import OnLoss
+from atm.fleet.records import OnLoss
 from atm.fleet.transport import Link
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
@@ -42,8 +42,8 @@ class Workers(RayTransport):
 
     pids: list[int]
 
-    async def open(self, count: int) -> list[Link]:
-        links = await super().open(count)
+    async def open(self, count: int, least: int | None = None) -> list[Link]:
+        links = await super().open(count, least)
         describe = messages.encode(messages.Describe())
         answers = [messages.decode_answer(await link.call(describe, PATIENCE)) for link in links]
         self.pids = [answer.pid for answer in answers if isinstance(answer, messages.Description)]

@@ -30,10 +30,11 @@ async def ask(link: ProcessLink, message: messages.Message) -> messages.Answer:
     return messages.decode_answer(await link.call(messages.encode(message), PATIENCE))
 
 
-async def pull(link: ProcessLink, acknowledged: int) -> messages.Pulled:
-    answer = await ask(link, messages.Pull(acknowledged))
+async def pull(link: ProcessLink, acknowledged: int) -> messages.PulledLoad:
+    answer = await ask(link, messages.Pull((acknowledged,)))
     assert isinstance(answer, messages.Pulled)
-    return answer
+    (load,) = answer.loads
+    return load
 
 
 async def started(link: ProcessLink, made: LoadPlan) -> int:
@@ -49,7 +50,7 @@ async def started(link: ProcessLink, made: LoadPlan) -> int:
     return description.pid
 
 
-async def to_the_end(link: ProcessLink) -> tuple[list[bytes], messages.Pulled]:
+async def to_the_end(link: ProcessLink) -> tuple[list[bytes], messages.PulledLoad]:
     seconds: list[bytes] = []
     while True:
         pulled = await pull(link, len(seconds))

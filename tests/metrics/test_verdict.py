@@ -12,6 +12,7 @@ from atm.metrics.evidence import Circumstances, Evidence, evidence_of
 from atm.metrics.verdict import (
     ROWS,
     arrivals_waited,
+    clock_error,
     generator_errors,
     generator_saturated,
     judge,
@@ -22,8 +23,10 @@ from atm.metrics.verdict import (
     schedule_lag,
     steal,
     unfinished,
+    worker_differs,
     worker_lost,
 )
+from atm.models.fleet_figures import FleetFigures, WorkerFigures
 from atm.models.outcome import Outcome
 from atm.models.outline import OpenLane
 from atm.models.run import Measurement, MeasurementReason
@@ -104,6 +107,73 @@ def test_a_lost_worker_makes_the_measurement_invalid() -> None:
     assert reason is not None
     assert reason.severity is INVALID
     assert reason.what == "a part of the load generator died: thread 2 panicked"
+
+
+def of_fleet(*workers: WorkerFigures, on_loss: Any = "abort", **changes: Any) -> Evidence:
+    return with_circumstances(fleet=FleetFigures(on_loss=on_loss, workers=workers), **changes)
+
+
+def worker(name: str = "worker 1", **changes: Any) -> WorkerFigures:
+    fields: dict[str, Any] = {
+        "host": "a",
+        "state": "ended",
+        "share": 0.5,
+        "requests": 2500,
+        "requests_per_second": 250.0,
+        "schedule_lag_p99_ms": 0.2,
+        "cpu_share": 0.5,
+        "busiest_thread_share": 0.5,
+        "measurement": VALID,
+        "message": "",
+        "clock_error_ms": 0.1,
+    }
+    return WorkerFigures(name=name, **{**fields, **changes})
+
+
+def test_a_lost_worker_whose_load_others_sent_makes_it_suspect_and_one_whose_load_is_missing_invalid() -> None:
+    replaced = worker(state="lost", replaced_from_seconds=7.0)
+    reason = worker_lost(of_fleet(worker(), replaced, on_loss="reassign", worker_lost="worker 2 was killed"))
+    assert reason is not None
+    assert reason.severity is SUSPECT
+    both = of_fleet(replaced, worker(state="lost"), on_loss="reassign", worker_lost="worker 1 was killed; worker 2")
+    assert severity_of(worker_lost(both)) is INVALID
+
+
+def test_a_worker_whose_own_measurement_is_invalid_makes_that_of_all_suspect_and_is_named() -> None:
+    late = worker("worker 2", measurement=INVALID, message="requests started late")
+    reason = worker_differs(of_fleet(worker(), late))
+    assert reason is not None
+    assert reason.severity is SUSPECT
+    assert "worker 2 (50.0 % of the load) is invalid: requests started late" in reason.what
+    assert worker_differs(of_fleet(worker(), worker("worker 2", measurement=SUSPECT))) is None
+    # A lost one has a row of its own, and one that did not start sent nothing.
+    assert worker_differs(of_fleet(worker(), replace(late, state="lost"))) is None
+    assert severity_of(worker_lost(of_fleet(worker(), worker(state="missing", share=0.0)))) is VALID
+
+
+def test_a_clock_that_may_be_off_by_more_than_5_ms_makes_it_suspect() -> None:
+    assert clock_error(of_fleet(worker(), worker("worker 2", clock_error_ms=5.0))) is None
+    reason = clock_error(of_fleet(worker(), worker("worker 2", clock_error_ms=5.1)))
+    assert reason is not None
+    assert reason.severity is SUSPECT
+    assert "the clock of worker 2 may be off by 5.1" in reason.what
+
+
+def test_where_workers_are_the_limit_the_hint_says_how_many_such_workers_the_load_needs() -> None:
+    busy: dict[str, Any] = {
+        "busiest_share": 0.95,
+        "intervals": 10,
+        "busy_intervals": 5,
+        "busy_seconds": 5.0,
+        "offered": 12_000.0,
+    }
+    alone, two = replace(QUIET, **busy), replace(of_fleet(worker(), worker("worker 2")), **busy)
+    one, several = generator_saturated(alone), generator_saturated(two)
+    assert one is not None
+    assert several is not None
+    # 1,200 /s are due and 500 /s were sent: 85 % of that is what they can send with room to spare.
+    assert "3 " in one.hint
+    assert "6 " in several.hint
 
 
 def test_another_run_on_this_host_makes_it_suspect() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from atm.engine.base import Command, Control
 from atm.engine.secrets import require_sendable
 from atm.fleet import messages
-from atm.fleet.state import Action, Finished, FleetRun, Kill, Second, Send
+from atm.fleet.actions import Action, Finished, Kill, Second, Send
+from atm.fleet.state import FleetRun
 from atm.fleet.transport import Link, LinkLostError
 
 
@@ -61,7 +62,7 @@ class Driver:
                 case Send():
                     self._start(self._call(action))
                 case Kill(worker):
-                    self._start(self._links[worker].kill())
+                    self._start(self._kill(worker))
                 case Second():
                     self._take(action)
                 case Finished():
@@ -73,9 +74,14 @@ class Driver:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _kill(self, worker: int) -> None:
+        has_ended = await self._links[worker].kill()
+        self.do(self._run.killed(worker, has_ended, time.monotonic_ns()))
+
     async def _call(self, send: Send) -> None:
         try:
-            data = await self._links[send.worker].call(messages.encode(send.message), send.timeout_seconds)
+            message = messages.encode(send.message, send.lease_ns)
+            data = await self._links[send.worker].call(message, send.timeout_seconds)
             answer = messages.decode_answer(data)
         except LinkLostError as error:
             self.do(self._run.lost(send.worker, str(error), time.monotonic_ns()))

@@ -11,8 +11,9 @@ from atm.errors import EngineError, Problem
 from atm.fleet.check import describe
 from atm.fleet.driver import Driver
 from atm.fleet.messages import Description
+from atm.fleet.records import OnLoss
 from atm.fleet.split import split, strengths_of
-from atm.fleet.state import SECOND, FleetRun, OnLoss
+from atm.fleet.state import FleetRun
 from atm.fleet.transport import FleetError, Link, LinkLostError, Transport
 from atm.fleet.versions import mismatch
 from atm.fleet.worker import boot_id, description
@@ -20,6 +21,7 @@ from atm.fleet.workers import Workers
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
+from atm.plan.pacer import SECOND
 
 DESCRIBE_SECONDS = 60.0
 _PULL_HERE_NS = SECOND // 4
@@ -31,12 +33,26 @@ class FleetEngine:
     `open` starts and compares the workers before a run, `close` ends them.
     """
 
-    def __init__(self, engine: Engine, transport: Transport, workers: int, *, on_loss: OnLoss = OnLoss.ABORT) -> None:
-        """`engine` is the one that each worker runs, as this process would choose it."""
+    def __init__(
+        self,
+        engine: Engine,
+        transport: Transport,
+        workers: int,
+        *,
+        on_loss: OnLoss = OnLoss.ABORT,
+        min_workers: int | None = None,
+    ) -> None:
+        """`engine` is the one that each worker runs, as this process would choose it.
+
+        If not all workers are ready, the run starts with `min_workers` or more; None demands all.
+        """
         self._engine = engine
         self._transport = transport
         self._count = workers
         self._on_loss = on_loss
+        self._least = workers if min_workers is None else min(min_workers, workers)
+        self._missing: list[str] = []
+        """Why each worker is missing that could not be started."""
         self._strengths: Sequence[int] = [1] * workers
         self._links: list[Link] = []
         self._descriptions: list[Description] = []
@@ -59,8 +75,17 @@ class FleetEngine:
         Raises FleetError, naming every difference, or for a plan that cannot be split.
         """
         split(plan, self._strengths)
-        self._links = await self._transport.open(self._count)
-        self._descriptions = list(await asyncio.gather(*(_described(link) for link in self._links)))
+        links = await self._transport.open(self._count, self._least)
+        self._missing = ["it could not be started"] * (self._count - len(links))
+        self._links, self._descriptions = [], []
+        for link, described in zip(links, await asyncio.gather(*map(_described, links)), strict=True):
+            if isinstance(described, Description):
+                self._links.append(link)
+                self._descriptions.append(described)
+            else:
+                self._missing.append(str(described))
+        if len(self._links) < self._least:
+            raise FleetError([Problem(f"a worker did not start: {why}", "worker_not_started") for why in self._missing])
         here = description()
         problems = [
             problem
@@ -69,10 +94,11 @@ class FleetEngine:
         ]
         if problems:
             raise FleetError(problems)
-        if self._engine.name == "native":
-            # The asyncio engine uses one core wherever it runs.
-            self._strengths = strengths_of([there.cores for there in self._descriptions])
-            split(plan, self._strengths)
+        # The asyncio engine uses one core wherever it runs.
+        is_native = self._engine.name == "native"
+        cores = [there.cores if is_native else 1 for there in self._descriptions]
+        self._strengths = strengths_of(cores)
+        split(plan, self._strengths)
 
     async def close(self) -> None:
         """End every worker. Idempotent."""
@@ -86,27 +112,26 @@ class FleetEngine:
         control: Control,
         starts_at_ns: int | None = None,
     ) -> EngineReport:
-        plans = split(plan, self._strengths)
         here = boot_id()
         shares_clock = [bool(here) and description.boot_id == here for description in self._descriptions]
-        ends_ns = [lane.planned_end_ns for lane in plan.lanes]
-        known_ends = [end for end in ends_ns if end is not None]
         run = FleetRun(
-            [part.to_bytes() for part in plans],
+            plan,
+            self._strengths,
             secrets,
             shares_clock=shares_clock,
             on_loss=self._on_loss,
+            least=self._least,
             pull_ns=_PULL_HERE_NS if all(shares_clock) else SECOND,
-            planned_end_ns=max(known_ends) if len(known_ends) == len(ends_ns) else None,
             starts_at_ns=starts_at_ns,
         )
-        workers = Workers(plans, [link.name for link in self._links], self._descriptions, run, on_interval)
+        workers = Workers(plan, [link.name for link in self._links], self._descriptions, run, on_interval)
         await Driver(run, self._links, workers.take).to_the_end(control)
         workers.close()
         return self._report(run, workers, control)
 
     def _report(self, run: FleetRun, workers: Workers, control: Control) -> EngineReport:
-        reports = [record.report for record in run.workers if record.report is not None]
+        loads = [load for record in run.workers for load in record.loads]
+        reports = [load.report for load in loads if load.report is not None]
         if run.refusal:
             if control.stop_reason is not None:
                 return _nothing_sent(control.stop_reason)
@@ -124,15 +149,15 @@ class FleetEngine:
             last_finish_ns=report.last_finish_ns,
             lanes=report.lanes,
             worker_lost="; ".join(filter(None, (lost, report.worker_lost))),
-            fleet=workers.figures(report, self._on_loss, self.name),
+            fleet=workers.figures(report, self._on_loss, self.name, self._missing),
         )
 
 
-async def _described(link: Link) -> Description:
+async def _described(link: Link) -> Description | LinkLostError:
     try:
         return await describe(link, DESCRIBE_SECONDS)
     except LinkLostError as error:
-        raise FleetError(Problem(f"a worker did not start: {error}", "worker_not_started")) from error
+        return error
 
 
 def _nothing_sent(reason: StopReason) -> EngineReport:

@@ -18,7 +18,7 @@ def execution_of(
         return Execution(test, run_id=run_id, control=control, other_run=other_run)
     from atm.fleet.fleet_engine import FleetEngine
     from atm.fleet.local_processes import LocalProcesses
-    from atm.fleet.state import OnLoss
+    from atm.fleet.records import OnLoss
     from atm.models.ray_address import parse_ray_address
 
     engine, reason = choose_engine(test.plan)
@@ -38,6 +38,6 @@ def execution_of(
         run_id=run_id,
         control=control,
         other_run=other_run,
-        engine=FleetEngine(engine, transport, count, on_loss=OnLoss(fleet.on_loss)),
+        engine=FleetEngine(engine, transport, count, on_loss=OnLoss(fleet.on_loss), min_workers=fleet.min_workers),
         engine_reason=f"{reason}, {where}",
     )

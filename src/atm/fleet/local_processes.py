@@ -65,7 +65,7 @@ class ProcessLink:
         assert self._process.stdin is not None
         self._process.stdin.close()
 
-    async def kill(self) -> None:
+    async def kill(self) -> bool:
         # The group exists until its processes have been waited for, so the number cannot belong to others.
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
@@ -73,6 +73,7 @@ class ProcessLink:
         await self._process.wait()
         await self._reading
         self.close_pipe()
+        return True
 
     async def _exchange(self, message: bytes) -> bytes:
         writer, reader = self._process.stdin, self._process.stdout
@@ -108,11 +109,16 @@ class LocalProcesses:
     def __init__(self) -> None:
         self._links: list[ProcessLink] = []
 
-    async def open(self, count: int) -> list[Link]:
+    async def open(self, count: int, least: int | None = None) -> list[Link]:
+        started: list[Link] = []
         try:
             for number in range(len(self._links) + 1, len(self._links) + count + 1):
-                self._links.append(await ProcessLink.start(f"worker {number}"))
+                link = await ProcessLink.start(f"worker {number}")
+                self._links.append(link)
+                started.append(link)
         except OSError as error:
+            if least is not None and len(started) >= least:
+                return started
             await self.close()
             raise FleetError(
                 Problem(
@@ -121,7 +127,7 @@ class LocalProcesses:
                     hint="Fewer `--processes`, or a higher `ulimit -u`",
                 )
             ) from error
-        return list(self._links[-count:])
+        return started
 
     async def close(self) -> None:
         for link in self._links:

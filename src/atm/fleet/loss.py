@@ -98,5 +98,5 @@ def _arrivals(plan: LoadPlan, index: int) -> Iterator[tuple[int, int, bool]]:
     for offset, moment in enumerate(islice(pacer.starts(), last)):
         if moment >= end:
             return
-        if offset % share.of in mine:
+        if offset % share.of in mine and moment + lane.start_ns >= share.from_ns:
             yield moment + lane.start_ns, select(offset + 1), moment < lane.load.warm_up_ns

@@ -30,6 +30,7 @@ _SUMS = (
 )
 _WORST = ("stalled_ns", "longest_stall_ns", "busiest_thread_share", "steal_share")
 """Of these, the worker that is worst off decides: the sum over workers would be a share of nothing."""
+_OF_PROCESS = ("cpu_seconds", "memory_bytes", "steal_share")
 _TIMES = ("schedule_lag", "connect", "tls", "dns")
 
 
@@ -64,7 +65,7 @@ def merge(seconds: Sequence[Interval], used_rows: UsedRows | None = None) -> Int
         duration_ns=max(interval.duration_ns for interval in seconds),
         offered=sum(interval.offered for interval in seconds),
         endpoints=endpoints,
-        generator=_generator([interval.generator for interval in seconds]),
+        generator=generator_of([interval.generator for interval in seconds]),
         failures=_failures(seconds),
         samples=sorted(
             (sample for interval in seconds for sample in interval.samples),
@@ -78,6 +79,16 @@ def merge(seconds: Sequence[Interval], used_rows: UsedRows | None = None) -> Int
             key=lambda sample: (sample.finish_ns, sample.flow, sample.number),
         ),
     )
+
+
+def of_one_process(seconds: Sequence[Interval]) -> Interval:
+    """Return one interval for the same second of several loads in one process, which each report its CPU and memory."""
+    if len(seconds) == 1:
+        return seconds[0]
+    merged = merge(seconds)
+    for name in _OF_PROCESS:
+        setattr(merged.generator, name, max(getattr(interval.generator, name) for interval in seconds))
+    return merged
 
 
 class _Mergeable(Protocol):
@@ -106,7 +117,8 @@ def _phase(seconds: Sequence[Interval]) -> str:
     return max(sending, key=lambda interval: interval.duration_ns).phase
 
 
-def _generator(parts: Sequence[GeneratorInterval]) -> GeneratorInterval:
+def generator_of(parts: Sequence[GeneratorInterval]) -> GeneratorInterval:
+    """Return the generators of several processes as one."""
     merged = GeneratorInterval(saturated=any(part.saturated for part in parts))
     for name in _SUMS:
         setattr(merged, name, sum(getattr(part, name) for part in parts))

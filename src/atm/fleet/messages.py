@@ -1,6 +1,8 @@
 """The messages to a worker and its answers, and their bytes: a line of JSON, then the binary parts that it announces.
 
 A worker answers each message with one answer, in order. Secrets travel in messages of their own, never with the plan.
+A worker can have several loads, called its incarnations: its share of the plan is number 0, parts of the shares of lost
+workers follow. A second is known by worker, incarnation and number.
 """
 
 from __future__ import annotations
@@ -53,6 +55,7 @@ class Prepare:
 
     plan: bytes
     """`LoadPlan.to_bytes`, with the worker's share; it names the engine."""
+    incarnation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +70,15 @@ class Start:
     """Start the engine; the time zero of the run is `at_ns` of the worker's monotonic clock."""
 
     at_ns: int
+    incarnation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
     """Answered with `Pulled`: the seconds after `acknowledged`. The worker forgets those up to it."""
 
-    acknowledged: int
-    """The number of the last second received; 0 for none."""
+    acknowledged: tuple[int, ...]
+    """By incarnation, the number of the last second received; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +163,10 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
-    """What a worker has for its controller. The report or the failure comes with the last seconds."""
+class PulledLoad:
+    """What a worker has of one load. The report or the failure comes with the last seconds."""
 
+    incarnation: int
     state: WorkerState
     first: int
     """The number of the first of `seconds`, counted from 1 without gaps; meaningless without any."""
@@ -169,6 +174,13 @@ class Pulled:
     """`Interval.to_bytes` of complete seconds, and at the end of the partial last one."""
     report: EngineReport | None = None
     failure: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a worker has for its controller."""
+
+    loads: tuple[PulledLoad, ...]
 
 
 Message: TypeAlias = (
@@ -199,10 +211,12 @@ _ANSWERS: Mapping[str, type[Answer]] = {
 _NAMES: Mapping[type, str] = {kind: name for kinds in (_MESSAGES, _ANSWERS) for name, kind in kinds.items()}
 
 
-def encode(message: Message | Answer) -> bytes:
-    """Return the bytes of a message or an answer."""
+def encode(message: Message | Answer, lease_ns: int = 0) -> bytes:
+    """Return the bytes of a message or an answer; for `lease_ns` see `lease_of`."""
     blobs: list[bytes] = []
     header = {"kind": _NAMES[type(message)], "body": _plain(message, blobs), "lengths": [len(blob) for blob in blobs]}
+    if lease_ns:
+        header["lease_ns"] = lease_ns
     return b"".join((json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode(), b"\n", *blobs))
 
 
@@ -216,6 +230,14 @@ def decode_answer(data: bytes) -> Answer:
     """Read the output of `encode` for an answer. Raises ValueError on anything else."""
     answer: Answer = _decoded(_ANSWERS, data)
     return answer
+
+
+def lease_of(data: bytes) -> int:
+    """Return when a worker must end its load unless another message comes, in its monotonic clock; 0 if not said."""
+    try:
+        return int(json.loads(data.partition(b"\n")[0]).get("lease_ns", 0))
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+        return 0
 
 
 def _plain(value: Any, blobs: list[bytes]) -> Any:
@@ -247,9 +269,10 @@ def _decoded(kinds: Mapping[str, type[Any]], data: bytes) -> Any:
         if kind is Prepare:
             body["plan"] = blobs[body["plan"]]
         elif kind is Pulled:
-            body["seconds"] = [blobs[index] for index in body["seconds"]]
-            if report := body["report"]:
-                report["started_at"] = datetime.fromisoformat(report["started_at"])
+            for load in body["loads"]:
+                load["seconds"] = [blobs[index] for index in load["seconds"]]
+                if report := load["report"]:
+                    report["started_at"] = datetime.fromisoformat(report["started_at"])
         return decode_dataclass(kind, body)
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise ValueError(f"not a message of this version: {error!r}") from error

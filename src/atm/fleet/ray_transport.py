@@ -38,6 +38,8 @@ class RayLink:
         self._is_lost = False
         self._is_gone = False
         """Neither the worker nor its relay can be reached."""
+        self._has_ended = False
+        """The worker was killed by its relay."""
         self.ray_version = ""
         """On its node."""
 
@@ -72,15 +74,16 @@ class RayLink:
             raise LinkLostError(f"{self._name} {reason.strip()}")
         return plain[1:]
 
-    async def kill(self) -> None:
+    async def kill(self) -> bool:
         self._is_lost = True
-        if self._is_gone:
-            return
-        # Out of reach: what is left ends with the relay, or by itself without messages.
-        with suppress(LinkLostError):
-            await self._exchange(END_SECONDS, "kill")
-        self._is_gone = True
-        await asyncio.to_thread(self._session.kill, self._actor)
+        if not self._is_gone:
+            # Out of reach: what is left ends with the relay, or by itself without messages.
+            with suppress(LinkLostError):
+                await self._exchange(END_SECONDS, "kill")
+                self._has_ended = True
+            self._is_gone = True
+            await asyncio.to_thread(self._session.kill, self._actor)
+        return self._has_ended
 
     async def _exchange(self, timeout_seconds: float, method: str, *arguments: Any) -> Any:
         """Call a method of the actor. Raises LinkLostError."""
@@ -127,9 +130,9 @@ class RayTransport:
         """Return the version of Ray on each worker's node, by the name of the worker."""
         return {link.name: link.ray_version for link in self._links}
 
-    async def open(self, count: int) -> list[Link]:
+    async def open(self, count: int, least: int | None = None) -> list[Link]:
         try:
-            return await self._open(count)
+            return await self._open(count, count if least is None else least)
         except BaseException:
             await self.close()
             raise
@@ -146,21 +149,31 @@ class RayTransport:
             await self._local.close()
             self._local = None
 
-    async def _open(self, count: int) -> list[Link]:
+    async def _open(self, count: int, least: int) -> list[Link]:
         session = await self._connected(count)
-        places, actors = await asyncio.to_thread(session.place, count, self._place_seconds)
+        places, actors = await asyncio.to_thread(self._placed, session, count, least)
         self._places.append(places)
         first = len(self._links) + 1
         links = [RayLink(f"worker {number}", session, actor) for number, actor in enumerate(actors, first)]
         self._links += links
         outcomes = await asyncio.gather(*(link.start() for link in links), return_exceptions=True)
         lost = [outcome for outcome in outcomes if isinstance(outcome, LinkLostError)]
-        if lost:
+        if len(links) - len(lost) < least:
             raise FleetError([Problem(str(error), "worker_not_started") for error in lost])
         for outcome in outcomes:
-            if outcome is not None:
+            if outcome is not None and not isinstance(outcome, LinkLostError):
                 raise outcome
-        return list(links)
+        return [link for link, outcome in zip(links, outcomes, strict=True) if outcome is None]
+
+    def _placed(self, session: RaySession, count: int, least: int) -> tuple[Any, list[Any]]:
+        """Start `count` actors, or as many as there are nodes if these are `least`. Blocks; raises FleetError."""
+        try:
+            return session.place(count, self._place_seconds)
+        except FleetError:
+            nodes = len(session.nodes())
+            if not least <= nodes < count:
+                raise
+            return session.place(nodes, self._place_seconds)
 
     async def _connected(self, count: int) -> RaySession:
         if self._session is None:

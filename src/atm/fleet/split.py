@@ -32,6 +32,31 @@ def split(plan: LoadPlan, strengths: Sequence[int]) -> list[LoadPlan]:
     ]
 
 
+def deal(plan: LoadPlan, count: int, from_ns: int) -> list[LoadPlan]:
+    """Return what at most `count` others send instead of a lost worker, from `from_ns` since the start of the run.
+
+    `plan` is that of the lost worker. Its residues and its limits in flight are divided; fewer plans are returned if a
+    limit is too low for all.
+    """
+    share = plan.share
+    limits = [lane.load.max_in_flight for lane in plan.lanes if lane.load.max_in_flight is not None]
+    parts = max(min([count, MOST_RESIDUES // share.of, *limits]), 1)
+    from_ns = max(from_ns, share.from_ns)
+    pieces = []
+    for part in range(parts):
+        residues = tuple(residue + share.of * part for residue in share.residues)
+        lanes = tuple(_with_part_of_limit(lane, part, parts) for lane in plan.lanes)
+        pieces.append(replace(plan, share=Share(residues, share.of * parts, from_ns), lanes=lanes))
+    return pieces
+
+
+def _with_part_of_limit(lane: Lane, part: int, parts: int) -> Lane:
+    limit = lane.load.max_in_flight
+    if limit is None:
+        return lane
+    return replace(lane, load=replace(lane.load, max_in_flight=limit // parts + (part < limit % parts)))
+
+
 def strengths_of(cores: Sequence[int]) -> list[int]:
     """Return the relative strength of each worker by its cores, in numbers small enough for the residues of a plan."""
     divisor = gcd(*cores)

@@ -34,18 +34,21 @@ class Link(Protocol):
         """
         ...
 
-    async def kill(self) -> None:
-        """End the worker process and all it started. Idempotent; returns when it has ended or is out of reach."""
+    async def kill(self) -> bool:
+        """End the worker process and all it started; return whether it has ended, False if it is out of reach.
+
+        Idempotent.
+        """
         ...
 
 
 class Transport(Protocol):
     """Starts worker processes. All implementations pass one contract suite, tests/contract/test_fleet_transports.py."""
 
-    async def open(self, count: int) -> list[Link]:
+    async def open(self, count: int, least: int | None = None) -> list[Link]:
         """Start `count` workers, each in a place of its own where the transport has places (nodes).
 
-        Raises FleetError when not all could be started; those that were have ended then.
+        If not all can be started, `least` are enough. Raises FleetError when fewer were; they have ended then.
         """
         ...
 

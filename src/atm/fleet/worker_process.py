@@ -10,6 +10,7 @@ Usage: python -m atm.fleet.worker_process (started by a transport)
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 import tempfile
@@ -18,6 +19,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
+from atm.fleet import messages
 from atm.fleet.framing import frame, read_frame
 from atm.fleet.worker import Worker
 
@@ -38,14 +40,13 @@ class WorkerProcess:
         self._output = os.dup(1)
         os.dup2(2, 1)
         self._is_over = asyncio.Event()
-        self._busy = False
         self._deadline = time.monotonic() + FIRST_PATIENCE_SECONDS
 
     async def run(self) -> int:
         """Serve until the controller says so or is gone; return the exit code."""
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._serve, args=(loop,), name="messages", daemon=True).start()
-        while not self._is_over.is_set() and (self._busy or time.monotonic() < self._deadline):
+        while not self._is_over.is_set() and time.monotonic() < self._deadline:
             try:
                 await asyncio.wait_for(self._is_over.wait(), _CHECK_SECONDS)
             except TimeoutError:
@@ -65,12 +66,13 @@ class WorkerProcess:
         loop.call_soon_threadsafe(self._is_over.set)
 
     async def _answer(self, message: bytes) -> bytes:
-        self._busy = True
+        # A lease counts from when the message was sent, so the controller knows when the load has ended for certain.
+        lease = messages.lease_of(message) / 1e9
+        self._deadline = lease or math.inf
         try:
             return await self._worker.answer(message)
         finally:
-            self._busy = False
-            self._deadline = time.monotonic() + PATIENCE_SECONDS
+            self._deadline = lease or time.monotonic() + PATIENCE_SECONDS
 
 
 def _write(descriptor: int, data: bytes) -> None:

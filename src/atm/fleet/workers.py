@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic_ns
+from typing import Literal
 
 from atm.engine.base import EngineReport
+from atm.fleet.actions import LoadKey, Second
 from atm.fleet.loss import WorkerBooks
-from atm.fleet.merge import merge
+from atm.fleet.merge import generator_of, merge, of_one_process
 from atm.fleet.messages import Description
-from atm.fleet.state import SECOND, FleetRun, OnLoss, Second, Step
+from atm.fleet.records import LoadRecord, OnLoss, Step
+from atm.fleet.state import FleetRun
 from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances, evidence_of
 from atm.metrics.interval import GeneratorInterval, Interval
@@ -22,7 +25,10 @@ from atm.models.fleet_figures import FleetFigures, WorkerFigures, WorkerSecond
 from atm.models.outcome import Measurement
 from atm.plan.load_plan import LoadPlan
 from atm.plan.outline import data_in, open_lanes_of, scenarios_of
-from atm.plan.pacer import NEVER
+from atm.plan.pacer import NEVER, SECOND
+
+_NAMELESS = "a worker"
+_GONE: Mapping[Step, Literal["lost", "missing"]] = {Step.LOST: "lost", Step.MISSING: "missing"}
 
 
 class Workers:
@@ -30,35 +36,43 @@ class Workers:
 
     def __init__(
         self,
-        plans: Sequence[LoadPlan],
+        plan: LoadPlan,
         names: Sequence[str],
         descriptions: Sequence[Description],
         run: FleetRun,
         on_interval: Callable[[Interval], None],
     ) -> None:
-        self._plans = plans
+        """`plan` is that of the whole run."""
         self._names = names
         self._descriptions = descriptions
         self._run = run
         self._on_interval = on_interval
-        self._books = [WorkerBooks(plan) for plan in plans]
-        self._collectors = [_collector(plan) for plan in plans]
-        self._used_rows = UsedRows([table.rows for table in plans[0].data]) if len(plans) > 1 else None
+        self._books: dict[LoadKey, WorkerBooks] = {}
+        self._collectors = [_collector(plan) for _ in names]
+        self._used_rows = UsedRows([table.rows for table in plan.data]) if len(names) > 1 else None
         self._next_second = 0
         self._phase = "load"
 
     def take(self, second: Second) -> None:
         """Merge a complete second and pass it on."""
-        parts: dict[int, Interval] = {}
-        for worker, data in sorted(second.parts.items()):
-            parts[worker] = interval = Interval.from_bytes(data)
-            self._books[worker].add(interval)
+        parts: dict[int, list[Interval]] = {}
+        for (worker, incarnation), data in sorted(second.parts.items()):
+            interval = Interval.from_bytes(data)
+            self._books_of(worker, incarnation).add(interval)
+            parts.setdefault(worker, []).append(interval)
+        by_worker = {worker: of_one_process(intervals) for worker, intervals in parts.items()}
+        for worker, interval in by_worker.items():
             self._collectors[worker].add(replace(interval, samples=[]))
-        if parts:
-            self._phase = max(parts.values(), key=lambda interval: interval.duration_ns).phase
+        if by_worker:
+            self._phase = max(by_worker.values(), key=lambda interval: interval.duration_ns).phase
         gaps = self._gaps(second.second, (second.second + 1) * SECOND)
         self._next_second = second.second + 1
-        self._pass_on(merge([*parts.values(), *gaps], self._used_rows), parts)
+        everything = [interval for intervals in parts.values() for interval in intervals]
+        merged = merge([*everything, *gaps], self._used_rows)
+        merged.generator = (
+            generator_of([interval.generator for interval in by_worker.values()]) if by_worker else merged.generator
+        )
+        self._pass_on(merged, by_worker)
 
     def close(self) -> None:
         """Pass on what lost workers left in flight, or due, after the last second of the others."""
@@ -71,12 +85,12 @@ class Workers:
             self._pass_on(replace(merge(gaps), duration_ns=SECOND), {})
 
     def _pass_on(self, interval: Interval, parts: Mapping[int, Interval]) -> None:
-        interval.workers = [self._second_of(worker, parts.get(worker)) for worker in range(len(self._plans))]
+        interval.workers = [self._second_of(worker, parts.get(worker)) for worker in range(len(self._names))]
         self._on_interval(interval)
 
     def _second_of(self, worker: int, part: Interval | None) -> WorkerSecond:
         record = self._run.workers[worker]
-        is_lost = part is None and record.step is Step.LOST
+        is_gone = part is None and record.step in (Step.LOST, Step.MISSING)
         generator = part.generator if part else GeneratorInterval()
         seconds = part.duration_ns / 1e9 if part else 0.0
         started = sum(endpoint.started for endpoint in part.endpoints) if part else 0
@@ -84,34 +98,51 @@ class Workers:
         return WorkerSecond(
             name=self._names[worker],
             host=self._descriptions[worker].host,
-            state="running" if part else "lost" if is_lost else "ended",
-            share=self._plans[worker].share.part,
+            state="running" if part else _GONE.get(record.step, "ended"),
+            share=self._share(worker),
             requests_per_second=started / seconds if seconds else 0.0,
             schedule_lag_p99_ms=None if lag is None else lag / 1e6,
             cpu_share=generator.cpu_seconds / seconds if seconds else 0.0,
             busiest_thread_share=generator.busiest_thread_share,
             in_flight=generator.in_flight,
             delta=record.received,
-            message=record.why_lost if is_lost else "",
+            message=record.why_lost if is_gone else "",
         )
 
     def _gaps(self, second: int, until_ns: int) -> list[Interval]:
+        """Return what the loss of workers adds to a second: of each load, up to the time from which others send it."""
         if self._run.sending_ends_ns is not None:
             until_ns = min(until_ns, self._run.sending_ends_ns)
         return [
-            books.gap(second, until_ns, self._phase)
-            for books, record in zip(self._books, self._run.workers, strict=True)
-            if record.step is Step.LOST and record.lost_second <= second and self._run.time_zero_ns is not None
+            self._books_of(worker, incarnation).gap(second, min(until_ns, load.dealt_from_ns or NEVER), self._phase)
+            for worker, incarnation, load in self._lost_loads()
+            if load.next_second <= second
         ]
+
+    def _lost_loads(self) -> Iterator[tuple[int, int, LoadRecord]]:
+        for worker, record in enumerate(self._run.workers):
+            if record.step is Step.LOST:
+                yield from ((worker, incarnation, load) for incarnation, load in enumerate(record.loads))
+
+    def _books_of(self, worker: int, incarnation: int) -> WorkerBooks:
+        key = (worker, incarnation)
+        if key not in self._books:
+            self._books[key] = WorkerBooks(self._run.workers[worker].loads[incarnation].plan)
+        return self._books[key]
 
     def loss(self) -> str:
         """Return which workers were lost, with their part of the load and why; empty if none was."""
         return "; ".join(
-            f"{_named(name, record.why_lost)} ({figures.share(plan.share.part)} of the load, from second "
-            f"{record.lost_second} on)"
-            for name, plan, record in zip(self._names, self._plans, self._run.workers, strict=True)
+            f"{_named(name, record.why_lost)} ({figures.share(self._share(worker))} of the load, from second "
+            f"{record.lost_second} on{_dealt(record.loads)})"
+            for worker, (name, record) in enumerate(zip(self._names, self._run.workers, strict=True))
             if record.step is Step.LOST
         )
+
+    def _share(self, worker: int) -> float:
+        """Return the worker's own part of the load; 0 for one that is missing."""
+        record = self._run.workers[worker]
+        return record.loads[0].plan.share.part if record.loads and record.step is not Step.MISSING else 0.0
 
     def started_at(self) -> datetime | None:
         """Return the wall time of the start of the run; None if it never started."""
@@ -119,18 +150,19 @@ class Workers:
             return None
         return datetime.now(UTC) - timedelta(microseconds=(monotonic_ns() - self._run.time_zero_ns) // 1000)
 
-    def figures(self, report: EngineReport, on_loss: OnLoss, engine: str) -> FleetFigures:
-        """Return the figures of each worker, over the window of the run."""
+    def figures(self, report: EngineReport, on_loss: OnLoss, engine: str, missing: Sequence[str]) -> FleetFigures:
+        """Return the figures of each worker, over the window of the run; `missing`: why others could not be started."""
         window_ns = report.window_end_ns - report.window_start_ns
-        return FleetFigures(
-            on_loss=on_loss.value,
-            workers=tuple(self._worker(worker, window_ns, engine) for worker in range(len(self._plans))),
-        )
+        workers = [self._worker(worker, window_ns, engine) for worker in range(len(self._names))]
+        return FleetFigures(on_loss=on_loss.value, workers=(*workers, *map(_not_started, missing)))
 
     def _worker(self, worker: int, window_ns: int, engine: str) -> WorkerFigures:
-        plan, record = self._plans[worker], self._run.workers[worker]
+        record = self._run.workers[worker]
+        plan = record.loads[0].plan
         collector, description = self._collectors[worker], self._descriptions[worker]
         is_lost = record.step is Step.LOST
+        if record.step is Step.MISSING:
+            return replace(_not_started(record.why_lost), name=self._names[worker], host=description.host)
         circumstances = Circumstances(
             engine=engine,
             cores=description.cores,
@@ -145,7 +177,7 @@ class Workers:
             name=self._names[worker],
             host=description.host,
             state="lost" if is_lost else "ended",
-            share=plan.share.part,
+            share=self._share(worker),
             requests=collector.total.started,
             requests_per_second=collector.total.started * 1e9 / window_ns if window_ns > 0 else 0.0,
             schedule_lag_p99_ms=None if lag is None else lag / 1e6,
@@ -154,6 +186,7 @@ class Workers:
             measurement=Measurement(measurement),
             message=message,
             clock_error_ms=record.clock_error_ns / 1e6,
+            replaced_from_seconds=_dealt_from(record.loads),
         )
 
 
@@ -164,6 +197,35 @@ def _collector(plan: LoadPlan) -> Collector:
         checks=plan.checks,
         data=data_in(plan),
         warm_up_ns=plan.warm_up_ns,
+    )
+
+
+def _dealt_from(loads: Sequence[LoadRecord]) -> float | None:
+    """Return from when on others sent the load of a lost worker, in seconds since the start of the run."""
+    dealt = [load.dealt_from_ns for load in loads if load.dealt_from_ns is not None]
+    return max(dealt) / 1e9 if dealt else None
+
+
+def _dealt(loads: Sequence[LoadRecord]) -> str:
+    seconds = _dealt_from(loads)
+    return "" if seconds is None else f"; the others send it from {figures.duration(seconds)} on"
+
+
+def _not_started(why: str) -> WorkerFigures:
+    """Return the row of a worker that was not ready."""
+    return WorkerFigures(
+        name=_NAMELESS,
+        host="",
+        state="missing",
+        share=0.0,
+        requests=0,
+        requests_per_second=0.0,
+        schedule_lag_p99_ms=None,
+        cpu_share=0.0,
+        busiest_thread_share=0.0,
+        measurement=Measurement.VALID,
+        message=why,
+        clock_error_ms=0.0,
     )
 
 

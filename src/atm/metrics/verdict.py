@@ -282,16 +282,20 @@ def other_run(evidence: Evidence) -> MeasurementReason | None:
 
 
 def worker_lost(evidence: Evidence) -> MeasurementReason | None:
-    """Check for a dead part of the load generator, whose share of the load is missing."""
-    if not evidence.circumstances.worker_lost:
+    """Check for a dead part of the load generator, whose share of the load is missing, or was until others sent it."""
+    circumstances = evidence.circumstances
+    if not circumstances.worker_lost:
         return None
+    is_replaced = circumstances.fleet is not None and circumstances.fleet.is_replaced
     return MeasurementReason(
         code="worker_lost",
-        severity=Measurement.INVALID,
-        what=f"a part of the load generator died: {evidence.circumstances.worker_lost}",
+        severity=Measurement.SUSPECT if is_replaced else Measurement.INVALID,
+        what=f"a part of the load generator died: {circumstances.worker_lost}",
         actual=1.0,
         limit=0.0,
-        hint="Run again; its share of the load is missing from all figures",
+        hint="Run again; the requests between its loss and then are missing from all figures"
+        if is_replaced
+        else "Run again; its share of the load is missing from all figures",
     )
 
 

@@ -15,7 +15,8 @@ class WorkerFigures:
 
     name: str
     host: str
-    state: Literal["ended", "lost"]
+    state: Literal["ended", "lost", "missing"]
+    """`missing`: it was not ready, and the run started without it."""
     share: float
     """Its part of the load, 0..1."""
     requests: int
@@ -30,9 +31,11 @@ class WorkerFigures:
     measurement: Measurement
     """The verdict on its own figures."""
     message: str
-    """The first reason of that verdict, or why the worker was lost; empty for a valid one."""
+    """The first reason of that verdict, or why the worker was lost or is missing; empty for a valid one."""
     clock_error_ms: float
     """How far its clock may have been off; 0 on the controller's machine."""
+    replaced_from_seconds: float | None = None
+    """Of a lost one: since when, from the start of the run, others sent its load; null if none did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,7 @@ class WorkerSecond:
 
     name: str
     host: str
-    state: Literal["running", "ended", "lost"]
+    state: Literal["running", "ended", "lost", "missing"]
     share: float
     """Its part of the load, 0..1."""
     requests_per_second: float
@@ -56,17 +59,27 @@ class WorkerSecond:
     delta: int
     """Number of its last second that arrived, counted from 1; 0 for none."""
     message: str = ""
-    """Why it was lost; empty unless it was."""
+    """Why it was lost or is missing; empty unless it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetFigures:
     """The workers of a run, in their order."""
 
-    on_loss: Literal["abort", "continue"]
+    on_loss: Literal["abort", "continue", "reassign"]
     workers: tuple[WorkerFigures, ...]
 
     @property
     def lost(self) -> tuple[WorkerFigures, ...]:
         """The workers that were lost."""
         return tuple(worker for worker in self.workers if worker.state == "lost")
+
+    @property
+    def missing(self) -> tuple[WorkerFigures, ...]:
+        """The workers without which the run started."""
+        return tuple(worker for worker in self.workers if worker.state == "missing")
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether others sent the load of every lost worker, from some time after its loss on."""
+        return bool(self.lost) and all(worker.replaced_from_seconds is not None for worker in self.lost)

@@ -39,9 +39,16 @@ class FleetSpec(SpecModel):
     allow_open_cluster: bool = declared(
         Boolean(), "Use a cluster on another machine although it demands no token.", default=False
     )
-    on_loss: Literal["abort", "continue"] = declared(
-        Choice("abort", "continue"),
-        "When a worker is lost: stop the run, or continue without its part, whose requests count as missed.",
+    min_workers: int | None = declared(
+        PROCESSES,
+        "Workers that are enough for the start if not all are ready; by default all have to be.",
+        default=None,
+        examples=[6],
+    )
+    on_loss: Literal["abort", "continue", "reassign"] = declared(
+        Choice("abort", "continue", "reassign"),
+        "When a worker is lost: stop the run; continue without its part, whose requests count as missed; or let the "
+        "others send what of it is due later (open loads only).",
         default="abort",
     )
 
@@ -58,3 +65,7 @@ class FleetSpec(SpecModel):
             findings.add(
                 (*path, "on"), what, "missing_field", "Write `on`, or `--on ray://HOST:PORT`; here, write `processes`"
             )
+        count = self.processes if self.on is None else self.workers
+        if self.min_workers is not None and self.min_workers > (count or 1):
+            what = f"`min_workers` is {self.min_workers}, and the run has {count or 1}"
+            findings.add((*path, "min_workers"), what, "conflict", "Write a lower number")

@@ -28,6 +28,7 @@ from atm.plan.load_plan import Connections, Flow, Lane, LoadPlan, Origin, Proxy,
 from atm.plan.notes import plan_notes
 from atm.plan.outline import scenarios_in
 from atm.plan.prepared_users import after_preparation, with_prepared_users
+from atm.plan.reassignment import check_reassignment
 from atm.plan.requests import Requests
 from atm.plan.scenarios import Scenarios
 from atm.plan.secret_mask import SecretMask, secrets_of
@@ -91,6 +92,7 @@ def compile_plan(
     spec = TestSpec.read(document.data, (), findings)
     compilation = _Compilation(spec, findings, environment, read_file, read_tls_file, open_table, may_read)
     plan = compilation.plan(default_seed)
+    check_reassignment(spec, plan, findings)
     hooks = compilation.hooks
     secrets = {**compilation.names.secrets, **hooks.secrets, **compilation.requests.secrets, **compilation.secrets}
     credentials = {**hooks.credentials, **compilation.requests.credentials}

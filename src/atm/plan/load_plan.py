@@ -303,12 +303,17 @@ class Share:
     A plan's levels, rates, prepared users, durations, `last_number` and, in the open model, `total` are those of the
     whole run. `max_in_flight`, `max_rate` and, in the closed model, `total` are the share's own. `sequential` selection
     cannot be shared: only one engine knows when everything has ended.
+
+    A share with `from_ns` continues another one whose engine was lost. It has the arrivals due from then on, and its
+    first interval is the second of that time. Only open loads without prepared users have such shares.
     """
 
     residues: tuple[int, ...]
     """At least one, in ascending order, each from 0 to `of` - 1."""
     of: int
     """At most `MOST_SHARES`."""
+    from_ns: int = 0
+    """Arrivals due before are not of this share; since the start of the run."""
 
     def __post_init__(self) -> None:
         rising = all(one < other for one, other in pairwise(self.residues))
@@ -374,9 +379,14 @@ class LoadPlan:
     @property
     def planned_ns(self) -> int | None:
         """Planned length of the measured window, up to the end of the last lane; None if no time ends one of them."""
+        return None if self.planned_end_ns is None else self.planned_end_ns - self.warm_up_ns
+
+    @property
+    def planned_end_ns(self) -> int | None:
+        """The planned end of the last lane, since the start of the run; None if no time ends one of them."""
         ends = [lane.planned_end_ns for lane in self.lanes]
         known = [end for end in ends if end is not None]
-        return max(known) - self.warm_up_ns if len(known) == len(ends) else None
+        return max(known) if len(known) == len(ends) else None
 
     @property
     def total(self) -> int | None:

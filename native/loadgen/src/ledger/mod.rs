@@ -115,8 +115,8 @@ impl Ledger {
         Ledger {
             thread,
             second: Box::new(Second::new(plan.endpoints.len())),
-            number: 0,
-            end: SECOND,
+            number: plan.share.from_ns / SECOND,
+            end: (plan.share.from_ns / SECOND + 1) * SECOND,
             endpoints: plan.endpoints.len(),
             sampler: Sampler::new(plan),
             iteration_sampler: IterationSampler::new(plan),

@@ -116,6 +116,8 @@ impl Plan {
             ensure(lane.total != Some(0) || may_be_idle, &path, "its total is 0")?;
             let has_barriers = lane.selection == Selection::Sequential && lane.flows.len() > 1;
             ensure(!has_barriers || self.share.is_whole(), &path, "sequential selection cannot be shared")?;
+            let can_continue = lane.load.model == Model::Open && lane.prepared.is_none();
+            ensure(self.share.from_ns == 0 || can_continue, &path, "only open loads can be continued")?;
             ensure(lane.last_number != Some(0), &path, "its last number is 0")?;
             check_duration(lane.duration_ns, &path)?;
             ensure(lane.start_ns <= LONGEST_NS, &path, "it starts after more than ten years")?;

@@ -15,11 +15,14 @@ pub struct Share {
     pub residues: Vec<u64>,
     /// Number of residues that all shares of the run have together.
     pub of: u64,
+    /// Arrivals due before are not of this share, ns since the start of the run; its first interval is that second.
+    #[serde(default)]
+    pub from_ns: u64,
 }
 
 impl Default for Share {
     fn default() -> Share {
-        Share { residues: vec![0], of: 1 }
+        Share { residues: vec![0], of: 1, from_ns: 0 }
     }
 }
 
@@ -89,7 +92,7 @@ mod tests {
 
     #[test]
     fn only_ascending_residues_below_their_number_are_a_share() {
-        let is_valid = |residues: &[u64], of| Share { residues: residues.to_vec(), of }.check().is_ok();
+        let is_valid = |residues: &[u64], of| Share { residues: residues.to_vec(), of, from_ns: 0 }.check().is_ok();
         assert!(is_valid(&[0], 1) && is_valid(&[0, 2, 9_999], 10_000) && is_valid(&[16], 17));
         let wrong: [(&[u64], u64); 7] =
             [(&[], 1), (&[0], 0), (&[1], 1), (&[1, 1], 3), (&[2, 1], 3), (&[0, 3], 3), (&[0], 10_001)];
@@ -103,7 +106,7 @@ mod tests {
             if residues.is_empty() {
                 residues.push(of - 1);
             }
-            let share = Share { residues, of };
+            let share = Share { residues, of, from_ns: 0 };
             let own: Vec<u64> = (0..below).filter(|index| share.residues.contains(&(index % of))).collect();
             prop_assert_eq!(share.count(below), own.len() as u64);
             for (serial, index) in own.iter().enumerate() {

@@ -124,12 +124,12 @@ impl Collector {
             longest_first,
             health: Health::new(),
             endings: vec![None; spares.len()],
+            next: shared.plan.share.from_ns / SECOND,
             shared,
             delivery,
             spares,
             started_at_ns,
             partial: BTreeMap::new(),
-            next: 0,
             worker_lost: String::new(),
         }
     }

@@ -48,7 +48,10 @@ impl Schedule {
     /// Creates the schedule for a thread's share; `counters` are shared by all threads of its lane.
     pub(crate) fn new(plan: &Plan, shard: Shard, counters: Arc<Counters>) -> Schedule {
         let lane = &plan.lanes[shard.lane];
-        let timetable = Timetable::new(plan, shard.clone());
+        let mut timetable = Timetable::new(plan, shard.clone());
+        if plan.share.from_ns > 0 {
+            timetable.skip_others();
+        }
         Schedule {
             sending: Sending::new(plan.graceful_stop_ns),
             open: OpenSchedule::new(lane, &shard, Arc::clone(&counters)),

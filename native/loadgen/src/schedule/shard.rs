@@ -66,6 +66,11 @@ impl Shard {
         self.share.part()
     }
 
+    /// Arrivals due before are those of another share.
+    pub(super) fn first_ns(&self) -> u64 {
+        self.share.from_ns
+    }
+
     /// True if other engines send the rest.
     pub(super) fn is_shared(&self) -> bool {
         !self.share.is_whole()
@@ -99,13 +104,15 @@ mod tests {
     fn plan(change: impl Fn(&mut Value), residues: &[u64], of: usize) -> Plan {
         fixtures::plan(|document| {
             change(document);
-            document["share"] = json!({"residues": residues, "of": of});
+            document["share"]["residues"] = residues.into();
+            document["share"]["of"] = of.into();
         })
     }
 
     /// All arrivals, and how the load ends.
     fn arrivals(plan: &Plan, shard: Shard) -> (Vec<Arrival>, Next) {
         let mut timetable = Timetable::new(plan, shard);
+        timetable.skip_others();
         let mut found = Vec::new();
         loop {
             match timetable.peek() {
@@ -127,6 +134,7 @@ mod tests {
             stages in prop::collection::vec((0_u32..400, 0_u32..400, 1_u64..900), 1..4),
             (poisson, seed) in (any::<bool>(), any::<u64>()),
             (warm_up, total, duration) in (0_u64..300, prop::option::of(1_u64..200), prop::option::of(1_u64..1500)),
+            from in 0_u64..2_000_000_000,
         ) {
             let segments: Vec<Value> = stages.iter().map(|(start, end, milliseconds)| {
                 json!({"start": f64::from(*start), "end": f64::from(*end), "duration_ns": milliseconds * 1_000_000})
@@ -159,8 +167,18 @@ mod tests {
                 }
             }
             found.sort_by_key(|arrival| arrival.number);
-            prop_assert_eq!(found, expected);
+            prop_assert_eq!(&found, &expected);
             prop_assert!((offered_by_shares - offered(&whole)).abs() < 1e-6);
+            let continued = plan(|document| {
+                change(document);
+                document["share"]["from_ns"] = from.into();
+            }, &shares[0], of(&shares));
+            let mut rest: Vec<Arrival> = (0..threads[0])
+                .flat_map(|index| arrivals(&continued, Shard::new(&continued, 0, index, threads[0])).0)
+                .collect();
+            rest.sort_by_key(|arrival| arrival.number);
+            found.retain(|arrival| arrival.intended >= from && shares[0].contains(&((arrival.number - 1) % of(&shares) as u64)));
+            prop_assert_eq!(rest, found);
         }
 
         #[test]

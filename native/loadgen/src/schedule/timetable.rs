@@ -207,6 +207,17 @@ impl Timetable {
         self.next = None;
     }
 
+    /// Passes the arrivals that are due before the share's first time; later ones follow. Closed loads have none.
+    pub fn skip_others(&mut self) {
+        let from = self.shard.first_ns();
+        while let Next::Arrival(arrival) = self.peek() {
+            if arrival.intended >= from {
+                return;
+            }
+            self.advance();
+        }
+    }
+
     /// Number of users of all shares that should exist at `now` in the closed model.
     #[must_use]
     pub fn users(&self, now: u64) -> usize {
@@ -267,6 +278,7 @@ impl Timetable {
         let ends_at = self.end.map_or(u64::MAX, |(end, _)| end);
         let measured = |at: u64| self.profile.integral(self.profile_time(at).min(ends_at)).min(most);
         let warm = |at: u64| at.clamp(self.start, self.measured_from) as f64 / 1e9 * self.load.warm_up_level;
+        let (from, to) = (from.max(self.shard.first_ns()), to.max(self.shard.first_ns()));
         (measured(to) - measured(from) + warm(to) - warm(from)) * self.shard.part()
     }
 

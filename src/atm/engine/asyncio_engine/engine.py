@@ -165,8 +165,10 @@ class _LoadThread(threading.Thread):
 
 
 def _require_shareable(plan: LoadPlan) -> None:
-    """Raise EngineError for a plan with barriers of which this is only a share."""
+    """Raise EngineError for a plan with barriers of which this is only a share, or that cannot be continued."""
     for index, lane in enumerate(plan.lanes):
+        if plan.share.from_ns and (lane.load.model == "closed" or lane.prepared is not None):
+            raise EngineError(Problem(f"lanes[{index}]: only open loads can be continued", "plan_refused"))
         if plan.share.of > 1 and lane.selection == "sequential" and len(lane.flows) > 1:
             raise EngineError(Problem(f"lanes[{index}]: sequential selection cannot be shared", "plan_refused"))
 

@@ -1923,7 +1923,7 @@ export type components = {
              * On Loss
              * @enum {string}
              */
-            on_loss: "abort" | "continue";
+            on_loss: "abort" | "continue" | "reassign";
             /** Workers */
             workers: components["schemas"]["WorkerFigures"][];
         };
@@ -4406,7 +4406,7 @@ export type components = {
              * State
              * @enum {string}
              */
-            state: "ended" | "lost";
+            state: "ended" | "lost" | "missing";
             /** Share */
             share: number;
             /** Requests */
@@ -4424,6 +4424,8 @@ export type components = {
             message: string;
             /** Clock Error Ms */
             clock_error_ms: number;
+            /** Replaced From Seconds */
+            replaced_from_seconds?: number | null;
         };
         /**
          * ErrorDocument
@@ -10179,12 +10181,18 @@ export type components = {
                  */
                 allow_open_cluster: boolean;
                 /**
+                 * Min workers
+                 * @description Workers that are enough for the start if not all are ready; by default all have to be.
+                 * @example 6
+                 */
+                min_workers?: number;
+                /**
                  * On loss
-                 * @description When a worker is lost: stop the run, or continue without its part, whose requests count as missed.
+                 * @description When a worker is lost: stop the run; continue without its part, whose requests count as missed; or let the others send what of it is due later (open loads only).
                  * @default abort
                  * @enum {unknown}
                  */
-                on_loss: "abort" | "continue";
+                on_loss: "abort" | "continue" | "reassign";
             };
             /**
              * Tls
@@ -10683,7 +10691,7 @@ export type components = {
              * State
              * @enum {string}
              */
-            state: "running" | "ended" | "lost";
+            state: "running" | "ended" | "lost" | "missing";
             /** Share */
             share: number;
             /** Requests Per Second */

@@ -111,7 +111,7 @@ class Ledger:
         self.counts_iterations = any(len(flow.steps) > 1 or flow.program for flow in plan.flows)
         """False where each iteration is a single request, whose figures already cover it."""
         self._on_interval = on_interval
-        self._second = 0
+        self._second = plan.share.from_ns // SECOND
         self._offered = 0.0
         self.epoch = 0
         """The start of the run: the intended start of the first request."""
@@ -123,7 +123,7 @@ class Ledger:
     def begin(self, epoch: int, roll: Callable[[int], None]) -> None:
         """Start the first second."""
         self.epoch = epoch
-        self.second_end = epoch + SECOND
+        self.second_end = epoch + (self._second + 1) * SECOND
         self.sampler.epoch = self.iteration_sampler.epoch = epoch
         self.roll = roll
 

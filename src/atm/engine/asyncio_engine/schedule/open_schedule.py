@@ -34,13 +34,15 @@ class OpenSchedule(Schedule[UserT]):
         self._clock = clock
         self._pacer = Pacer(load, lane_seed(plan.seed, lane))
         self._arrivals = self._pacer.arrivals(plan.share, total)
-        self._next: tuple[int, int] | None = next(self._arrivals, None)
         self._warm_up_arrivals = self._pacer.warm_up_arrivals
         self._last_number = self._warm_up_arrivals
         """The number of the last arrival, once the measured load has begun."""
         last = 0 if total is None else self._warm_up_arrivals + total
         self._end_number = last if last and not plan.share.has(last - 1) else 0
         """The number of an arrival of another share that is only taken to end the load; 0 if there is none."""
+        self._from = max(plan.share.from_ns - plan.lanes[lane].start_ns, 0)
+        """Since the start of the lane: arrivals before are those of another share."""
+        self._next = self._first()
         self._limit_in_flight = load.max_in_flight or 0
         self._most_users = load.max_in_flight or ceiling
         self._is_poisson = load.arrival == "poisson"
@@ -71,6 +73,13 @@ class OpenSchedule(Schedule[UserT]):
         if self._pool is not None and self.is_sending:
             following = min(following, self._prepare_due(self._pool, now))
         return following
+
+    def _first(self) -> tuple[int, int] | None:
+        """Return the number and the intended start of the first arrival."""
+        for number, moment in self._arrivals:
+            if moment >= self._from or number == self._end_number:
+                return number, moment
+        return None
 
     def _new_pool(self, plan: LoadPlan, lane: int) -> UserPool[UserT] | None:
         prepared = plan.lanes[lane].prepared
@@ -162,7 +171,9 @@ class OpenSchedule(Schedule[UserT]):
         now = min(now, self.sending_end)
         if self._leg_over_at is not None:
             now = min(now, self._leg_over_at)
-        return self._pacer.expected_arrivals(now - self._epoch - self.shift) * self._share.part
+        elapsed = max(now - self._epoch - self.shift, self._from)
+        expected = self._pacer.expected_arrivals(elapsed) - self._pacer.expected_arrivals(self._from)
+        return expected * self._share.part
 
     def _end_of_leg(self) -> int:
         end = super()._end_of_leg()
