@@ -213,7 +213,7 @@ class ControlClient:
         endpoints: Sequence[str] = (),
         merge: bool = False,
     ) -> IntervalsView:
-        """Return a window of a run in points of `resolution` seconds (1, 10, 60; 0 for one point; None: automatic)."""
+        """Return a window of a run in points of `resolution` seconds (1, 10, 60, 600, 3600; 0 for one point; None: automatic)."""
         query = {
             "start": start or None,
             "end": end,

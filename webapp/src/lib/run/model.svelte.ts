@@ -325,7 +325,9 @@ function lastSecond(answer: IntervalsView): number {
 /** Seconds per point of the rows' small lines: few enough for all of them in one answer. */
 function rowResolution(length: number, names: number): string {
     return (
-        ["1", "10", "60"].find((each) => length / Number(each) <= 120 && (length / Number(each)) * names < 6000) ?? "60"
+        ["1", "10", "60", "600"].find(
+            (each) => length / Number(each) <= 120 && (length / Number(each)) * names < 6000,
+        ) ?? "3600"
     );
 }
 
