@@ -199,7 +199,9 @@ def _key(row: IntervalRow) -> tuple[int, int, int, bool]:
 
 @given(histories(), st.sampled_from([600, 3600]))
 @examples(100)
-def test_rows_that_a_short_run_leaves_out_are_aggregated_when_they_are_read(seconds: list[int], resolution: int) -> None:
+def test_rows_that_a_short_run_leaves_out_are_aggregated_when_they_are_read(
+    seconds: list[int], resolution: int
+) -> None:
     rollup, whole = Rollup(), Rollup()
     stored = rows_of(rollup, seconds) + rollup.finish()
     wanted = Selection(resolution, 0, None, (ALL, 0, GENERATOR))
