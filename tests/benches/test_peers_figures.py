@@ -17,7 +17,7 @@ def closed(requests: int, cpu: float, **more: Any) -> dict[str, Any]:
         "seconds": 5.0,
         "cpu_user": cpu / 4,
         "cpu_system": cpu * 3 / 4,
-        "nginx_cpu": 4.9,
+        "server_cpu": 4.9,
         "memory_bytes": 5_000_000,
         **more,
     }
