@@ -31,7 +31,7 @@ SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Rows of one resolution (of `RESOLUTIONS`, or 0; else ValueError) and some endpoints that begin in [start, end)."""
+    """Rows of a resolution (of `RESOLUTIONS`, or 0; else ValueError) and some endpoints that begin in [start, end)."""
 
     resolution: int
     start: int
