@@ -11,11 +11,7 @@ describe("the workers of a test", () => {
         await page.locator("summary", { hasText: "Workers" }).click();
         const place = page.getByLabel("Send from");
         await page.getByRole("option", { name: CLUSTER }).waitFor({ state: "attached" });
-        expect(await place.getByRole("option").allInnerTexts()).toEqual([
-            "One process",
-            "Several processes",
-            CLUSTER,
-        ]);
+        expect(await place.getByRole("option").allInnerTexts()).toEqual(["One process", "Several processes", CLUSTER]);
         await place.selectOption("processes");
         await page.getByText("At most 3 on this server").waitFor();
         await page.getByLabel("Processes", { exact: true }).fill("4");
