@@ -13,7 +13,6 @@ from atm.testing import TargetServer
 from tests.api.server import ApiServer, ended
 from tests.contract.engine_runs import open_connections
 
-
 CLUSTER = "ray://head.test:10001"
 
 
