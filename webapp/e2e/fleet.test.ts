@@ -36,7 +36,6 @@ describe("the workers of a test", () => {
     });
 
     it("of a test that is edited stand in the form", async () => {
-        const name = "edited on two";
         await api("/tests", { spec: { ...shop("edited"), fleet: { processes: 2 } } });
         const page = await at("/edit/edited?test");
         await page.locator("summary", { hasText: "Workers" }).click();

@@ -2,7 +2,7 @@
 import { count } from "$lib/format";
 
 import { textOf } from "./fields";
-import { isObject } from "./paths";
+import { isObject, omit } from "./paths";
 import type { Spec } from "./spec";
 
 /** Places as choices of the form: one process of the server, several, or else the name of a cluster. */
@@ -19,7 +19,7 @@ export function placeOf(spec: Spec): string {
 export function withPlace(spec: Spec, place: string): Spec {
     const { fleet, ...rest } = spec;
     if (place === ONE) return rest;
-    const { on: _on, processes, workers, allow_open_cluster, ...others } = isObject(fleet) ? fleet : {};
+    const { processes, workers, allow_open_cluster, ...others } = isObject(fleet) ? omit(fleet, "on") : {};
     const number = processes ?? workers ?? 2;
     if (place === PROCESSES) return { ...rest, fleet: { processes: number, ...others } };
     const open = allow_open_cluster === undefined ? {} : { allow_open_cluster };
