@@ -28,6 +28,7 @@ import {
 
 import { type Figures, type Percentiles, ofEvent, ofMetrics, ofPoint } from "./figures";
 import type { Scenario } from "./scenarios";
+import { endedRows, liveRows, type WorkerRow } from "./workers";
 
 /** At most this many single seconds are drawn; a longer run is read again in stretches that the server merges. */
 const MOST_SECONDS = 1200;
@@ -88,6 +89,12 @@ export class RunModel {
     /** Rows of test data that the whole run, or what has run so far, has used. */
     readonly sources = $derived.by((): readonly DataFigures[] => {
         return (this.isFinal ? this.result?.data : this.last?.so_far.data) ?? [];
+    });
+
+    /** The workers in the last second, or over the whole run; empty for a run in one process. */
+    readonly workers = $derived.by((): readonly WorkerRow[] => {
+        if (this.isFinal) return this.result?.fleet ? endedRows(this.result.fleet) : [];
+        return liveRows(this.last?.workers ?? []);
     });
 
     started = $state.raw<StartedEvent | null>(null);
