@@ -15694,7 +15694,7 @@ export interface operations {
                 /** @description End of the window in seconds, exclusive. */
                 end?: number | null;
                 /** @description Seconds per point; 0: one point for the whole window. */
-                resolution?: "auto" | "0" | "1" | "10" | "60";
+                resolution?: "auto" | "0" | "1" | "10" | "60" | "600" | "3600";
                 /** @description Names of endpoints; `*`, the default, is all together. */
                 endpoint?: string[] | null;
                 /** @description Also return the merged figures of the window. */
