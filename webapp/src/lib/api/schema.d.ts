@@ -1160,6 +1160,20 @@ export type components = {
          */
         AuditOutcome: "done" | "refused" | "failed";
         /**
+         * BlockingFigures
+         * @description A place in code that kept the load generator from doing anything else.
+         */
+        BlockingFigures: {
+            /** Scenario */
+            scenario: string;
+            /** Place */
+            place: string;
+            /** Count */
+            count: number;
+            /** Seconds */
+            seconds: number;
+        };
+        /**
          * CheckFigures
          * @description Evaluations of one check at one endpoint in the measured load.
          */
@@ -1851,6 +1865,27 @@ export type components = {
             hint: string;
         };
         /**
+         * ExceptionFigures
+         * @description Exceptions of one kind that ended iterations of a scenario in code.
+         */
+        ExceptionFigures: {
+            /** Scenario */
+            scenario: string;
+            /** Message */
+            message: string;
+            /** Count */
+            count: number;
+            /** First Seconds */
+            first_seconds: number;
+            /** Last Seconds */
+            last_seconds: number;
+            /**
+             * Traceback
+             * @default
+             */
+            traceback: string;
+        };
+        /**
          * FailureSummary
          * @description Failures of one kind with one message at one endpoint, over the whole measured load.
          */
@@ -2383,6 +2418,10 @@ export type components = {
             allowed_targets: string[];
             /** Env Allow */
             env_allow: string[];
+            /** Max Processes */
+            max_processes: number;
+            /** Fleet Clusters */
+            fleet_clusters: string[];
         };
         /**
          * LoadView
@@ -3182,6 +3221,8 @@ export type components = {
             };
             /** Sampled Requests */
             sampled_requests: components["schemas"]["SampledRequest"][];
+            /** Workers */
+            workers?: components["schemas"]["WorkerSecond"][];
         };
         /**
          * RunInfo
@@ -3264,6 +3305,10 @@ export type components = {
              * @default []
              */
             data: components["schemas"]["DataFigures"][];
+            /** Exceptions */
+            exceptions?: components["schemas"]["ExceptionFigures"][];
+            /** Blocking */
+            blocking?: components["schemas"]["BlockingFigures"][];
             setup?: components["schemas"]["HookFigures"] | null;
             teardown?: components["schemas"]["HookFigures"] | null;
             fleet?: components["schemas"]["FleetFigures"] | null;
@@ -4428,6 +4473,40 @@ export type components = {
             replaced_from_seconds?: number | null;
         };
         /**
+         * WorkerSecond
+         * @description One worker in one second of a run in progress, warm-up included; of one that sends no more, zeros and null.
+         */
+        WorkerSecond: {
+            /** Name */
+            name: string;
+            /** Host */
+            host: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "ended" | "lost" | "missing";
+            /** Share */
+            share: number;
+            /** Requests Per Second */
+            requests_per_second: number;
+            /** Schedule Lag P99 Ms */
+            schedule_lag_p99_ms: number | "Infinity" | null;
+            /** Cpu Share */
+            cpu_share: number;
+            /** Busiest Thread Share */
+            busiest_thread_share: number;
+            /** In Flight */
+            in_flight: number;
+            /** Delta */
+            delta: number;
+            /**
+             * Message
+             * @default
+             */
+            message: string;
+        };
+        /**
          * ErrorDocument
          * @description `application/problem+json`: the problems of a request, as a sentence and as a list.
          */
@@ -5205,7 +5284,7 @@ export type components = {
                      * Steps
                      * @description What an iteration does, in order.
                      */
-                    steps: (({
+                    steps?: (({
                         /**
                          * Name
                          * @description Name, shown in reports as `scenario/name`; default: method and URL as written.
@@ -5954,6 +6033,18 @@ export type components = {
                          */
                         use: string | number | boolean;
                     })[];
+                    /**
+                     * Code
+                     * @description Instead of `steps`: a function in a Python file that is an iteration, as `FILE.py:FUNCTION`.
+                     * @example shop.py:checkout
+                     */
+                    code?: string | number | boolean;
+                    /**
+                     * On exception
+                     * @description With `code`: what follows an exception, which fails its iteration; default: `continue`.
+                     * @enum {unknown}
+                     */
+                    on_exception?: "continue" | "stop_user" | "stop_run";
                     /**
                      * Before user
                      * @description What each user does once, before its first iteration, as logging in; its requests have figures of their own, apart from those of the run. Its variables and cookies stay with the user.
@@ -10564,6 +10655,11 @@ export type components = {
              * @default []
              */
             before_user: number[];
+            /**
+             * Is Code
+             * @default false
+             */
+            is_code: boolean;
         };
         /**
          * SoFar
@@ -10610,6 +10706,8 @@ export type components = {
             checks?: components["schemas"]["CheckFigures"][];
             /** Data */
             data?: components["schemas"]["DataFigures"][];
+            /** Exceptions */
+            exceptions?: components["schemas"]["ExceptionFigures"][];
             /**
              * Thresholds
              * @default []
@@ -10678,40 +10776,6 @@ export type components = {
             /** @default null */
             forecast: components["schemas"]["Forecast"] | null;
         };
-        /**
-         * WorkerSecond
-         * @description One worker in one second of a run in progress, warm-up included; of one that sends no more, zeros and null.
-         */
-        WorkerSecond: {
-            /** Name */
-            name: string;
-            /** Host */
-            host: string;
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "running" | "ended" | "lost" | "missing";
-            /** Share */
-            share: number;
-            /** Requests Per Second */
-            requests_per_second: number;
-            /** Schedule Lag P99 Ms */
-            schedule_lag_p99_ms: number | "Infinity" | null;
-            /** Cpu Share */
-            cpu_share: number;
-            /** Busiest Thread Share */
-            busiest_thread_share: number;
-            /** In Flight */
-            in_flight: number;
-            /** Delta */
-            delta: number;
-            /**
-             * Message
-             * @default
-             */
-            message: string;
-        };
         RunEventMessage: components["schemas"]["StartedEvent"] | components["schemas"]["IntervalEvent"] | components["schemas"]["SampleEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["FinishedEvent"];
         /**
          * ListChange
@@ -10740,6 +10804,7 @@ export type AppriseTarget = components['schemas']['AppriseTarget'];
 export type AuditEntryView = components['schemas']['AuditEntryView'];
 export type AuditList = components['schemas']['AuditList'];
 export type AuditOutcome = components['schemas']['AuditOutcome'];
+export type BlockingFigures = components['schemas']['BlockingFigures'];
 export type CheckFigures = components['schemas']['CheckFigures'];
 export type CheckPointView = components['schemas']['CheckPointView'];
 export type CompareAnswer = components['schemas']['CompareAnswer'];
@@ -10765,6 +10830,7 @@ export type EndpointMetrics = components['schemas']['EndpointMetrics'];
 export type EndpointMetricsView = components['schemas']['EndpointMetricsView'];
 export type EngineView = components['schemas']['EngineView'];
 export type ErrorEntry = components['schemas']['ErrorEntry'];
+export type ExceptionFigures = components['schemas']['ExceptionFigures'];
 export type FailureSummary = components['schemas']['FailureSummary'];
 export type FiringList = components['schemas']['FiringList'];
 export type FiringOutcome = components['schemas']['FiringOutcome'];
@@ -10868,6 +10934,7 @@ export type Verdict = components['schemas']['Verdict'];
 export type Webhook = components['schemas']['Webhook'];
 export type WindowView = components['schemas']['WindowView'];
 export type WorkerFigures = components['schemas']['WorkerFigures'];
+export type WorkerSecond = components['schemas']['WorkerSecond'];
 export type ErrorDocument = components['schemas']['ErrorDocument'];
 export type TestSpec = components['schemas']['TestSpec'];
 export type CheckName = components['schemas']['CheckName'];
@@ -10883,7 +10950,6 @@ export type ScenarioSoFar = components['schemas']['ScenarioSoFar'];
 export type ScenarioSteps = components['schemas']['ScenarioSteps'];
 export type SoFar = components['schemas']['SoFar'];
 export type StartedEvent = components['schemas']['StartedEvent'];
-export type WorkerSecond = components['schemas']['WorkerSecond'];
 export type RunEventMessage = components['schemas']['RunEventMessage'];
 export type ListChange = components['schemas']['ListChange'];
 export type $defs = Record<string, never>;
@@ -15696,7 +15762,7 @@ export interface operations {
                 /** @description End of the window in seconds, exclusive. */
                 end?: number | null;
                 /** @description Seconds per point; 0: one point for the whole window. */
-                resolution?: "auto" | "0" | "1" | "10" | "60";
+                resolution?: "auto" | "0" | "1" | "10" | "60" | "600" | "3600";
                 /** @description Names of endpoints; `*`, the default, is all together. */
                 endpoint?: string[] | null;
                 /** @description Also return the merged figures of the window. */

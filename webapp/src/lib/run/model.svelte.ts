@@ -3,6 +3,7 @@ import { address, api, ApiProblem } from "$lib/api/client";
 import type {
     CheckFigures,
     DataFigures,
+    ExceptionFigures,
     DistributionView,
     FinishedEvent,
     IntervalEvent,
@@ -27,7 +28,9 @@ import {
 } from "$lib/state/seconds";
 
 import { type Figures, type Percentiles, ofEvent, ofMetrics, ofPoint } from "./figures";
+import { rowResolution } from "./resolution";
 import type { Scenario } from "./scenarios";
+import { endedRows, liveRows, type WorkerRow } from "./workers";
 
 /** At most this many single seconds are drawn; a longer run is read again in stretches that the server merges. */
 const MOST_SECONDS = 1200;
@@ -88,6 +91,17 @@ export class RunModel {
     /** Rows of test data that the whole run, or what has run so far, has used. */
     readonly sources = $derived.by((): readonly DataFigures[] => {
         return (this.isFinal ? this.result?.data : this.last?.so_far.data) ?? [];
+    });
+
+    /** Exceptions of scenarios in code, in the whole run or so far. */
+    readonly exceptions = $derived.by((): readonly ExceptionFigures[] => {
+        return (this.isFinal ? this.result?.exceptions : this.last?.so_far.exceptions) ?? [];
+    });
+
+    /** The workers in the last second, or over the whole run; empty for a run in one process. */
+    readonly workers = $derived.by((): readonly WorkerRow[] => {
+        if (this.isFinal) return this.result?.fleet ? endedRows(this.result.fleet) : [];
+        return liveRows(this.last?.workers ?? []);
     });
 
     started = $state.raw<StartedEvent | null>(null);
@@ -208,6 +222,8 @@ export class RunModel {
             const point = merged.find((each) => each.endpoint === name);
             const metrics = whole?.find((each) => each.name === name);
             const figures = metrics ? ofMetrics(metrics) : point ? ofPoint(point, seconds) : null;
+            // What requests of code beyond the limit of names are counted under.
+            if (name.endsWith("/(other)") && !point?.started && !metrics) return [];
             return figures ? [{ name, index, figures, known: drawable(known.get(name) ?? []) }] : [];
         });
         this.rowsResolution = Math.max(answer.resolution, 1);
@@ -267,6 +283,8 @@ export class RunModel {
 
     #takeInterval(event: IntervalEvent): void {
         this.last = event;
+        if (event.so_far.endpoints.length > this.endpoints.length)
+            this.endpoints = event.so_far.endpoints.map((each) => each.name);
         const drawsItself = this.endpoint === null && this.kind === "response" && this.resolution === 1;
         if (drawsItself && event.second < MOST_SECONDS) this.seconds = merged(this.seconds, [stretchOfEvent(event)]);
         this.#sinceMerged += 1;
@@ -320,13 +338,6 @@ export class RunModel {
 function lastSecond(answer: IntervalsView): number {
     const last = answer.generator.at(-1);
     return last ? last.start + Math.max(last.duration_seconds, 1) : 0;
-}
-
-/** Seconds per point of the rows' small lines: few enough for all of them in one answer. */
-function rowResolution(length: number, names: number): string {
-    return (
-        ["1", "10", "60"].find((each) => length / Number(each) <= 120 && (length / Number(each)) * names < 6000) ?? "60"
-    );
 }
 
 /** The fresh percentiles over those that the server merged some seconds ago. */
