@@ -191,10 +191,10 @@ def workers(result: RunResult) -> list[str]:
     if result.fleet is None:
         return []
     everyone = result.fleet.workers
-    bad = [worker for worker in everyone if worker.state == "lost" or worker.measurement is not Measurement.VALID]
+    bad = [worker for worker in everyone if worker.state != "ended" or worker.measurement is not Measurement.VALID]
     lines = [f"workers: {len(everyone)}, {len(result.fleet.lost)} lost"]
     for worker in bad[:MOST_CHECKS]:
-        state = "lost" if worker.state == "lost" else f"measurement {worker.measurement}"
+        state = worker.state if worker.state != "ended" else f"measurement {worker.measurement}"
         lines.append(
             f"- {name(worker.name, 60)} ({figures.share(worker.share)} of the load): {state}, {worker.message}"
         )

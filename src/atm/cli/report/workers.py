@@ -47,6 +47,8 @@ def _worker(sheet: Sheet, worker: WorkerFigures, names: int, ends: list[int]) ->
         line.right(rate, ends[2]).right(lag, ends[3]).right(figures.percent(worker.cpu_share), ends[4])
     if worker.state == "lost":
         line.add("  lost", Style.FAIL)
+    elif worker.state == "missing":
+        line.add("  missing", Style.WARN)
     elif worker.measurement is not Measurement.VALID:
         style = Style.FAIL if worker.measurement is Measurement.INVALID else Style.WARN
         line.add(f"  {worker.measurement}", style)

@@ -93,7 +93,7 @@ def workers(result: RunResult) -> Markup | None:
 
 
 def _judged(worker: WorkerFigures) -> str:
-    verdict = "lost" if worker.state == "lost" else str(worker.measurement)
+    verdict = str(worker.measurement) if worker.state == "ended" else worker.state
     return f"{verdict}: {worker.message}" if worker.message else verdict
 
 

@@ -7,7 +7,7 @@ type Figure = WorkerSecond["schedule_lag_p99_ms"];
 export interface WorkerRow {
     name: string;
     host: string;
-    state: "running" | "ended" | "lost";
+    state: "running" | "ended" | "lost" | "missing";
     /** `bad` and `poor` are shown with a sign and come first. */
     rank: "bad" | "poor" | "good";
     /** In a word: its state while it runs, then the verdict on its figures. */
@@ -30,9 +30,11 @@ export function liveRows(workers: readonly WorkerSecond[]): WorkerRow[] {
             const isLost = worker.state === "lost";
             return {
                 ...common(worker),
-                rank: isLost ? "bad" : "good",
+                rank: isLost ? "bad" : worker.state === "missing" ? "poor" : "good",
                 word: worker.state,
-                message: isLost ? `last seen at ${clock(worker.delta)}: ${worker.message ?? ""}` : "",
+                message: isLost
+                    ? `last seen at ${clock(worker.delta)}: ${worker.message ?? ""}`
+                    : (worker.message ?? ""),
                 requests: worker.in_flight,
             };
         })
@@ -43,11 +45,12 @@ export function endedRows({ workers }: FleetFigures): WorkerRow[] {
     return workers
         .map((worker): WorkerRow => {
             const { measurement, state, message } = worker;
-            const isLost = state === "lost";
+            const hasVerdict = state === "ended";
+            const isBad = state === "lost" || measurement === "invalid";
             return {
                 ...common(worker),
-                rank: isLost || measurement === "invalid" ? "bad" : measurement === "valid" ? "good" : "poor",
-                word: isLost ? "lost" : measurement,
+                rank: isBad ? "bad" : hasVerdict && measurement === "valid" ? "good" : "poor",
+                word: hasVerdict ? measurement : state,
                 message,
                 requests: worker.requests,
             };
