@@ -106,10 +106,12 @@ class SampleShelf:
     def samples(self) -> list[Sample]:
         """Return every sample once, ordered by request number.
 
-        A request sampled for several reasons has the first of: first, failure, slowest.
+        A request sampled for several reasons has the first of: first, failure, slowest. One that is beyond the limit of
+        the first ones, as of another thread or worker, has the reason for which it was kept.
         """
+        slowest = [replace(sample, reason="slowest") for _, _, sample in self._slowest]
         unique: dict[tuple[int, int, int], Sample] = {}
-        for shelf in (*self._first.values(), *self._failures.values(), [entry[2] for entry in self._slowest]):
+        for shelf in (*self._first.values(), *self._failures.values(), slowest):
             for sample in shelf:
                 unique.setdefault(_key(sample), sample)
         return [unique[key] for key in sorted(unique)]
