@@ -187,10 +187,10 @@ def test_bash_completes_commands_and_options_with_the_script_that_is_installed()
     script = subprocess.run(
         [folder / "atm", "--show-completion", "bash"], capture_output=True, text=True, check=True
     ).stdout
-    asked = f"""{script}
+    commands = f"""{script}
 COMP_WORDS=(atm sched); COMP_CWORD=1; _atm_completion atm; echo "${{COMPREPLY[@]}}"
 COMP_WORDS=(atm run --no-keep); COMP_CWORD=2; _atm_completion atm; echo "${{COMPREPLY[@]}}"
 """
     environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
-    process = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, env=environment, check=True)
+    process = subprocess.run(["bash", "-c", commands], capture_output=True, text=True, env=environment, check=True)
     assert process.stdout.split() == ["schedule", "--no-keepalive"]
