@@ -10,6 +10,7 @@ from atm.models.fields import Path
 
 FLAGS: Mapping[str, str] = {
     "url": "URL",
+    "base_url": "--base-url",
     "requests": "--requests",
     "concurrency": "--concurrency",
     "rate": "--rate",

@@ -24,7 +24,9 @@ Text = str | None
 
 
 def command(
-    spec: Annotated[str, typer.Argument(metavar="SPEC|URL|-", help="A YAML or JSON file, a URL, or - for stdin.")],
+    spec: Annotated[
+        str, typer.Argument(metavar="SPEC|URL|-", help="A YAML, JSON or Python file, a URL, or - for stdin.")
+    ],
     rate: Annotated[
         float | None,
         typer.Option(
@@ -129,6 +131,12 @@ def command(
     allow_open_cluster: Annotated[
         bool, typer.Option("--allow-open-cluster", help=OPEN_CLUSTER_HELP, rich_help_panel=r.LOAD)
     ] = False,
+    base_url: Annotated[
+        Text,
+        typer.Option(
+            "--base-url", metavar="URL", help="URL that the URLs of the spec continue.", rich_help_panel=r.REQUEST
+        ),
+    ] = None,
     method: r.MethodOption = None,
     json_body: r.JsonBodyOption = None,
     form: r.FormOption = None,
@@ -202,6 +210,7 @@ def command(
     document = document_of(
         spec,
         Overrides(
+            base_url=base_url,
             requests=requests,
             concurrency=concurrency,
             rate=rate,
