@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from atm.fleet.split import MOST_RESIDUES, shares_of, split, strengths_of
 from atm.fleet.transport import FleetError
-from atm.plan.load_plan import WHOLE, Code, Load, LoadPlan, Origin
+from atm.plan.load_plan import WHOLE, Load, LoadPlan, Origin
 from tests.contract.plans import closed, opened, plan, step
 from tests.examples import examples
 
@@ -100,11 +100,3 @@ def test_every_reason_is_listed() -> None:
     with pytest.raises(FleetError) as caught:
         split(twice, [1, 1, 1])
     assert len(caught.value.problems) == 4
-
-
-def test_scenarios_in_code_are_refused() -> None:
-    whole = made(opened(10), duration=1)
-    flow = replace(whole.flows[0], code=Code("/code.py", "shop", ""))
-    for strengths in ([1], [1, 1]):
-        with pytest.raises(FleetError, match="scenarios in code"):
-            split(replace(whole, flows=(flow, *whole.flows[1:])), strengths)

@@ -20,15 +20,6 @@ def split(plan: LoadPlan, strengths: Sequence[int]) -> list[LoadPlan]:
     Limits of the whole run (iterations of the closed model, `max_rate`, `max_in_flight`) are divided too. Raises
     FleetError, with every reason, for a plan that cannot be split among them.
     """
-    if any(flow.code for flow in plan.flows):
-        raise FleetError(
-            Problem(
-                "scenarios in code cannot be split among workers: each would learn other names of requests",
-                "fleet_code",
-                path="scenarios",
-                hint="Run it in one process, without `fleet`",
-            )
-        )
     if len(strengths) == 1:
         return [plan]
     shares = shares_of(strengths)

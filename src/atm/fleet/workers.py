@@ -10,6 +10,7 @@ from typing import Literal
 
 from atm.engine.base import EngineReport
 from atm.fleet.actions import LoadKey, Second
+from atm.fleet.code_names import CodeNames
 from atm.fleet.loss import WorkerBooks
 from atm.fleet.merge import generator_of, merge, of_one_process
 from atm.fleet.messages import Description
@@ -49,6 +50,7 @@ class Workers:
         self._on_interval = on_interval
         self._books: dict[LoadKey, WorkerBooks] = {}
         self._collectors = [_collector(plan) for _ in names]
+        self._names_of_code = CodeNames(plan, len(names))
         self._used_rows = UsedRows([table.rows for table in plan.data]) if len(names) > 1 else None
         self._next_second = 0
         self._phase = "load"
@@ -67,11 +69,10 @@ class Workers:
             self._phase = max(by_worker.values(), key=lambda interval: interval.duration_ns).phase
         gaps = self._gaps(second.second, (second.second + 1) * SECOND)
         self._next_second = second.second + 1
-        everything = [interval for intervals in parts.values() for interval in intervals]
-        merged = merge([*everything, *gaps], self._used_rows)
-        merged.generator = (
-            generator_of([interval.generator for interval in by_worker.values()]) if by_worker else merged.generator
-        )
+        everything = [(worker, interval) for worker, intervals in parts.items() for interval in intervals]
+        merged = merge(self._names_of_code.renumbered([*everything, *gaps]), self._used_rows)
+        if by_worker:
+            merged.generator = generator_of([interval.generator for interval in by_worker.values()])
         self._pass_on(merged, by_worker)
 
     def close(self) -> None:
@@ -80,9 +81,11 @@ class Workers:
             until_ns = (self._next_second + 1) * SECOND
         else:
             until_ns = NEVER
-        gaps = [gap for gap in self._gaps(self._next_second, until_ns) if gap.endpoints or gap.iterations]
+        gaps = [
+            (worker, gap) for worker, gap in self._gaps(self._next_second, until_ns) if gap.endpoints or gap.iterations
+        ]
         if gaps:
-            self._pass_on(replace(merge(gaps), duration_ns=SECOND), {})
+            self._pass_on(replace(merge(self._names_of_code.renumbered(gaps)), duration_ns=SECOND), {})
 
     def _pass_on(self, interval: Interval, parts: Mapping[int, Interval]) -> None:
         interval.workers = [self._second_of(worker, parts.get(worker)) for worker in range(len(self._names))]
@@ -109,12 +112,20 @@ class Workers:
             message=record.why_lost if is_gone else "",
         )
 
-    def _gaps(self, second: int, until_ns: int) -> list[Interval]:
-        """Return what the loss of workers adds to a second: of each load, up to the time from which others send it."""
+    def _gaps(self, second: int, until_ns: int) -> list[tuple[int, Interval]]:
+        """Return what the loss of workers adds to a second, each with the index of its worker.
+
+        It is the gap of each load, up to the time from which others send it.
+        """
         if self._run.sending_ends_ns is not None:
             until_ns = min(until_ns, self._run.sending_ends_ns)
         return [
-            self._books_of(worker, incarnation).gap(second, min(until_ns, load.dealt_from_ns or NEVER), self._phase)
+            (
+                worker,
+                self._books_of(worker, incarnation).gap(
+                    second, min(until_ns, load.dealt_from_ns or NEVER), self._phase
+                ),
+            )
             for worker, incarnation, load in self._lost_loads()
             if load.next_second <= second
         ]

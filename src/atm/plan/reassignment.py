@@ -14,6 +14,8 @@ def check_reassignment(spec: TestSpec, plan: LoadPlan, findings: Findings) -> No
     for lane in plan.lanes:
         if lane.load.model == "closed":
             why = "what the users of a lost worker did since its last report is unknown, so it might be sent twice"
+        elif any(plan.flows[flow].code for flow in lane.flows):
+            why = "each worker numbers the names of its code for itself"
         elif lane.prepared is not None:
             why = "the sessions of its users, made by `before_user`, are lost with their worker"
         else:
@@ -22,5 +24,5 @@ def check_reassignment(spec: TestSpec, plan: LoadPlan, findings: Findings) -> No
             ("fleet", "on_loss"),
             f'the load of "{lane.name}" cannot be reassigned: {why}',
             "cannot_reassign",
-            "Use an open load without `before_user`, or `on_loss: continue`",
+            "Use an open load without `before_user` and code, or `on_loss: continue`",
         )
