@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from atm.config import Settings
@@ -19,6 +20,7 @@ from atm.plan.hooks import CompiledHook
 from atm.plan.load_plan import Lane, LoadPlan
 from atm.plan.longest_path import most_requests
 from atm.plan.targets import TargetRules
+from atm.runs.code_directory import CodeDirectory
 from atm.tables.table_request import OpenTable
 
 _CODE = "target_not_allowed"
@@ -37,6 +39,8 @@ class Policy:
     max_seconds: float | None = None
     max_requests: int | None = None
     max_processes: int = field(default_factory=usable_cores)
+    code_dir: Path | None = None
+    """Where specs may have code; None: nowhere."""
     fleet_clusters: tuple[str, ...] = ()
     """As in a spec's `fleet.on`."""
 
@@ -51,6 +55,7 @@ class Policy:
             max_requests=settings.max_requests,
             max_processes=settings.max_processes or usable_cores(),
             fleet_clusters=settings.fleet_clusters,
+            code_dir=settings.code_dir,
             max_seconds=settings.max_duration.total_seconds() if settings.max_duration else None,
         )
 
@@ -78,10 +83,16 @@ class Policy:
             default_seed=seed,
             read_file=read_file,
             open_table=open_table,
+            open_code=CodeDirectory(self.code_dir).open,
             may_read=self.may_read,
             files_may_be_missing=files_may_be_missing,
         )
-        problems = [*self._beyond_caps(test), *self._beyond_fleet(test), *self._refused(test)]
+        problems = [
+            *self._beyond_caps(test),
+            *self._beyond_fleet(test),
+            *self._uncountable(test),
+            *self._refused(test),
+        ]
         if problems:
             raise SpecError(problems)
         return self._capped(
@@ -172,6 +183,12 @@ class Policy:
         if processes is None or processes <= self.max_processes:
             return []
         return [_cap("fleet.processes", f"{processes} processes", str(self.max_processes), "ATM_MAX_PROCESSES")]
+
+    def _uncountable(self, test: CompiledTest) -> list[Problem]:
+        if self.max_requests is None or not any(flow.code for flow in test.plan.flows):
+            return []
+        what = "this server limits the requests of a run (ATM_MAX_REQUESTS), and those of code cannot be counted before"
+        return [Problem(what, "code_not_allowed", path="scenarios", hint="Write the scenario with `steps`")]
 
     def _refused(self, test: CompiledTest) -> list[Problem]:
         connections = test.plan.connections
