@@ -54,7 +54,7 @@ def step_summary(result: RunResult) -> str:
     rate = figures.rate(metrics.requests_per_second)
     lines += [
         "",
-        f"{figures.count(metrics.total_requests)} requests in {figures.duration(metrics.duration_seconds)}, {rate} /s",
+        f"{figures.counted(metrics.total_requests, 'request')} in {figures.duration(metrics.duration_seconds)}, {rate} /s",
     ]
     lines += _scenarios(result)
     lines += ["", "| endpoint | requests | failed | p50 | p95 | p99 |", "|---|---:|---:|---:|---:|---:|"]

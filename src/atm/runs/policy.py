@@ -12,6 +12,7 @@ from typing import Any
 from atm.config import Settings
 from atm.engine.environment import usable_cores
 from atm.errors import Problem, SpecError
+from atm.models import figures
 from atm.plan.compile import CompiledTest, compile_plan
 from atm.plan.files import ReadFile
 from atm.plan.forecast import forecast, lane_forecast, leads_to
@@ -143,8 +144,8 @@ class Policy:
             # A load without a number of requests ends with those that the hooks leave, at least one.
             most = (planned.most_requests or 1) + of_hooks
             if most > self.max_requests:
-                counted = f", {of_hooks:,} of them in setup and teardown" if of_hooks else ""
-                what, limit = f"{most:,} requests{counted}", f"{self.max_requests:,}"
+                of_them = f", {of_hooks:,} of them in setup and teardown" if of_hooks else ""
+                what, limit = f"{figures.counted(most, 'request')}{of_them}", f"{self.max_requests:,}"
                 problems.append(_cap("total_requests", what, limit, "ATM_MAX_REQUESTS"))
         if self.max_users is not None and users > self.max_users:
             problems.append(_cap("users", f"{users:g} users", str(self.max_users), "ATM_MAX_USERS"))

@@ -53,11 +53,11 @@ def sentence(plan: LoadPlan) -> str:
         parts.append(f"for {figures.planned(ahead.seconds)}{warm_up}")
     if ahead.requests is not None:
         about = "" if ahead.requests == plan.total else "≈ "
-        parts.append(f"{about}{figures.count(ahead.requests)} requests")
+        parts.append(f"{about}{figures.counted(ahead.requests, 'request')}")
     if any(threshold.is_implied for threshold in plan.thresholds):
         parts.append("no thresholds (implied: no request may fail)")
     else:
-        parts.append(f"{len(plan.thresholds)} {'threshold' if len(plan.thresholds) == 1 else 'thresholds'}")
+        parts.append(figures.counted(len(plan.thresholds), "threshold"))
     return f"valid: {', '.join(parts)}, seed {plan.seed}"
 
 
