@@ -11,11 +11,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.sample import IterationSample, Sample
+from atm.models.fleet_figures import WorkerSecond
 from atm.models.outcome import FAILED, FULL_RESPONSES, Outcome
 
 HISTOGRAMS = (
@@ -378,6 +379,8 @@ class Interval:
     checks: list[CheckInterval] = field(default_factory=list)
     data: list[DataInterval] = field(default_factory=list)
     sampled_iterations: list[IterationSample] = field(default_factory=list)
+    workers: list[WorkerSecond] = field(default_factory=list)
+    """Of a run on several workers, each of them, for live views; storage keeps them in events only."""
 
     def to_bytes(self) -> bytes:
         """Return one JSON object in UTF-8, without a line feed."""
@@ -401,6 +404,8 @@ class Interval:
             document["checks"] = [check.to_json() for check in self.checks]
         if self.data:
             document["data"] = [part.to_json() for part in self.data]
+        if self.workers:
+            document["workers"] = [asdict(worker) for worker in self.workers]
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
     @classmethod
@@ -424,6 +429,7 @@ class Interval:
                 iterations=[IterationInterval.from_json(part) for part in document.get("iterations", ())],
                 checks=[CheckInterval(**part) for part in document.get("checks", ())],
                 data=[DataInterval.from_json(part) for part in document.get("data", ())],
+                workers=[WorkerSecond(**part) for part in document.get("workers", ())],
             )
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not an interval: {error!r}") from error

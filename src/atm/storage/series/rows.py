@@ -1,7 +1,7 @@
 """Rows of the time series: one endpoint over one time span, with precomputed percentiles beside its histograms.
 
 A chart of two hours reads only the precomputed figures; percentiles over other windows are merged from the histograms.
-Rows of resolution 1 contain all of an `Interval` except samples, so intervals are restored exactly.
+Rows of resolution 1 contain all of an `Interval` except samples and workers, so intervals are restored exactly.
 """
 
 from __future__ import annotations

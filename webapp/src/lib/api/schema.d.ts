@@ -10446,6 +10446,8 @@ export type components = {
              */
             at: string;
             so_far: components["schemas"]["SoFar"];
+            /** Workers */
+            workers?: components["schemas"]["WorkerSecond"][];
         };
         /**
          * ProgressEvent
@@ -10668,6 +10670,40 @@ export type components = {
             /** @default null */
             forecast: components["schemas"]["Forecast"] | null;
         };
+        /**
+         * WorkerSecond
+         * @description One worker in one second of a run in progress, warm-up included; of one that sends no more, zeros and null.
+         */
+        WorkerSecond: {
+            /** Name */
+            name: string;
+            /** Host */
+            host: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "ended" | "lost";
+            /** Share */
+            share: number;
+            /** Requests Per Second */
+            requests_per_second: number;
+            /** Schedule Lag P99 Ms */
+            schedule_lag_p99_ms: number | "Infinity" | null;
+            /** Cpu Share */
+            cpu_share: number;
+            /** Busiest Thread Share */
+            busiest_thread_share: number;
+            /** In Flight */
+            in_flight: number;
+            /** Delta */
+            delta: number;
+            /**
+             * Message
+             * @default
+             */
+            message: string;
+        };
         RunEventMessage: components["schemas"]["StartedEvent"] | components["schemas"]["IntervalEvent"] | components["schemas"]["SampleEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["FinishedEvent"];
         /**
          * ListChange
@@ -10839,6 +10875,7 @@ export type ScenarioSoFar = components['schemas']['ScenarioSoFar'];
 export type ScenarioSteps = components['schemas']['ScenarioSteps'];
 export type SoFar = components['schemas']['SoFar'];
 export type StartedEvent = components['schemas']['StartedEvent'];
+export type WorkerSecond = components['schemas']['WorkerSecond'];
 export type RunEventMessage = components['schemas']['RunEventMessage'];
 export type ListChange = components['schemas']['ListChange'];
 export type $defs = Record<string, never>;
