@@ -186,7 +186,7 @@ def test_an_endpoint_has_no_test_data() -> None:
         compile_plan(spec, {}, open_table=None)
     (found,) = caught.value.problems
     assert (found.code, found.path) == ("no_test_data", "url character 23")
-    assert "only steps of scenarios" in found.message
+    assert "only steps of scenarios" in found.what
     assert "scenario of one step" in (found.hint or "")
 
 

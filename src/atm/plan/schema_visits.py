@@ -23,8 +23,8 @@ MOST_LEVELS = 50
 MOST_COMPILED = 20_000
 """Schemas that are compiled, each as often as the library does."""
 REPEATED = 3
-"""How often `unevaluatedProperties` and `unevaluatedItems` apply the schemas beside them: they are applied again to find
-what they evaluate, and those within them that have these keywords apply theirs again."""
+"""How often `unevaluatedProperties` and `unevaluatedItems` apply the schemas beside them: again to find what these
+evaluate, and those within them that have such a keyword apply theirs again."""
 
 _LISTS = ("allOf", "anyOf", "oneOf")
 _SCHEMAS = ("not", "if", "then", "else")
