@@ -121,7 +121,8 @@ def scenarios(result: RunResult) -> list[str]:
     for scenario in result.scenarios[:MOST_SCENARIOS]:
         count, times = figures.count, scenario.iteration_time
         text = f"scenario {name(scenario.name)}: {figures.counted(scenario.started, 'iteration')} = "
-        text += f"{count(scenario.completed)} completed + {count(scenario.failed)} failed + {count(scenario.unfinished)} unfinished"
+        text += f"{count(scenario.completed)} completed + {count(scenario.failed)} failed + "
+        text += f"{count(scenario.unfinished)} unfinished"
         text += f"; {count(scenario.missed)} missed" if scenario.missed else ""
         text += f"; {figures.rate(scenario.iterations_per_second)}/s, time p50 {figures.time(times.p50_ms)}, "
         text += f"p95 {figures.time(times.p95_ms)}"
