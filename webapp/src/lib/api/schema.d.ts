@@ -2383,6 +2383,10 @@ export type components = {
             allowed_targets: string[];
             /** Env Allow */
             env_allow: string[];
+            /** Max Processes */
+            max_processes: number;
+            /** Fleet Clusters */
+            fleet_clusters: string[];
         };
         /**
          * LoadView
