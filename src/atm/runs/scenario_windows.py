@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,8 +23,14 @@ class RunOutline:
     scenarios: Sequence[ScenarioSteps] = ()
     checks: Sequence[CheckName] = ()
 
-    def figures(self, window: Window, seconds: float) -> tuple[Sequence[ScenarioMetrics], Sequence[CheckFigures]]:
-        """Return the figures of a window of `seconds` measured ones, which has all endpoints and scenarios."""
+    def figures(
+        self, window: Window, spans: Sequence[tuple[float, float]]
+    ) -> tuple[Sequence[ScenarioMetrics], Sequence[CheckFigures]]:
+        """Return the figures of a window, which has all endpoints and scenarios.
+
+        `spans` are its measured parts, from and to, in seconds since the start of the run. The rate of a scenario is
+        that in the time in which its own load was planned.
+        """
         totals = ScenarioTotals(self.scenarios, self.checks)
         for (flow, warm_up), iterations in window.iterations.items():
             if not warm_up and flow < len(self.scenarios):
@@ -34,8 +41,14 @@ class RunOutline:
         measured = [
             window.endpoints.get((index, False)) or EndpointInterval(index) for index in range(len(self.endpoints))
         ]
-        metrics = scenario_metrics(totals, self.endpoints, measured, [seconds] * len(self.scenarios))
+        seconds = [_seconds_of(scenario, spans) for scenario in self.scenarios]
+        metrics = scenario_metrics(totals, self.endpoints, measured, seconds)
         return metrics, check_figures(totals, self.endpoints)
+
+
+def _seconds_of(scenario: ScenarioSteps, spans: Sequence[tuple[float, float]]) -> float:
+    end = math.inf if scenario.measured_until is None else scenario.measured_until
+    return sum(max(0.0, min(until, end) - max(begin, scenario.measured_from)) for begin, until in spans)
 
 
 async def outline_of(storage: StorageInterface, run_id: str, endpoints: Sequence[str]) -> RunOutline:
