@@ -27,7 +27,9 @@ import {
 } from "$lib/state/seconds";
 
 import { type Figures, type Percentiles, ofEvent, ofMetrics, ofPoint } from "./figures";
+import { rowResolution } from "./resolution";
 import type { Scenario } from "./scenarios";
+import { endedRows, liveRows, type WorkerRow } from "./workers";
 
 /** At most this many single seconds are drawn; a longer run is read again in stretches that the server merges. */
 const MOST_SECONDS = 1200;
@@ -88,6 +90,12 @@ export class RunModel {
     /** Rows of test data that the whole run, or what has run so far, has used. */
     readonly sources = $derived.by((): readonly DataFigures[] => {
         return (this.isFinal ? this.result?.data : this.last?.so_far.data) ?? [];
+    });
+
+    /** The workers in the last second, or over the whole run; empty for a run in one process. */
+    readonly workers = $derived.by((): readonly WorkerRow[] => {
+        if (this.isFinal) return this.result?.fleet ? endedRows(this.result.fleet) : [];
+        return liveRows(this.last?.workers ?? []);
     });
 
     started = $state.raw<StartedEvent | null>(null);
@@ -326,13 +334,6 @@ export class RunModel {
 function lastSecond(answer: IntervalsView): number {
     const last = answer.generator.at(-1);
     return last ? last.start + Math.max(last.duration_seconds, 1) : 0;
-}
-
-/** Seconds per point of the rows' small lines: few enough for all of them in one answer. */
-function rowResolution(length: number, names: number): string {
-    return (
-        ["1", "10", "60"].find((each) => length / Number(each) <= 120 && (length / Number(each)) * names < 6000) ?? "60"
-    );
 }
 
 /** The fresh percentiles over those that the server merged some seconds ago. */
