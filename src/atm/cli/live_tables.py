@@ -5,7 +5,6 @@ How many rows each has depends only on the course of the run and the terminal, s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from atm.cli.progress import Course
@@ -13,6 +12,7 @@ from atm.cli.text import Line, Paper, Style
 from atm.metrics.snapshot import Snapshot
 from atm.models import figures
 from atm.models.fleet_figures import WorkerSecond
+from atm.models.outline import OTHER_ENDPOINT
 from atm.models.run_figures import EndpointSoFar
 
 _LEAST_WORKERS = 2
@@ -29,14 +29,24 @@ class TableRows:
     workers: int
 
 
-def table_rows(course: Course, left: int) -> TableRows:
+def table_rows(course: Course, left: int, endpoints_known: int) -> TableRows:
     """Divide the rows that are left on a terminal; the head of the endpoints is not one of them."""
     if not course.workers:
-        return TableRows(max(0, min(len(course.endpoints), left)), 0)
+        return TableRows(max(0, min(endpoints_known, left)), 0)
     left -= 1
     workers = min(course.workers, max(left // 2, _LEAST_WORKERS))
-    endpoints = max(0, min(len(course.endpoints), left - workers))
+    endpoints = max(0, min(endpoints_known, left - workers))
     return TableRows(endpoints, max(0, min(course.workers, left - endpoints)))
+
+
+def endpoint_entries(course: Course, snapshot: Snapshot | None) -> list[tuple[str, EndpointSoFar | None]]:
+    """Return the endpoints to show, by name: those of the plan, and those that code has announced so far."""
+    if snapshot is None:
+        return [(name, None) for name in course.endpoints]
+    other = f"/{OTHER_ENDPOINT}"
+    return [
+        (entry.name, entry) for entry in snapshot.so_far.endpoints if entry.started or not entry.name.endswith(other)
+    ]
 
 
 def endpoint_lines(course: Course, snapshot: Snapshot | None, room: int, paper: Paper) -> list[Line]:
@@ -46,10 +56,10 @@ def endpoint_lines(course: Course, snapshot: Snapshot | None, room: int, paper: 
     head = paper.line(" endpoint", Style.DIM)
     for name, end in zip(("rate", "p50", "p95", "p99", "failed"), ends, strict=True):
         head.right(name, end, Style.DIM)
-    entries: Sequence[EndpointSoFar | None] = snapshot.so_far.endpoints if snapshot else [None] * len(course.endpoints)
+    entries = endpoint_entries(course, snapshot)
     cut = len(entries) > room
     lines = [head]
-    for name, entry in list(zip(course.endpoints, entries, strict=True))[: max(room - 1, 0) if cut else room]:
+    for name, entry in entries[: max(room - 1, 0) if cut else room]:
         line = paper.line(" ").add(paper.fitted(name, ends[0] - 12))
         if entry is not None:
             line.right(f"{figures.rate(entry.requests_per_second)}/s", ends[0])

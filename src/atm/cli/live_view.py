@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from atm.cli.live_tables import endpoint_lines, table_rows, worker_lines
+from atm.cli.live_tables import endpoint_entries, endpoint_lines, table_rows, worker_lines
 from atm.cli.output import WIDEST, Surface
 from atm.cli.progress import Course
 from atm.cli.text import Line, Paper, Style, cells
@@ -233,7 +233,7 @@ def sparkline(
 
 def _tables(course: Course, snapshot: Snapshot | None, moment: Moment, paper: Paper) -> list[Line]:
     taken = _FRAME_ROWS + (_SCENARIO_ROWS if course.scenarios else 0) + (1 if course.data else 0)
-    rows = table_rows(course, moment.rows - taken)
+    rows = table_rows(course, moment.rows - taken, len(endpoint_entries(course, snapshot)))
     lines = endpoint_lines(course, snapshot, rows.endpoints, paper)
     return lines + worker_lines(snapshot, rows.workers, paper) if course.workers else lines
 
