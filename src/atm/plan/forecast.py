@@ -76,7 +76,7 @@ def forecast(plan: LoadPlan) -> Forecast:
 
 
 def _with_steps(ahead: Forecast, most: int) -> Forecast:
-    """Return the forecast of a lane whose iterations send at most so many requests."""
+    """Return the forecast of a lane whose iterations send `most` requests at most."""
     return ahead if ahead.most_requests is None else replace(ahead, most_requests=ahead.most_requests * most)
 
 
