@@ -48,7 +48,7 @@ Execute = Callable[[BatchEntry], tuple["RunResult", bool]]
 
 
 def expanded(given: Sequence[str]) -> list[str]:
-    """Return the sources; a folder stands for the YAML files in it, by name. Raises SpecError for one without any."""
+    """Return the sources; those of a folder are its YAML files, by name. Raises SpecError for one without any."""
     sources: list[str] = []
     for source in given:
         if not is_folder(source):
@@ -56,7 +56,7 @@ def expanded(given: Sequence[str]) -> list[str]:
             continue
         found = sorted(str(file) for file in Path(source).iterdir() if file.suffix in _IN_FOLDERS and file.is_file())
         if not found:
-            hint = "A folder stands for the files in it that end in .yaml or .yml"
+            hint = "Specs in a folder end in .yaml or .yml"
             raise SpecError(Problem(f"there is no spec in {source}", "spec_not_found", path="SPEC", hint=hint))
         sources += found
     return sources

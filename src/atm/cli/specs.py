@@ -26,7 +26,7 @@ def is_url(source: str) -> bool:
 
 
 def is_folder(source: str) -> bool:
-    """Whether `source` stands for the specs of a folder."""
+    """Whether `source` is a folder of specs."""
     return source != "-" and not is_url(source) and Path(source).is_dir()
 
 

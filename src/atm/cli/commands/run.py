@@ -213,7 +213,7 @@ def command(
     """Run a load test from a spec file or straight from a URL.
 
     Options override the spec. By default 10 users send 100 requests. Ctrl-C stops and reports, twice quits at once.
-    Several specs run one after the other; a folder stands for the YAML files in it, and Ctrl-C skips the rest.
+    Several specs run one after the other; of a folder, all its YAML files. Ctrl-C skips the rest.
     """
     from atm.cli.files import checked_outputs
     from atm.cli.run_output import finish
