@@ -112,7 +112,7 @@ def _endpoint(suite: Element, result: RunResult, entry: NamedEndpointMetrics) ->
     if not entry.total_requests:
         SubElement(case, "skipped", message="no request was sent to this endpoint")
         return
-    counts = f"{figures.count(entry.successful_requests)} of {figures.count(entry.total_requests)} requests ok"
+    counts = f"{figures.count(entry.successful_requests)} of {figures.counted(entry.total_requests, 'request')} ok"
     if entry.successful_requests:
         SubElement(case, "system-out").text = _text(counts)
         return
