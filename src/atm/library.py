@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from atm.metrics.interval import Interval
     from atm.models.run import RunResult
     from atm.models.spec import TestSpec
+    from atm.plan.code_scenarios import CodeFunction
     from atm.plan.compile import CompiledTest
 
 
@@ -45,6 +46,11 @@ def compile_spec(
     directory = Path()
     if isinstance(spec, str) and spec.startswith(("http://", "https://")):
         source = {"name": spec, "url": spec}
+    elif isinstance(spec, str | os.PathLike) and os.fspath(spec).endswith(".py"):
+        from atm.code.document import read_code_spec
+
+        source = read_code_spec(os.fspath(spec))
+        directory = Path(spec).parent
     elif isinstance(spec, str | os.PathLike):
         source = read_spec_text(Path(spec).read_bytes(), os.fspath(spec))
         directory = Path(spec).parent
@@ -57,7 +63,14 @@ def compile_spec(
         read_file=SpecFiles(directory).read,
         read_tls_file=lambda name: Path(name).read_bytes(),
         open_table=SpecTables(directory),
+        open_code=lambda text: _open_code(text, directory),
     )
+
+
+def _open_code(text: str, directory: Path) -> CodeFunction:
+    from atm.code.module import open_function
+
+    return open_function(text, directory)
 
 
 async def run(

@@ -17,6 +17,7 @@ from atm.cli.text import Line, Paper, Style, cells
 from atm.metrics.live_status import LiveStatus
 from atm.metrics.snapshot import Snapshot
 from atm.models import figures
+from atm.models.outline import OTHER_ENDPOINT
 from atm.models.run_figures import EndpointSoFar
 
 REDRAWS_PER_SECOND = 4
@@ -231,23 +232,25 @@ def sparkline(
     return "".join(drawn)
 
 
-def endpoint_rows(course: Course, rows: int) -> int:
-    """Return the number of endpoint rows that fit a terminal with `rows` rows."""
+def endpoint_rows(course: Course, rows: int, endpoints: int | None = None) -> int:
+    """Return the number of endpoint rows that fit a terminal with `rows` rows; `endpoints` by default as planned."""
     taken = _FRAME_ROWS + (_SCENARIO_ROWS if course.scenarios else 0) + (1 if course.data else 0)
-    return max(0, min(len(course.endpoints), rows - taken))
+    return max(0, min(len(course.endpoints) if endpoints is None else endpoints, rows - taken))
 
 
 def _endpoints(course: Course, snapshot: Snapshot | None, moment: Moment, paper: Paper) -> list[Line]:
-    room = endpoint_rows(course, moment.rows)
+    entries: list[tuple[str, EndpointSoFar | None]] = [(name, None) for name in course.endpoints]
+    if snapshot:
+        entries = [(entry.name, entry) for entry in snapshot.so_far.endpoints if not _is_unused(entry)]
+    room = endpoint_rows(course, moment.rows, len(entries))
     ends = [paper.width - 43 + 10 * number for number in range(5)]
     ends[4] = paper.width
     head = paper.line(" endpoint", Style.DIM)
     for name, end in zip(("rate", "p50", "p95", "p99", "failed"), ends, strict=True):
         head.right(name, end, Style.DIM)
-    entries: Sequence[EndpointSoFar | None] = snapshot.so_far.endpoints if snapshot else [None] * len(course.endpoints)
     cut = len(entries) > room
     lines = [head]
-    for name, entry in list(zip(course.endpoints, entries, strict=True))[: max(room - 1, 0) if cut else room]:
+    for name, entry in entries[: max(room - 1, 0) if cut else room]:
         line = paper.line(" ").add(paper.fitted(name, ends[0] - 12))
         if entry is not None:
             line.right(f"{figures.rate(entry.requests_per_second)}/s", ends[0])
@@ -260,6 +263,11 @@ def _endpoints(course: Course, snapshot: Snapshot | None, moment: Moment, paper:
     if cut and room:
         lines.append(paper.line(f" {len(entries) - room + 1} more", Style.DIM))
     return lines
+
+
+def _is_unused(entry: EndpointSoFar) -> bool:
+    """Return whether it is the endpoint for names beyond the limit of a scenario in code, and has no requests."""
+    return not entry.started and entry.name.endswith(f"/{OTHER_ENDPOINT}")
 
 
 def _measurement(course: Course, status: LiveStatus | None, paper: Paper) -> Line:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from atm.errors import Problem, SpecError
+from atm.plan.code_scenarios import CodeFunction
 from atm.plan.compile import CompiledTest, compile_plan
 from atm.plan.document import SpecDocument
 from atm.plan.overrides import Overrides, with_overrides
@@ -15,7 +16,7 @@ from atm.tables.spec_files import SpecFiles
 from atm.tables.table_request import OpenedTable, TableRequest
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_SPEC_SUFFIXES = (".yaml", ".yml", ".json")
+_SPEC_SUFFIXES = (".yaml", ".yml", ".json", ".py")
 _HOST = re.compile(r"(?:localhost|\[[0-9a-f:]+\]|[a-z0-9-]+(?:\.[a-z0-9-]+)+)(?::\d+)?(?:/.*)?", re.IGNORECASE)
 
 
@@ -26,6 +27,12 @@ def is_url(source: str) -> bool:
 
 def read_source(source: str) -> SpecDocument:
     """Read the spec from a file, or from stdin for `-`. Raises SpecError if it cannot be read."""
+    if source.endswith(".py"):
+        from atm.code.document import read_code_spec
+
+        if not Path(source).exists():
+            raise SpecError(_not_found(source))
+        return read_code_spec(source)
     from atm.plan.spec_reader import read_spec_text
 
     if source == "-":
@@ -83,6 +90,7 @@ def compile_document(document: SpecDocument) -> CompiledTest:
         read_file=SpecFiles(_directory_of(document)).read,
         read_tls_file=lambda name: Path(name).read_bytes(),
         open_table=lambda request: _open_table(document, request),
+        open_code=lambda text: _open_code(document, text),
     )
 
 
@@ -96,6 +104,13 @@ def _open_table(document: SpecDocument, request: TableRequest) -> OpenedTable:
     from atm.tables.spec_tables import SpecTables
 
     return SpecTables(_directory_of(document))(request)
+
+
+def _open_code(document: SpecDocument, text: str) -> CodeFunction:
+    # Imported here because few specs have code.
+    from atm.code.module import open_function
+
+    return open_function(text, _directory_of(document))
 
 
 def _with_url(overrides: Overrides, url: str) -> Overrides:

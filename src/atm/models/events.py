@@ -17,7 +17,7 @@ from atm.models.forecast import Forecast
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.outline import CheckName, DataSource, EndpointDescription, ScenarioSteps
 from atm.models.run import Measurement, ThresholdResult, is_empty, may_be_absent
-from atm.models.run_figures import CheckFigures, DataFigures, FiguresSoFar, ScenarioSoFar, Second
+from atm.models.run_figures import CheckFigures, DataFigures, ExceptionFigures, FiguresSoFar, ScenarioSoFar, Second
 
 _CONFIG = ConfigDict(extra="ignore", ser_json_inf_nan="strings")
 
@@ -36,6 +36,8 @@ class SoFar(FiguresSoFar):
     """In the order of the spec; absent for a spec without named checks."""
     data: Annotated[Sequence[DataFigures], Field(exclude_if=is_empty, json_schema_extra=may_be_absent)] = ()
     """In the order of the spec, warm-up included; absent for a spec without test data."""
+    exceptions: Annotated[Sequence[ExceptionFigures], Field(exclude_if=is_empty, json_schema_extra=may_be_absent)] = ()
+    """Most frequent first, without tracebacks; absent if there are none."""
     thresholds: Sequence[ThresholdResult] = ()
     """The current result of each threshold."""
     measurement: Measurement | None = None

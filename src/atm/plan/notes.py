@@ -72,7 +72,7 @@ def _most_samples(plan: LoadPlan, threshold: Threshold, window: int) -> float | 
 
 
 def _most_of_lane(plan: LoadPlan, lane: Lane, threshold: Threshold, window: int) -> float | None:
-    if any(len(flow.steps) > 1 or flow.program for flow in plan.flows):
+    if any(flow.counts_iterations for flow in plan.flows):
         # An iteration may send any number of requests.
         return None
     bounds = [] if lane.total is None else [float(lane.total)]

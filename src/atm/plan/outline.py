@@ -50,7 +50,7 @@ def scenarios_in(flows: Sequence[Flow]) -> tuple[ScenarioSteps, ...]:
 
     There an iteration is one request, and engines count no iterations.
     """
-    if not any(flow.program or len(flow.steps) > 1 for flow in flows):
+    if not any(flow.counts_iterations for flow in flows):
         return ()
     return tuple(_scenario(flow) for flow in flows)
 
@@ -59,4 +59,4 @@ def _scenario(flow: Flow) -> ScenarioSteps:
     before = steps_before(flow)
     steps = dict.fromkeys(step.endpoint for index, step in enumerate(flow.steps) if index not in before)
     before_user = dict.fromkeys(step.endpoint for index, step in enumerate(flow.steps) if index in before)
-    return ScenarioSteps(flow.name, tuple(steps), before_user=tuple(before_user))
+    return ScenarioSteps(flow.name, tuple(steps), before_user=tuple(before_user), is_code=flow.code is not None)

@@ -16,6 +16,7 @@ class Overrides:
     """The flags that override a spec; None and empty mean not given. Texts are parsed as in a spec."""
 
     url: str | None = None
+    base_url: str | None = None
     requests: int | None = None
     concurrency: int | None = None
     rate: float | None = None
@@ -45,6 +46,7 @@ class Overrides:
 
 FLAGS: Mapping[str, str] = {
     "url": "URL",
+    "base_url": "--base-url",
     "requests": "--requests",
     "concurrency": "--concurrency",
     "rate": "--rate",
@@ -109,6 +111,8 @@ def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument
         change.drop("endpoints")
         change.put(("url",), overrides.url, FLAGS["url"])
         change.data.setdefault("name", overrides.url.partition("?")[0][:256])
+    if overrides.base_url is not None:
+        change.put(("base_url",), overrides.base_url, FLAGS["base_url"])
     _change_fleet(change, overrides)
     _change_ends(change, overrides)
     _change_load(change, overrides)

@@ -65,6 +65,7 @@ def step_summary(result: RunResult) -> str:
         shown = name if name == "**total**" else _cell(name)
         lines.append(f"| {shown} | {' | '.join((*counts, *map(figures.time, times)))} |")
     lines += _checks(result)
+    lines += _exceptions(result)
     return "\n".join(lines) + "\n\n"
 
 
@@ -101,6 +102,17 @@ def _checks(result: RunResult) -> list[str]:
         counts = (figures.count(check.passed), figures.count(check.failed), figures.share(check.passed_share))
         lines.append(f"| {_cell(check.name)} | {_cell(check.endpoint)} | {' | '.join(counts)} |")
     return lines
+
+
+def _exceptions(result: RunResult) -> list[str]:
+    """Return a table of the exceptions that ended iterations of code."""
+    if not result.exceptions:
+        return []
+    rows = [
+        f"| {_cell(group.message)} | {_cell(group.scenario)} | {figures.count(group.count)} |"
+        for group in result.exceptions
+    ]
+    return ["", "| exception | scenario | count |", "|---|---|---:|", *rows]
 
 
 def _data(text: str) -> str:

@@ -35,6 +35,8 @@ def render_junit(result: RunResult) -> str:
         _endpoint(suite, result, entry)
     for check in result.checks:
         _check(suite, result.run.name, check)
+    for scenario in result.scenarios:
+        _exceptions(suite, result, scenario.name)
     _hook(suite, run.name, "teardown", result.teardown)
     _measurement(suite, result)
     for parent in (suites, suite):
@@ -96,6 +98,16 @@ def _check(suite: Element, run: str, check: CheckFigures) -> None:
         SubElement(case, "system-out").text = _text(counts)
     else:
         _failed(case, "failure", counts)
+
+
+def _exceptions(suite: Element, result: RunResult, scenario: str) -> None:
+    """Add a failed case for a scenario in code whose iterations ended by exceptions."""
+    raised = [group for group in result.exceptions if group.scenario == scenario]
+    if raised:
+        count = figures.count(sum(group.count for group in raised))
+        detail = "\n".join(f"{figures.count(group.count)} × {group.message}\n{group.traceback}" for group in raised)
+        case = _case(suite, result.run.name, "exceptions", f"{scenario} raises no exception")
+        _failed(case, "failure", f"{count} iterations ended by an exception", detail)
 
 
 def _hook(suite: Element, run: str, name: str, hook: HookFigures | None) -> None:

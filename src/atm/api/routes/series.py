@@ -33,7 +33,7 @@ async def endpoint_names(storage: StorageInterface, run_id: str) -> list[str]:
     first = await storage.series.events(run_id, 0, 1)
     names = first[0].data.get("endpoints") if first and first[0].kind == "started" else None
     if isinstance(names, list):
-        return [str(name) for name in names]
+        return list((await outline_of(storage, run_id, [str(name) for name in names])).endpoints)
     run = await storage.runs.get(run_id)
     endpoints = run.spec.get("endpoints")
     if not isinstance(endpoints, list) or not endpoints:

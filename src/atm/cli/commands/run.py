@@ -23,7 +23,12 @@ Text = str | None
 
 
 def command(
-    spec: Annotated[str, typer.Argument(metavar="SPEC|URL|-", help="A YAML or JSON file, a URL, or - for stdin.")],
+    spec: Annotated[
+        str, typer.Argument(metavar="SPEC|URL|-", help="A YAML, JSON or Python file, a URL, or - for stdin.")
+    ],
+    base_url: Annotated[
+        Text, typer.Option("--base-url", metavar="URL", help="URL that the URLs of the spec continue.")
+    ] = None,
     requests: Annotated[
         int | None, typer.Option("-n", "--requests", metavar="N", help="Stop after N requests.")
     ] = None,
@@ -122,6 +127,7 @@ def command(
     document = document_of(
         spec,
         Overrides(
+            base_url=base_url,
             requests=requests,
             concurrency=concurrency,
             rate=rate,

@@ -23,6 +23,7 @@ from atm.reports.html.charts import (
     rate_chart,
     time_chart,
 )
+from atm.reports.html.code import blocking, exceptions
 from atm.reports.html.iterations import waterfalls
 from atm.reports.html.markup import Child, Markup, markup, tag
 from atm.reports.html.parts import card, cores, doubted, table, time_text, wrapping
@@ -76,6 +77,8 @@ def render_html(result: RunResult) -> str:
         checks(result),
         test_data(result),
         failures(result),
+        exceptions(result),
+        blocking(result),
         statuses_and_generator(result),
         waterfalls(result),
         workers(result),

@@ -1160,6 +1160,20 @@ export type components = {
          */
         AuditOutcome: "done" | "refused" | "failed";
         /**
+         * BlockingFigures
+         * @description A place in code that kept the load generator from doing anything else.
+         */
+        BlockingFigures: {
+            /** Scenario */
+            scenario: string;
+            /** Place */
+            place: string;
+            /** Count */
+            count: number;
+            /** Seconds */
+            seconds: number;
+        };
+        /**
          * CheckFigures
          * @description Evaluations of one check at one endpoint in the measured load.
          */
@@ -1849,6 +1863,27 @@ export type components = {
              * @default
              */
             hint: string;
+        };
+        /**
+         * ExceptionFigures
+         * @description Exceptions of one kind that ended iterations of a scenario in code.
+         */
+        ExceptionFigures: {
+            /** Scenario */
+            scenario: string;
+            /** Message */
+            message: string;
+            /** Count */
+            count: number;
+            /** First Seconds */
+            first_seconds: number;
+            /** Last Seconds */
+            last_seconds: number;
+            /**
+             * Traceback
+             * @default
+             */
+            traceback: string;
         };
         /**
          * FailureSummary
@@ -3264,6 +3299,10 @@ export type components = {
              * @default []
              */
             data: components["schemas"]["DataFigures"][];
+            /** Exceptions */
+            exceptions?: components["schemas"]["ExceptionFigures"][];
+            /** Blocking */
+            blocking?: components["schemas"]["BlockingFigures"][];
             setup?: components["schemas"]["HookFigures"] | null;
             teardown?: components["schemas"]["HookFigures"] | null;
             fleet?: components["schemas"]["FleetFigures"] | null;
@@ -5203,7 +5242,7 @@ export type components = {
                      * Steps
                      * @description What an iteration does, in order.
                      */
-                    steps: (({
+                    steps?: (({
                         /**
                          * Name
                          * @description Name, shown in reports as `scenario/name`; default: method and URL as written.
@@ -5952,6 +5991,18 @@ export type components = {
                          */
                         use: string | number | boolean;
                     })[];
+                    /**
+                     * Code
+                     * @description Instead of `steps`: a function in a Python file that is an iteration, as `FILE.py:FUNCTION`.
+                     * @example shop.py:checkout
+                     */
+                    code?: string | number | boolean;
+                    /**
+                     * On exception
+                     * @description With `code`: what follows an exception, which fails its iteration; default: `continue`.
+                     * @enum {unknown}
+                     */
+                    on_exception?: "continue" | "stop_user" | "stop_run";
                     /**
                      * Before user
                      * @description What each user does once, before its first iteration, as logging in; its requests have figures of their own, apart from those of the run. Its variables and cookies stay with the user.
@@ -10554,6 +10605,11 @@ export type components = {
              * @default []
              */
             before_user: number[];
+            /**
+             * Is Code
+             * @default false
+             */
+            is_code: boolean;
         };
         /**
          * SoFar
@@ -10600,6 +10656,8 @@ export type components = {
             checks?: components["schemas"]["CheckFigures"][];
             /** Data */
             data?: components["schemas"]["DataFigures"][];
+            /** Exceptions */
+            exceptions?: components["schemas"]["ExceptionFigures"][];
             /**
              * Thresholds
              * @default []
@@ -10696,6 +10754,7 @@ export type AppriseTarget = components['schemas']['AppriseTarget'];
 export type AuditEntryView = components['schemas']['AuditEntryView'];
 export type AuditList = components['schemas']['AuditList'];
 export type AuditOutcome = components['schemas']['AuditOutcome'];
+export type BlockingFigures = components['schemas']['BlockingFigures'];
 export type CheckFigures = components['schemas']['CheckFigures'];
 export type CheckPointView = components['schemas']['CheckPointView'];
 export type CompareAnswer = components['schemas']['CompareAnswer'];
@@ -10721,6 +10780,7 @@ export type EndpointMetrics = components['schemas']['EndpointMetrics'];
 export type EndpointMetricsView = components['schemas']['EndpointMetricsView'];
 export type EngineView = components['schemas']['EngineView'];
 export type ErrorEntry = components['schemas']['ErrorEntry'];
+export type ExceptionFigures = components['schemas']['ExceptionFigures'];
 export type FailureSummary = components['schemas']['FailureSummary'];
 export type FiringList = components['schemas']['FiringList'];
 export type FiringOutcome = components['schemas']['FiringOutcome'];

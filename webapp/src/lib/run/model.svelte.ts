@@ -3,6 +3,7 @@ import { address, api, ApiProblem } from "$lib/api/client";
 import type {
     CheckFigures,
     DataFigures,
+    ExceptionFigures,
     DistributionView,
     FinishedEvent,
     IntervalEvent,
@@ -88,6 +89,11 @@ export class RunModel {
     /** Rows of test data that the whole run, or what has run so far, has used. */
     readonly sources = $derived.by((): readonly DataFigures[] => {
         return (this.isFinal ? this.result?.data : this.last?.so_far.data) ?? [];
+    });
+
+    /** Exceptions of scenarios in code, in the whole run or so far. */
+    readonly exceptions = $derived.by((): readonly ExceptionFigures[] => {
+        return (this.isFinal ? this.result?.exceptions : this.last?.so_far.exceptions) ?? [];
     });
 
     started = $state.raw<StartedEvent | null>(null);
@@ -208,6 +214,8 @@ export class RunModel {
             const point = merged.find((each) => each.endpoint === name);
             const metrics = whole?.find((each) => each.name === name);
             const figures = metrics ? ofMetrics(metrics) : point ? ofPoint(point, seconds) : null;
+            // What requests of code beyond the limit of names are counted under.
+            if (name.endsWith("/(other)") && !point?.started && !metrics) return [];
             return figures ? [{ name, index, figures, known: drawable(known.get(name) ?? []) }] : [];
         });
         this.rowsResolution = Math.max(answer.resolution, 1);
@@ -267,6 +275,8 @@ export class RunModel {
 
     #takeInterval(event: IntervalEvent): void {
         this.last = event;
+        if (event.so_far.endpoints.length > this.endpoints.length)
+            this.endpoints = event.so_far.endpoints.map((each) => each.name);
         const drawsItself = this.endpoint === null && this.kind === "response" && this.resolution === 1;
         if (drawsItself && event.second < MOST_SECONDS) this.seconds = merged(this.seconds, [stretchOfEvent(event)]);
         this.#sinceMerged += 1;
