@@ -47,7 +47,9 @@ CASES: Mapping[str, Case] = {
     "nested": Case("nested", 3),
     "sequence": Case("sequence", 2),
     "tags": Case(
-        "tags", 2, arguments=("--tags", "read", "--tags", "write", "--exclude-tags", "fast"),
+        "tags",
+        2,
+        arguments=("--tags", "read", "--tags", "write", "--exclude-tags", "fast"),
         together=("GET two", "POST three", "GET five"),
     ),
     "no_tags": Case("tags", 2, together=("GET one", "GET two", "POST three", "GET four", "GET five")),
@@ -94,7 +96,8 @@ def main(locust: str, names: list[str]) -> None:
         for name in names or CASES:
             expected[name] = summed(locust_counts(locust, CASES[name], target.url), CASES[name])
             print(name, json.dumps(expected[name], indent=1))
-    EXPECTED.write_text(json.dumps(dict(sorted(expected.items())), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(dict(sorted(expected.items())), indent=2, ensure_ascii=False)
+    EXPECTED.write_text(f"{text}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,10 @@ class Overrides:
     concurrency: int | None = None
     rate: float | None = None
     duration: str | float | None = None
+    spawn_rate: float | None = None
+    """Users to start per second; of locustfiles, like the tags."""
+    tags: tuple[str, ...] = ()
+    exclude_tags: tuple[str, ...] = ()
     stages: str | None = None
     """`30s:100,1m:500`: duration and target of each stage."""
     warm_up: str | float | None = None
@@ -51,6 +55,9 @@ FLAGS: Mapping[str, str] = {
     "concurrency": "--concurrency",
     "rate": "--rate",
     "duration": "--duration",
+    "spawn_rate": "--spawn-rate",
+    "tags": "--tags",
+    "exclude_tags": "--exclude-tags",
     "stages": "--stages",
     "warm_up": "--warm-up",
     "method": "--method",
@@ -82,6 +89,7 @@ _SIMPLE = {
 }
 _OF_ONE_REQUEST = ("method", "body", "expect_body")
 """Fields that a spec with endpoints has only in its endpoints."""
+_OF_LOCUSTFILES = ("spawn_rate", "tags", "exclude_tags")
 _NOT_FOR_SCENARIOS = ("url", "method", "data", "expect_body")
 """Overrides of a single request."""
 
@@ -104,6 +112,9 @@ def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument
     change = _Change(dict(document.data), dict(document.places))
     if change.data.get("scenarios") is not None:
         overrides = _for_scenarios(change, overrides)
+    for name in _OF_LOCUSTFILES:
+        if getattr(overrides, name):
+            change.unreadable(name, f"{FLAGS[name]} is for locustfiles", "conflict", "Remove it")
     for name, target in _SIMPLE.items():
         change.everywhere(target, getattr(overrides, name), FLAGS[name])
     change.everywhere("expected_status_codes", list(overrides.expect_status) or None, FLAGS["expect_status"])

@@ -1,4 +1,4 @@
-"""Statuses, lost connections and exceptions: the user goes on after each."""
+"""Statuses, lost connections and exceptions: the user continues after each."""
 
 from locust import HttpUser, events, task
 from locust.exception import StopUser

@@ -27,7 +27,7 @@ def command(
         str, typer.Argument(metavar="SPEC|URL|-", help="A YAML, JSON or Python file, a URL, or - for stdin.")
     ],
     base_url: Annotated[
-        Text, typer.Option("--base-url", metavar="URL", help="URL that the URLs of the spec continue.")
+        Text, typer.Option("--base-url", "--host", metavar="URL", help="URL that the URLs of the spec continue.")
     ] = None,
     requests: Annotated[
         int | None, typer.Option("-n", "--requests", metavar="N", help="Stop after N requests.")
@@ -50,6 +50,16 @@ def command(
     ] = None,
     duration: Annotated[
         Text, typer.Option("-z", "--duration", metavar="TIME", help="Measure for this long: 30s, 5m.")
+    ] = None,
+    spawn_rate: Annotated[
+        float | None, typer.Option("--spawn-rate", metavar="N", help="Locustfiles: start N users per second.")
+    ] = None,
+    tags: Annotated[
+        Texts, typer.Option("--tags", metavar="TAG", help="Locustfiles: run only tasks with this tag; repeatable.")
+    ] = None,
+    exclude_tags: Annotated[
+        Texts,
+        typer.Option("--exclude-tags", metavar="TAG", help="Locustfiles: skip tasks with this tag; repeatable."),
     ] = None,
     stages: Annotated[
         Text, typer.Option("--stages", metavar="LIST", help="Ramps as DURATION:TARGET, for example 30s:100,1m:500.")
@@ -124,47 +134,49 @@ def command(
     from atm.cli.files import checked_outputs
 
     files = checked_outputs(output or (), junit)
-    document = document_of(
-        spec,
-        Overrides(
-            base_url=base_url,
-            requests=requests,
-            concurrency=concurrency,
-            rate=rate,
-            duration=duration,
-            stages=stages,
-            warm_up=warm_up,
-            method=method or ("POST" if data is not None else None),
-            headers=tuple(header or ()),
-            data=body_text(data),
-            timeout=timeout,
-            expect_status=tuple(expect_status or ()),
-            expect_body=expect_body,
-            thresholds=tuple(threshold or ()),
-            variables=tuple(var or ()),
-            seed=seed,
-            engine=engine,
-            processes=processes,
-            on=on,
-            workers=workers,
-            allow_open_cluster=allow_open_cluster or None,
-            insecure=insecure,
-            connect_to=tuple(connect_to or ()),
-        ),
+    overrides = Overrides(
+        base_url=base_url,
+        requests=requests,
+        concurrency=concurrency,
+        rate=rate,
+        spawn_rate=spawn_rate,
+        tags=tuple(tags or ()),
+        exclude_tags=tuple(exclude_tags or ()),
+        duration=duration,
+        stages=stages,
+        warm_up=warm_up,
+        method=method or ("POST" if data is not None else None),
+        headers=tuple(header or ()),
+        data=body_text(data),
+        timeout=timeout,
+        expect_status=tuple(expect_status or ()),
+        expect_body=expect_body,
+        thresholds=tuple(threshold or ()),
+        variables=tuple(var or ()),
+        seed=seed,
+        engine=engine,
+        processes=processes,
+        on=on,
+        workers=workers,
+        allow_open_cluster=allow_open_cluster or None,
+        insecure=insecure,
+        connect_to=tuple(connect_to or ()),
     )
     shown = Output.of(color, json=json, quiet=quiet)
-    if server:
-        from atm.cli.remote_run import run_on_server
+    with shown.code_prints():
+        document = document_of(spec, overrides)
+        if server:
+            from atm.cli.remote_run import run_on_server
 
-        result, saved = run_on_server(document, shown, server, strict=strict, no_fail=no_fail), True
-    else:
-        from atm.cli.local_run import run_locally
+            result, saved = run_on_server(document, shown, server, strict=strict, no_fail=no_fail), True
+        else:
+            from atm.cli.local_run import run_locally
 
-        test = compile_document(document)
-        if not quiet:
-            for note in test.notes:
-                shown.note(note)
-        result, saved = run_locally(test, shown, strict=strict, no_fail=no_fail, history=not no_history)
+            test = compile_document(document)
+            if not quiet:
+                for note in test.notes:
+                    shown.note(note)
+            result, saved = run_locally(test, shown, strict=strict, no_fail=no_fail, history=not no_history)
 
     from atm.cli.run_output import finish
 

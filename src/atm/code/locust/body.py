@@ -6,7 +6,7 @@ import json
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit, unquote
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 _KEPT_IN_URL = "!#$%&'()*+,/:;=?@[]~"
 

@@ -95,7 +95,7 @@ class UsersOfClass:
                     result = await step
                     if self._file.is_ended:
                         raise CancelledError
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  # the code of the user gets it
                     step = current.throw(error)
                 except BaseException:
                     step = current.throw(GreenletExit)

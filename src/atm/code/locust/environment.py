@@ -52,9 +52,7 @@ class WorkerRunner(Runner):
 class Environment:
     """The state of a run that listeners and users share."""
 
-    def __init__(
-        self, events: Events, user_classes: Sequence[type[User]], options: Namespace, base_url: str
-    ) -> None:
+    def __init__(self, events: Events, user_classes: Sequence[type[User]], options: Namespace, base_url: str) -> None:
         self.events = events
         self.user_classes = list(user_classes)
         self.shape_class: LoadTestShape | None = None

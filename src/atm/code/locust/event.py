@@ -43,7 +43,7 @@ class EventHook:
                 handler(**arguments)
             except STEERING:
                 raise
-            except Exception:
+            except Exception:  # noqa: BLE001  # one listener keeps no other from being called
                 _log.exception("exception in a listener")
 
 

@@ -20,7 +20,7 @@ class MissingWaitTimeError(LocustError):
 
 
 class InterruptTaskSet(Exception):  # noqa: N818
-    """Ends a task set: the one around it goes on, at once or after its wait time."""
+    """Ends a task set: the one around it continues, at once or after its wait time."""
 
     def __init__(self, reschedule: bool = True) -> None:
         super().__init__(reschedule)

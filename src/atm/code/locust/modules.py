@@ -5,7 +5,19 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from atm.code.locust import argument_parser, environment, event, exception, response, session, shape, task, task_set, user, wait_time
+from atm.code.locust import (
+    argument_parser,
+    environment,
+    event,
+    exception,
+    response,
+    session,
+    shape,
+    task,
+    task_set,
+    user,
+    wait_time,
+)
 
 
 class LocustModule(ModuleType):
@@ -24,7 +36,11 @@ def modules(events: event.Events) -> dict[str, ModuleType]:
         "locust.exception": _public(exception),
         "locust.wait_time": _public(wait_time),
         "locust.user": {**_IN_USER, "__path__": []},
-        "locust.user.task": {**_public(task, "task", "tag"), "TaskSet": task_set.TaskSet, "DefaultTaskSet": task_set.DefaultTaskSet},
+        "locust.user.task": {
+            **_public(task, "task", "tag"),
+            "TaskSet": task_set.TaskSet,
+            "DefaultTaskSet": task_set.DefaultTaskSet,
+        },
         "locust.user.users": {name: getattr(user, name) for name in ("User", "HttpUser", "FastHttpUser")},
         "locust.user.wait_time": _public(wait_time),
         "locust.user.sequential_taskset": {"SequentialTaskSet": task_set.SequentialTaskSet},
@@ -78,7 +94,8 @@ _IN_USER = {
     "task": task.task,
     "tag": task.tag,
 }
-_WAITS = {name: getattr(wait_time, name) for name in ("between", "constant", "constant_pacing", "constant_throughput", "poisson")}
+_WAIT_TIMES = ("between", "constant", "constant_pacing", "constant_throughput", "poisson")
+_WAITS = {name: getattr(wait_time, name) for name in _WAIT_TIMES}
 
 
 def _run_single_user(*_arguments: Any, **_options: Any) -> None:
@@ -90,5 +107,5 @@ _IN_LOCUST = {**_IN_USER, **_WAITS, "LoadTestShape": shape.LoadTestShape, "run_s
 
 
 def _public(module: ModuleType, *only: str) -> dict[str, Any]:
-    names = only or [name for name in vars(module) if not name.startswith("_") and name not in ("annotations",)]
+    names = only or [name for name in vars(module) if not name.startswith("_") and name != "annotations"]
     return {name: vars(module)[name] for name in names}

@@ -19,4 +19,4 @@ def sleep(seconds: float) -> None:
 
 def replace_sleep() -> None:
     """Let `time.sleep` yield in the code of users from now on."""
-    time.sleep = sleep
+    time.sleep = sleep  # type: ignore[assignment]

@@ -35,9 +35,7 @@ def locust_spec(file: Locustfile, name: str, overrides: Overrides) -> tuple[dict
         "timeout": TIMEOUT,
         "graceful_stop": GRACEFUL_STOP,
         "variables": variables,
-        "scenarios": {
-            user.__name__: {"code": f"{name}:{user.__name__}", "load": load} for user, load in loads.items()
-        },
+        "scenarios": {user.__name__: {"code": f"{name}:{user.__name__}", "load": load} for user, load in loads.items()},
     }
     if base_url is not None:
         data["base_url"] = base_url
@@ -93,9 +91,7 @@ def _shared(file: Locustfile, all_stages: Sequence[Mapping[str, Any]]) -> Mappin
     return {
         user: {
             "model": "closed",
-            "stages": [
-                {**stage, "target": share[user]} for stage, share in zip(all_stages, shares, strict=True)
-            ],
+            "stages": [{**stage, "target": share[user]} for stage, share in zip(all_stages, shares, strict=True)],
         }
         for user in file.user_classes
         if any(share[user] for share in shares)

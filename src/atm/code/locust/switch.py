@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from greenlet import getcurrent, greenlet
 
@@ -31,7 +31,7 @@ class EndOfIteration:
         """Seconds until the next one."""
 
 
-class UserGreenlet(greenlet):
+class UserGreenlet(greenlet):  # type: ignore[misc]  # it comes without types
     """The greenlet in which the code of one user runs."""
 
     def __init__(self, run: Callable[[], None], code_user: CodeUser) -> None:
@@ -47,7 +47,7 @@ class UserGreenlet(greenlet):
 
 def wait_for(awaitable: Awaitable[Result]) -> Result:
     """Let the event loop await this, and return its result. Call it in a user's greenlet only."""
-    result: Result = getcurrent().parent.switch(awaitable)  # type: ignore[union-attr]
+    result: Result = getcurrent().parent.switch(awaitable)
     return result
 
 
@@ -59,7 +59,7 @@ def pause(seconds: float) -> None:
 def end_iteration(user: User, wait: float = 0.0) -> None:
     """End the iteration of a user; returns when its next one begins, after a wait in seconds."""
     error, user.failure = user.failure, None
-    getcurrent().parent.switch(EndOfIteration(error, wait))  # type: ignore[union-attr]
+    getcurrent().parent.switch(EndOfIteration(error, wait))
 
 
 def in_user() -> bool:

@@ -32,7 +32,8 @@ def tag(*tags: str) -> Any:
         if hasattr(decorated, "tasks"):
             decorated.tasks = [decorate(inner) for inner in decorated.tasks]
         else:
-            setattr(decorated, _TAGS, vars(decorated).get(_TAGS, frozenset()) | set(tags))
+            before: frozenset[str] = vars(decorated).get(_TAGS, frozenset())
+            setattr(decorated, _TAGS, before | set(tags))
         return decorated
 
     return decorate
@@ -72,7 +73,7 @@ def _select(holder: Any, tags: frozenset[str], excluded: frozenset[str], decided
             _select(inner, tags, excluded, decided)
             decided[inner] = bool(inner.tasks)
         else:
-            own = getattr(inner, _TAGS, frozenset())
+            own: frozenset[str] = getattr(inner, _TAGS, frozenset())
             decided[inner] = (not tags or bool(own & tags)) and not own & excluded
     holder.tasks = [inner for inner in holder.tasks if decided[inner]]
 

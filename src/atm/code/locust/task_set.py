@@ -91,7 +91,7 @@ class TaskSet(metaclass=TaskSetMeta):
             except ENDS:
                 self._leave()
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # it fails the task, and the user continues
                 self._user.environment.events.user_error.fire(
                     user_instance=self, exception=error, tb=error.__traceback__
                 )
@@ -124,7 +124,7 @@ class TaskSet(metaclass=TaskSetMeta):
             self.on_stop()
         except ENDS:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001  # the user leaves in any case
             _log.exception("exception in on_stop")
 
     def execute_next_task(self) -> None:
@@ -171,7 +171,7 @@ class TaskSet(metaclass=TaskSetMeta):
         pause(seconds)
 
     def interrupt(self, reschedule: bool = True) -> None:
-        """Leave the task set: the one around it goes on, at once or after its wait time."""
+        """Leave the task set: the one around it continues, at once or after its wait time."""
         raise InterruptTaskSet(reschedule)
 
 

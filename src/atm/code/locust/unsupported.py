@@ -75,8 +75,8 @@ _METHODS = frozenset({"request", "get", "post", "put", "patch", "delete", "head"
 def unsupported_in(tree: ast.AST, file: str) -> list[Problem]:
     """Return a problem for each use of something that does not exist here."""
     return [
-        Problem(f"{what} is not supported in a locustfile", "locust_unsupported", place=f"{file}:{line}", hint=_sentence(hint))
-        for line, what, hint in sorted(set(_uses(tree)))
+        Problem(f"{what} is not supported in a locustfile", "locust_unsupported", place=f"{file}:{line}", hint=hint)
+        for line, what, hint in sorted({(line, what, _sentence(hint)) for line, what, hint in _uses(tree)})
     ]
 
 

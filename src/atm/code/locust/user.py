@@ -82,9 +82,7 @@ class User(metaclass=UserMeta):
                 self.on_start()
             except Exception as error:
                 if not isinstance(error, (StopUser, StopTest)):
-                    self.environment.events.user_error.fire(
-                        user_instance=self, exception=error, tb=error.__traceback__
-                    )
+                    self.environment.events.user_error.fire(user_instance=self, exception=error, tb=error.__traceback__)
                 raise
             self._task_set.run()
         except (StopUser, StopTest, GreenletExit) as ended:
@@ -100,7 +98,7 @@ class _WebUser(User):
 
     @contextmanager
     def rest(self, method: str, url: str, headers: Any = None, **options: Any) -> Iterator[Any]:
-        """Send a request with a JSON body and judge its response: `js` is the JSON, an exception in the block fails it."""
+        """Send a request and read JSON from its response (`js`); an exception in the block fails the request."""
         sent = {"Content-Type": "application/json", "Accept": "application/json"}
         given = dict(headers or {})
         for name in [name for name in sent if any(name.lower() == other.lower() for other in given)]:
@@ -118,7 +116,7 @@ class _WebUser(User):
                 yield response
             except AssertionError as error:
                 response.failure(str(error) or "Assertion failed")
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # it fails the request
                 response.failure(f"{type(error).__name__}: {error}")
 
     @contextmanager
