@@ -177,6 +177,7 @@ class Shape(LoadTestShape):
         ("class Own(User):\n    @task\n    def t(self): ...\n", "User, task", (), "a client of its own"),
         ("class None_(HttpUser): ...\n", "HttpUser", (), "has no tasks"),
         ("", "HttpUser", (), "no user class"),
+        ("class V(HttpUser):\n    @task\n    def t(self): ...\n", "HttpUser, task", ("--host", ""), "no host"),
         ("import nothing_like_this\n", "HttpUser", (), "ModuleNotFoundError"),
         ("class V(HttpUser):\n    @task\n    def t(self): ...\n", "HttpUser, task", ("--rate", "5"), "--users"),
         ("class V(HttpUser):\n    @task\n    def t(self): ...\n", "HttpUser, task", ("--tags", "x"), "has no tasks"),

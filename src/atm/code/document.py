@@ -29,7 +29,7 @@ def read_code_spec(file: str, overrides: Overrides = _NO_FLAGS) -> SpecDocument:
     name = module.path.name
     data, others = locust_spec(module.locustfile, name, overrides)
     places: dict[FieldPath, str] = {
-        ("scenarios", scenario): f"{name}:{module.line(scenario)}" for scenario in data["scenarios"]
+        ("scenarios", scenario): f"{name}:{module.locustfile.lines.get(scenario, 1)}" for scenario in data["scenarios"]
     }
     return with_overrides(SpecDocument({"name": module.path.stem, **data}, places, str(module.path)), others)
 

@@ -19,8 +19,8 @@ def load_locustfile(path: Path, tree: ast.Module, code: CodeType, module: Module
     problems = unsupported_in(tree, path.name)
     if problems:
         raise DataError(problems)
-    file = executed(code, module)
     lines = {node.name: node.lineno for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    file = executed(code, module, lines)
     problems = [
         _problem(path, lines.get(user.__name__, 1), user)
         for user in file.user_classes

@@ -27,6 +27,8 @@ class Locustfile:
     events: Events
     user_classes: list[type[User]]
     shape: LoadTestShape | None
+    lines: dict[str, int]
+    """The line of each user class."""
     environment: Environment = field(init=False)
     has_started: bool = False
     is_ended: bool = False
@@ -75,15 +77,15 @@ class Locustfile:
             self.events.quit.fire(exit_code=0)
 
 
-def executed(code: Any, module: ModuleType) -> Locustfile:
-    """Execute a file with our modules as `locust`, and return what it declares."""
+def executed(code: Any, module: ModuleType, lines: dict[str, int]) -> Locustfile:
+    """Execute a file with our modules as `locust`, and return what it declares; `lines` are those of its classes."""
     replace_sleep()
     events = Events()
     with LocustImports(events):
         exec(code, vars(module))
     shapes = [shape for shape in _classes(module, LoadTestShape) if not shape.abstract]
     users = [user for user in _classes(module, User) if not user.abstract]
-    return Locustfile(events, users, shapes[0]() if shapes else None)
+    return Locustfile(events, users, shapes[0]() if shapes else None, lines)
 
 
 def _classes(module: ModuleType, base: type) -> Iterator[Any]:

@@ -100,7 +100,7 @@ _WAITS = {name: getattr(wait_time, name) for name in _WAIT_TIMES}
 
 def _run_single_user(*_arguments: Any, **_options: Any) -> None:
     """For debugging a file by itself, which is not what happens here."""
-    raise RuntimeError("run_single_user is not supported: `atm try FILE` runs one iteration of each user class")
+    raise RuntimeError("run_single_user is not supported: `atm run FILE --users 1` runs a single user")
 
 
 _IN_LOCUST = {**_IN_USER, **_WAITS, "LoadTestShape": shape.LoadTestShape, "run_single_user": _run_single_user}

@@ -24,8 +24,11 @@ def locust_spec(file: Locustfile, name: str, overrides: Overrides) -> tuple[dict
     """Return the fields of a spec, and the flags that are not in them yet. Raises SpecError."""
     variables = _variables(overrides)
     base_url = overrides.base_url or next((user.host for user in file.user_classes if user.host), None)
+    if base_url is None:
+        hint = 'Give it with `--host URL`, or in the class: `host = "https://shop.example.com"`'
+        raise SpecError(Problem("the locustfile has no host", "no_host", place=name, hint=hint))
     try:
-        file.begin(base_url or "", variables)
+        file.begin(base_url, variables)
         loads = _loads(file, overrides)
     except ValueError as error:
         raise SpecError(Problem(str(error), "bad_locustfile", place=name)) from error
@@ -34,11 +37,10 @@ def locust_spec(file: Locustfile, name: str, overrides: Overrides) -> tuple[dict
         "redirects": MOST_REDIRECTS,
         "timeout": TIMEOUT,
         "graceful_stop": GRACEFUL_STOP,
+        "base_url": base_url,
         "variables": variables,
         "scenarios": {user.__name__: {"code": f"{name}:{user.__name__}", "load": load} for user, load in loads.items()},
     }
-    if base_url is not None:
-        data["base_url"] = base_url
     return data, replace(
         overrides, base_url=None, concurrency=None, stages=None, spawn_rate=None, tags=(), exclude_tags=(), variables=()
     )

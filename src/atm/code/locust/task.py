@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, overload
 
 _WEIGHT = "locust_task_weight"
 _TAGS = "locust_tag_set"
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
+
+@overload
+def task(weight: _Decorated) -> _Decorated: ...
+
+
+@overload
+def task(weight: int = 1) -> Callable[[_Decorated], _Decorated]: ...
 
 
 def task(weight: Any = 1) -> Any:
@@ -23,7 +33,7 @@ def task(weight: Any = 1) -> Any:
     return lambda decorated: decorate(decorated, weight)
 
 
-def tag(*tags: str) -> Any:
+def tag(*tags: str) -> Callable[[_Decorated], _Decorated]:
     """Give a task, or all tasks of a task set, tags that `--tags` and `--exclude-tags` select."""
     if not tags or callable(tags[0]):
         raise ValueError('@tag needs the name of a tag: @tag("NAME")')

@@ -15,7 +15,7 @@ _MODULES = {
     "locust.main": "use `atm run`",
     "locust.web": "`atm serve` has a dashboard",
     "locust.log": "use the module logging",
-    "locust.debug": "use `atm try FILE`",
+    "locust.debug": "use `atm run FILE --users 1`",
     "locust.dispatch": "use the weights and fixed counts of user classes",
     "locust.rpc": "use `--processes`",
     "locust.util": "write what it does in the file",
