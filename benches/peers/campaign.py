@@ -22,12 +22,21 @@ from atm.errors import AtmError
 from benches.measure import ROOT, MeasurementError, processor
 from benches.peers import closed, install, instructions, pacing, truth
 from benches.peers.clients import CLIENTS
-from benches.peers.closed import SCENARIOS, Scenario, Window
+from benches.peers.closed import AGAINST_RESPONDER, SCENARIOS, Scenario, Window
 from benches.peers.install import NotInstalledError
 from benches.peers.nginx import Nginx
 from benches.peers.quota import PERIOD_MICROSECONDS, Quota
+from benches.peers.responder import Responder
+from benches.peers.server import Server
 
-SECTIONS = (*(scenario.key for scenario in SCENARIOS), "quota", "instructions", "rates", "delays", "pause")
+SECTIONS = (
+    *(scenario.key for scenario in (*SCENARIOS, *AGAINST_RESPONDER)),
+    "quota",
+    "instructions",
+    "rates",
+    "delays",
+    "pause",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,7 @@ class Campaign:
     def _look_for_tools(self) -> None:
         self._load = os.getloadavg()[0]
         self._versions: dict[str, str | None] = {}
-        for name in ("nginx", *self.settings.clients):
+        for name in ("nginx", "responder", *self.settings.clients):
             tool = CLIENTS[name].tool if name in CLIENTS else name
             try:
                 install.path_of(tool)
@@ -121,18 +130,30 @@ class Campaign:
                 yield from self._quota_jobs(stack, nginx)
             if "instructions" in wanted:
                 yield from self._instructions_jobs(nginx)
+        yield from self._responder_jobs(stack, [scenario for scenario in AGAINST_RESPONDER if scenario.key in wanted])
         if "rates" in wanted:
             yield from self._rate_jobs()
         for case in truth.Case:
             if case.value in wanted:
                 yield from self._truth_jobs(case)
 
-    def _closed_jobs(self, scenarios: Sequence[Scenario], nginx: Nginx) -> Iterator[Job]:
+    def _responder_jobs(self, stack: ExitStack, scenarios: Sequence[Scenario]) -> Iterator[Job]:
+        if not scenarios:
+            return
+        if "responder" in self._missing:
+            for scenario in scenarios:
+                for name in scenario.clients:
+                    self._row(scenario.key, name)["problem"] = f"responder is {self._missing['responder']}"
+            return
+        server = stack.enter_context(Responder(install.path_of("responder"), closed.SERVER_CPU))
+        yield from self._closed_jobs(scenarios, server)
+
+    def _closed_jobs(self, scenarios: Sequence[Scenario], server: Server) -> Iterator[Job]:
         settings = self.settings
         for scenario in scenarios:
             window = Window(settings.long_window_seconds if scenario.long_window else settings.window_seconds)
             for name in self._interleaved(scenario.key, scenario.clients, settings.repeats):
-                yield self._closed_job(scenario.key, name, scenario, nginx, window)
+                yield self._closed_job(scenario.key, name, scenario, server, window)
 
     def _quota_jobs(self, stack: ExitStack, nginx: Nginx) -> Iterator[Job]:
         try:
@@ -169,8 +190,8 @@ class Campaign:
         for name in self._interleaved(case.value, truth.CLIENTS, self.settings.open_repeats):
             yield Job(case.value, name, partial(truth.measure, CLIENTS[name], case))
 
-    def _closed_job(self, section: str, name: str, scenario: Scenario, nginx: Nginx, window: Window) -> Job:
-        return Job(section, name, partial(closed.measure, CLIENTS[name], scenario, nginx, window))
+    def _closed_job(self, section: str, name: str, scenario: Scenario, server: Server, window: Window) -> Job:
+        return Job(section, name, partial(closed.measure, CLIENTS[name], scenario, server, window))
 
     def _interleaved(self, section: str, names: Sequence[str], repeats: int) -> Iterator[str]:
         """Yield each installed client once per repeat; missing clients get their row first."""
@@ -216,7 +237,7 @@ def quick(settings: Settings) -> Settings:
 
 def install_all(names: Sequence[str]) -> None:
     """Install what the clients need; print one line per failure."""
-    for tool in dict.fromkeys(("nginx", *(CLIENTS[name].tool for name in names))):
+    for tool in dict.fromkeys(("nginx", "responder", *(CLIENTS[name].tool for name in names))):
         try:
             install.install(tool)
         except NotInstalledError as error:

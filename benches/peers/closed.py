@@ -1,7 +1,7 @@
-"""Closed rows: the cost of a request for the client while nginx responds as fast as it can.
+"""Closed rows: the cost of a request for the client while a server responds as fast as it can.
 
-The figures are measured during steady traffic. nginx counts the requests, and the kernel the CPU time of the client's
-whole session, so neither start-up nor the tool's own output affects them.
+The figures are measured during steady traffic. The server counts the requests, and the kernel the CPU time of the
+client's whole session, so neither start-up nor the tool's own output affects them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from benches.measure import MeasurementError
 from benches.peers import instructions
 from benches.peers.clients import Client
 from benches.peers.command import Closed, Protocol
-from benches.peers.nginx import Count, Nginx
 from benches.peers.processes import ClientProcess
+from benches.peers.server import Count, Server
 
 CLIENT_CPU, SERVER_CPU = 0, 1
 _SPARE_SECONDS = 45
@@ -40,16 +40,10 @@ class Scenario:
     baseline: str
     long_window: bool = False
 
-    def url(self, nginx: Nginx) -> str:
-        """Return the URL on nginx."""
-        ports = nginx.ports
-        scheme, port = {
-            Protocol.HTTP1: ("http", ports.plain),
-            Protocol.TLS: ("https", ports.tls),
-            Protocol.HTTP2: ("https", ports.http2),
-            Protocol.HTTP2_CLEAR: ("http", ports.http2_clear),
-        }[self.protocol]
-        return f"{scheme}://127.0.0.1:{port}{self.path}"
+    def url(self, server: Server) -> str:
+        """Return the URL on a server."""
+        scheme = "https" if self.protocol in (Protocol.TLS, Protocol.HTTP2) else "http"
+        return f"{scheme}://127.0.0.1:{server.port(self.protocol)}{self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +55,7 @@ class ClosedSample:
     seconds: float
     cpu_user: float
     cpu_system: float
-    nginx_cpu: float
+    server_cpu: float
     memory_bytes: int
     user_instructions: float | None = None
     kernel_instructions: float | None = None
@@ -73,7 +67,7 @@ class ClosedSample:
 
     @property
     def rate(self) -> float:
-        """Requests per second that nginx counted."""
+        """Requests per second that the server counted."""
         return self.requests / self.seconds
 
 
@@ -154,6 +148,41 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     _TEMPLATED,
 )
+_FAST = ("wrk", "h2load", "oha", *_OURS)
+AGAINST_RESPONDER: tuple[Scenario, ...] = (
+    Scenario(
+        "responder h1",
+        "HTTP/1.1, 98-byte answer, 64 connections, minimal server",
+        Protocol.HTTP1,
+        "/",
+        64,
+        1,
+        _FAST,
+        "wrk",
+        long_window=True,
+    ),
+    Scenario(
+        "responder tls",
+        "HTTP/1.1 over TLS 1.3, 98-byte answer, 64 connections, minimal server",
+        Protocol.TLS,
+        "/",
+        64,
+        1,
+        _FAST,
+        "wrk",
+    ),
+    Scenario(
+        "responder big",
+        "HTTP/1.1, 10 KiB answer, 64 connections, minimal server",
+        Protocol.HTTP1,
+        "/big",
+        64,
+        1,
+        _FAST,
+        "wrk",
+    ),
+)
+"""The rows in which the client is the limit: those whose server needs less CPU time than its client."""
 QUOTA = Scenario(
     "quota",
     "HTTP/1.1, 98-byte answer, 64 connections, every client under the same 40 % of one core",
@@ -175,21 +204,21 @@ class Window:
     instructions_seconds: float = 0.0
 
 
-def measure(client: Client, scenario: Scenario, nginx: Nginx, window: Window) -> ClosedSample:
+def measure(client: Client, scenario: Scenario, server: Server, window: Window) -> ClosedSample:
     """Measure a window of a client. Raises MeasurementError if it sends nothing, stops early or lacks this load."""
     with tempfile.TemporaryDirectory(prefix="atm-peers-") as folder:
-        command = client.closed(_load(scenario, nginx, window, Path(folder)))
+        command = client.closed(_load(scenario, server, window, Path(folder)))
         if command is None:
             raise MeasurementError("does not speak this")
         with ClientProcess(command, CLIENT_CPU, Path(folder), window.group) as process:
-            _wait_until_steady(process, nginx)
-            before, used_before = nginx.count(), process.usage()
+            _wait_until_steady(process, server)
+            before, used_before = server.count(), process.usage()
             time.sleep(window.seconds)
-            after, used_after = nginx.count(), process.usage()
+            after, used_after = server.count(), process.usage()
             if not process.running:
                 raise MeasurementError(f"ended while it was measured: {process.said()}")
             memory = process.peak_memory_bytes()
-            user, kernel = _instructions(process, nginx, window)
+            user, kernel = _instructions(process, server, window)
     used = used_after.since(used_before)
     requests, seconds = after.requests - before.requests, after.at_seconds - before.at_seconds
     if requests <= 0:
@@ -198,15 +227,15 @@ def measure(client: Client, scenario: Scenario, nginx: Nginx, window: Window) ->
     return ClosedSample(command.shown(), requests, seconds, used.user, used.system, cpu, memory, user, kernel)
 
 
-def _load(scenario: Scenario, nginx: Nginx, window: Window, scratch: Path) -> Closed:
+def _load(scenario: Scenario, server: Server, window: Window, scratch: Path) -> Closed:
     seconds = int(window.seconds + window.instructions_seconds + _SPARE_SECONDS)
-    return Closed(scenario.url(nginx), scenario.protocol, scenario.connections, scenario.streams, seconds, scratch)
+    return Closed(scenario.url(server), scenario.protocol, scenario.connections, scenario.streams, seconds, scratch)
 
 
-def _wait_until_steady(process: ClientProcess, nginx: Nginx) -> None:
-    start: Count = nginx.count()
+def _wait_until_steady(process: ClientProcess, server: Server) -> None:
+    start: Count = server.count()
     deadline = time.monotonic() + _FIRST_REQUESTS_SECONDS
-    while nginx.count().requests - start.requests < _STEADY_AFTER_REQUESTS:
+    while server.count().requests - start.requests < _STEADY_AFTER_REQUESTS:
         if not process.running:
             raise MeasurementError(f"ended before it sent anything: {process.said()}")
         if time.monotonic() > deadline:
@@ -215,12 +244,12 @@ def _wait_until_steady(process: ClientProcess, nginx: Nginx) -> None:
     time.sleep(_SETTLE_SECONDS)
 
 
-def _instructions(process: ClientProcess, nginx: Nginx, window: Window) -> tuple[float | None, float | None]:
+def _instructions(process: ClientProcess, server: Server, window: Window) -> tuple[float | None, float | None]:
     if window.instructions_seconds <= 0:
         return None, None
-    before = nginx.count()
+    before = server.count()
     counted = instructions.count(process.pids(), window.instructions_seconds)
-    after = nginx.count()
+    after = server.count()
     # perf takes a while to attach, so the request rate is measured over its whole run, not over its window only.
     rate = (after.requests - before.requests) / (after.at_seconds - before.at_seconds)
     return counted.user / counted.seconds / rate, counted.kernel / counted.seconds / rate

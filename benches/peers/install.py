@@ -30,7 +30,8 @@ class Tool:
     """A measured program, in a pinned version if we install it.
 
     In `steps` and `environment`, `{folder}` is replaced by its installation directory, `{version}` by its version and
-    `{python}` by the current interpreter, and `{scripts}` by the folder of the tests written for the tools.
+    `{python}` by the current interpreter, `{peers}` by the folder of this package, and `{scripts}` by that of the tests
+    written for the tools.
     """
 
     name: str
@@ -50,7 +51,9 @@ class Tool:
 
     def filled(self, text: str) -> str:
         """Return a word of `steps` or `environment` with placeholders replaced."""
-        return text.format(folder=self.folder, version=self.version, python=sys.executable, scripts=_SCRIPTS)
+        return text.format(
+            folder=self.folder, version=self.version, python=sys.executable, peers=_SCRIPTS.parent, scripts=_SCRIPTS
+        )
 
 
 _GO = (("GOBIN", "{folder}"),)
@@ -58,6 +61,14 @@ TOOLS: dict[str, Tool] = {
     tool.name: tool
     for tool in (
         Tool("nginx", "nginx", package="nginx-light"),
+        # Ours, in responder/: the server in rows where the client is the limit.
+        Tool(
+            "responder",
+            "bin/responder",
+            "0.1.0",
+            steps=("cargo install --locked --path {peers}/responder --root {folder}", "rm -rf {folder}/target"),
+            environment=(("CARGO_TARGET_DIR", "{folder}/target"),),
+        ),
         Tool("wrk", "wrk", package="wrk"),
         Tool("h2load", "h2load", package="nghttp2-client"),
         Tool("hey", "hey", package="hey"),

@@ -1,4 +1,4 @@
-"""The server of the closed rows: nginx with one worker on one core, and its request count.
+"""nginx as the server of closed rows, with one worker on one core, and its request count.
 
 nginx is independent of this project and counts requests (`stub_status`), so figures do not rely on a client's output.
 """
@@ -19,7 +19,9 @@ from typing import Self
 
 from atm.testing.certificates import Authority
 from benches.measure import MeasurementError
+from benches.peers.command import Protocol
 from benches.peers.processes import peak_memory_bytes
+from benches.peers.server import Count
 
 ANSWER = '{"id":42,"name":"A short answer in JSON","tags":["one","two"],"active":true,"price":1234.56789012}'
 """98 bytes."""
@@ -79,17 +81,10 @@ class Ports:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """State of nginx at one point in time: requests so far, and CPU seconds of its worker."""
-
-    at_seconds: float
-    requests: int
-    cpu_seconds: float
-
-
 class Nginx:
     """Context manager of nginx with its worker pinned to `cpu`. Raises MeasurementError if it does not start."""
+
+    name = "nginx"
 
     def __init__(self, program: Path, cpu: int) -> None:
         self._program = program
@@ -141,6 +136,16 @@ class Nginx:
             http2_clear=self.ports.http2_clear,
             status=self.ports.status,
         )
+
+    def port(self, protocol: Protocol) -> int:
+        """Return the port of a protocol."""
+        ports = self.ports
+        return {
+            Protocol.HTTP1: ports.plain,
+            Protocol.TLS: ports.tls,
+            Protocol.HTTP2: ports.http2,
+            Protocol.HTTP2_CLEAR: ports.http2_clear,
+        }[protocol]
 
     def count(self) -> Count:
         """Return the number of requests so far, without the status requests."""

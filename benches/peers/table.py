@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benches.peers import figures
-from benches.peers.closed import QUOTA, SCENARIOS, Scenario
+from benches.peers.closed import AGAINST_RESPONDER, QUOTA, SCENARIOS, Scenario
 from benches.peers.figures import Bar, Document
 
+SERVER_LIMIT_PERCENT = 95
+"""CPU of the server's core above which it limited the client."""
 _TRUTHS = {
     "delays": (
         "Known delays",
@@ -26,7 +28,11 @@ def markdown(document: Document) -> str:
     """Return all tables, with headings of level three."""
     parts = [origin(document), bars_table(figures.bars(document))]
     sections = document["sections"]
-    parts += [closed_table(document, scenario) for scenario in (*SCENARIOS, QUOTA) if scenario.key in sections]
+    parts += [
+        closed_table(document, scenario)
+        for scenario in (*AGAINST_RESPONDER, *SCENARIOS, QUOTA)
+        if scenario.key in sections
+    ]
     if "instructions" in sections:
         parts.append(instructions_table(document))
     parts += [rate_table(document, section) for section in sections if section.startswith("rate ")]
@@ -66,7 +72,7 @@ def closed_table(document: Document, scenario: Scenario) -> str:
         "CPU s per 100,000 (user + system)",
         f"× {figures.short(baseline)} (range)",
         "requests/s",
-        "nginx CPU",
+        "server CPU",
         "peak memory MB",
     ]
     rows = []
@@ -77,14 +83,20 @@ def closed_table(document: Document, scenario: Scenario) -> str:
             continue
         user = figures.median(document, scenario.key, name, figures.user_per_100k)
         system = figures.median(document, scenario.key, name, figures.system_per_100k)
-        nginx = figures.median(document, scenario.key, name, lambda s: s["nginx_cpu"] / s["seconds"] * 100)
+        server = figures.median(document, scenario.key, name, lambda s: s["server_cpu"] / s["seconds"] * 100)
         memory = figures.median(document, scenario.key, name, lambda s: s["memory_bytes"] / 1e6)
         speed = figures.median(document, scenario.key, name, figures.rate)
         ratio = _ratio(figures.ratios(document, scenario.key, name, baseline, figures.cpu_per_100k))
         split = f"{_text(cost, 3)} ({_text(user, 2)} + {_text(system, 2)})"
-        rows.append([name, split, ratio, _count(speed), f"{nginx:.0f} %", _text(memory, 3)])
-    note = "A row with nginx near 100 % was limited by nginx: its requests/s are not the client's limit."
+        rows.append([name, split, ratio, _count(speed), _server_share(server), _text(memory, 3)])
+    note = f"Rows in bold: the server was above {SERVER_LIMIT_PERCENT} %, so its requests/s are not the client's limit."
     return _table(scenario.title, note, head, rows)
+
+
+def _server_share(percent: float | None) -> str:
+    if percent is None:
+        return ""
+    return f"**{percent:.0f} %**" if percent > SERVER_LIMIT_PERCENT else f"{percent:.0f} %"
 
 
 def instructions_table(document: Document) -> str:

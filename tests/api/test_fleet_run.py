@@ -13,11 +13,13 @@ from atm.testing import TargetServer
 from tests.api.server import ApiServer, ended
 from tests.contract.engine_runs import open_connections
 
+CLUSTER = "ray://head.test:10001"
+
 
 @pytest.fixture(scope="module")
 def allowing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     directory: Path = tmp_path_factory.mktemp("fleet")
-    server = ApiServer(directory, ATM_MAX_PROCESSES="2").ready()
+    server = ApiServer(directory, ATM_MAX_PROCESSES="2", ATM_FLEET_CLUSTERS=CLUSTER).ready()
     try:
         with server.client() as client:
             yield client
@@ -41,6 +43,23 @@ def test_more_processes_than_the_server_allows_are_refused(allowing: httpx.Clien
     answer = allowing.post("/runs", json={"spec": spec(target, duration=2, fleet={"processes": 3})})
     assert answer.status_code == 422
     assert "this server allows 2" in answer.text
+
+
+def test_the_limits_of_a_server_name_its_clusters_and_no_other_cluster_is_accepted(
+    allowing: httpx.Client, target: TargetServer
+) -> None:
+    limits = allowing.get("/server").json()["limits"]
+    assert (limits["max_processes"], limits["fleet_clusters"]) == (2, [CLUSTER])
+
+    def errors(cluster: str) -> list[dict[str, Any]]:
+        fleet = {"on": cluster, "workers": 2}
+        answer = allowing.post("/specs/validate", json={"spec": spec(target, duration=2, fleet=fleet)}).json()
+        found: list[dict[str, Any]] = answer["errors"]
+        return found
+
+    assert errors(CLUSTER) == []
+    [refused] = errors("ray://other.test:10001")
+    assert f"Allowed: {CLUSTER}" in refused["hint"]
 
 
 def test_a_cancelled_run_leaves_no_worker_behind(allowing: httpx.Client, target: TargetServer) -> None:

@@ -46,14 +46,16 @@ def test_names_of_code_are_in_reports_and_in_the_history(tmp_path: Path, target:
     assert (first["reached"], first["not_reached"]) == (ended, 0)
     assert second["reached"] + second["not_reached"] == ended
     assert abs(second["reached"] - ended / 2) <= 2
-    shown = atm(data, "show", "--json")
-    assert json.loads(shown.out)["endpoint_metrics"] == result["endpoint_metrics"]
+    shown = atm(data, "show", result["run"]["id"]).out
+    assert "EXCEPTIONS" in shown
+    assert "second" in shown
     server = ApiServer(data).ready()
     try:
         with server.client() as client:
             run_id = result["run"]["id"]
             stored = client.get(f"/runs/{run_id}/result").json()
             assert stored["exceptions"] == result["exceptions"]
+            assert stored["endpoint_metrics"] == result["endpoint_metrics"]
             names = "endpoint=*&endpoint=shop/first&endpoint=shop/second"
             answer = client.get(f"/runs/{run_id}/intervals?merge=true&{names}").json()
             assert answer["endpoints"] == ["shop/(other)", "shop/first", "shop/second"]

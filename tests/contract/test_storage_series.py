@@ -134,6 +134,8 @@ async def test_points_have_the_figures_of_the_merged_seconds(storage: StorageInt
         await check(1, list(range(SECONDS)))
         await check(10, list(range(0, SECONDS, 10)))
         await check(60, [0, 60, 120])
+        await check(600, [0])
+        await check(3600, [0])
         await check(0, [0])
         if (await storage.runs.get(lease.run_id)).status is RunStatus.RUNNING:
             await storage.leases.finish(lease, completed(lease.run_id))
@@ -159,7 +161,7 @@ def assert_figures(point: IntervalPoint, seconds: list[Interval]) -> None:
 
 async def test_a_resolution_that_is_not_kept_is_refused(storage: StorageInterface) -> None:
     lease = await recorded(storage, seconds=3)
-    with pytest.raises(ValueError, match="a resolution is 1, 10 or 60 seconds"):
+    with pytest.raises(ValueError, match="a resolution is one of 1, 10, 60, 600, 3600 seconds"):
         await storage.series.points(lease.run_id, 5)
 
 

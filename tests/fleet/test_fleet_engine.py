@@ -170,6 +170,10 @@ def test_with_continue_the_others_go_on_and_the_arrivals_of_the_lost_one_are_mis
         run_fleet(NativeEngine(), made, on_loss=OnLoss.CONTINUE, once=(received(target, 150), kill_second))
     )
     check_books_after_loss(ran, made)
+    assert [worker.state for worker in ran.intervals[0].workers] == ["running", "running"]
+    lost = ran.intervals[-2].workers[1]
+    assert (lost.state, lost.requests_per_second, lost.in_flight) == ("lost", 0.0, 0)
+    assert "SIGKILL" in lost.message
     total = ran.total()
     assert total.due == 500
     assert total.skipped > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,16 @@ import pytest
 
 import atm
 from atm.errors import SpecError
+from atm.fleet.launch import execution_of
 from atm.fleet.transport import FleetError
+from atm.library import compile_spec
 from atm.mcp_server import summaries
+from atm.metrics.interval import Interval
+from atm.metrics.live_status import LiveStatus
+from atm.models.events import EVENTS, IntervalEvent, event_json
 from atm.models.outcome import Measurement, RunStatus, StopReason
 from atm.models.run import RunResult
+from atm.runs import events
 from atm.runs.policy import Policy
 from atm.testing import TargetServer
 from tests.contract.engine_runs import open_connections
@@ -47,6 +55,27 @@ def test_a_run_in_two_processes_counts_as_one(target: TargetServer) -> None:
     assert result.run.engine_reason.endswith("in 2 processes")
     assert result.run.started_at is not None
     assert result.run.created_at < result.run.started_at
+
+
+def test_each_second_of_a_run_has_the_figures_of_each_worker(target: TargetServer) -> None:
+    execution = execution_of(compile_spec(spec(target)))
+    seconds: list[IntervalEvent] = []
+
+    def take(interval: Interval) -> None:
+        assert Interval.from_bytes(interval.to_bytes()).workers == interval.workers
+        status = LiveStatus(execution.collector.snapshot())
+        event = events.interval(status, len(seconds) + 1, datetime.now(UTC))
+        seconds.append(EVENTS.validate_json(event_json(event)))  # type: ignore[arg-type]
+
+    asyncio.run(execution.run(take))
+    first = seconds[0].workers
+    assert [(worker.name, worker.state, worker.share) for worker in first] == [
+        ("worker 1", "running", 0.5),
+        ("worker 2", "running", 0.5),
+    ]
+    assert [worker.requests_per_second for worker in first] == [50.0, 50.0]
+    assert all(worker.delta >= 1 and worker.host and worker.cpu_share > 0 for worker in first)
+    assert sum(worker.in_flight for worker in first) == seconds[0].in_flight
 
 
 def test_a_run_in_one_process_has_no_table_of_workers(target: TargetServer) -> None:

@@ -103,6 +103,19 @@ async def converse(agent: Agent, target: TargetServer) -> None:
     # On a busy machine neither of them may have been measured well enough, and that is said first.
     assert re.search("p99|INVALID", compared["sentence"])
 
+    # The same load from two workers, by a single field.
+    two = await agent.call(
+        "run_api_test",
+        url=f"{target.url}/fixed",
+        requests_per_second=50,
+        duration="1s",
+        fleet={"processes": 2},
+        wait_seconds=60,
+    )
+    assert two["status"] == "completed"
+    assert "workers: 2, 0 lost" in agent.text
+    assert "[beyond_cap]" in await agent.refused("run_api_test", url=target.url, fleet={"processes": 99})
+
     # Something else, by way of curl, and ended early.
     curled = await agent.call("import_curl", command=f"curl {target.url}/echo -X POST -d a=1")
     long = await agent.call("run_api_test", spec={**curled["spec"], "requests_per_second": 5, "duration": 60})
@@ -110,8 +123,8 @@ async def converse(agent: Agent, target: TargetServer) -> None:
     assert cancelled["run_id"] == long["run_id"]
     assert (await agent.call("wait_for_test", run_id=long["run_id"]))["status"] == "cancelled"
     listed = await agent.call("list_recent_tests", tag="mcp", limit=2)
-    assert [each["id"] for each in listed["runs"]] == [long["run_id"], again["run_id"]]
-    assert listed["total"] == 3
+    assert [each["id"] for each in listed["runs"]] == [long["run_id"], two["run_id"]]
+    assert listed["total"] == 4
 
     # Have it run by itself.
     at = datetime.now(UTC) + timedelta(seconds=2)

@@ -11,6 +11,9 @@ declare module "vitest" {
     }
 }
 
+/** A cluster that the server allows, and that no one runs. */
+export const CLUSTER = "ray://head.test:10001";
+
 export const SHOP = (target: string): object => ({
     name: "shop",
     variables: { base: target },
@@ -28,7 +31,7 @@ export const SHOP = (target: string): object => ({
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
     const [target, server] = await Promise.all([
         new Target().open(),
-        new ApiServer({ ATM_MAX_CONCURRENT_RUNS: "4" }).open(),
+        new ApiServer({ ATM_MAX_CONCURRENT_RUNS: "4", ATM_MAX_PROCESSES: "3", ATM_FLEET_CLUSTERS: CLUSTER }).open(),
     ]);
     const shop = await server.run(SHOP(target.url), ["nightly"]);
     await server.ended(shop);

@@ -48,5 +48,5 @@ class EventStatus:
         """Add the next interval and return the status after it."""
         self._recent.append(second)
         so_far = second.so_far
-        snapshot = Snapshot.of(tuple(self._recent), so_far)
+        snapshot = Snapshot.of(tuple(self._recent), so_far, second.workers)
         return LiveStatus(snapshot, so_far.thresholds, so_far.measurement, so_far.reason)

@@ -213,7 +213,10 @@ class ControlClient:
         endpoints: Sequence[str] = (),
         merge: bool = False,
     ) -> IntervalsView:
-        """Return a window of a run in points of `resolution` seconds (1, 10, 60; 0 for one point; None: automatic)."""
+        """Return a window of a run in points of `resolution` seconds.
+
+        One of 1, 10, 60, 600 and 3600; 0 gives one point, None chooses by the length of the window.
+        """
         query = {
             "start": start or None,
             "end": end,

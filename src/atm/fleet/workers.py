@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic_ns
@@ -14,11 +14,11 @@ from atm.fleet.messages import Description
 from atm.fleet.state import SECOND, FleetRun, OnLoss, Second, Step
 from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances, evidence_of
-from atm.metrics.interval import Interval
+from atm.metrics.interval import GeneratorInterval, Interval
 from atm.metrics.used_rows import UsedRows
 from atm.metrics.verdict import judge
 from atm.models import figures
-from atm.models.fleet_figures import FleetFigures, WorkerFigures
+from atm.models.fleet_figures import FleetFigures, WorkerFigures, WorkerSecond
 from atm.models.outcome import Measurement
 from atm.plan.load_plan import LoadPlan
 from atm.plan.outline import data_in, open_lanes_of, scenarios_of
@@ -49,17 +49,16 @@ class Workers:
 
     def take(self, second: Second) -> None:
         """Merge a complete second and pass it on."""
-        parts: list[Interval] = []
+        parts: dict[int, Interval] = {}
         for worker, data in sorted(second.parts.items()):
-            interval = Interval.from_bytes(data)
+            parts[worker] = interval = Interval.from_bytes(data)
             self._books[worker].add(interval)
             self._collectors[worker].add(replace(interval, samples=[]))
-            parts.append(interval)
         if parts:
-            self._phase = max(parts, key=lambda interval: interval.duration_ns).phase
+            self._phase = max(parts.values(), key=lambda interval: interval.duration_ns).phase
         gaps = self._gaps(second.second, (second.second + 1) * SECOND)
         self._next_second = second.second + 1
-        self._on_interval(merge([*parts, *gaps], self._used_rows))
+        self._pass_on(merge([*parts.values(), *gaps], self._used_rows), parts)
 
     def close(self) -> None:
         """Pass on what lost workers left in flight, or due, after the last second of the others."""
@@ -69,7 +68,32 @@ class Workers:
             until_ns = NEVER
         gaps = [gap for gap in self._gaps(self._next_second, until_ns) if gap.endpoints or gap.iterations]
         if gaps:
-            self._on_interval(replace(merge(gaps), duration_ns=SECOND))
+            self._pass_on(replace(merge(gaps), duration_ns=SECOND), {})
+
+    def _pass_on(self, interval: Interval, parts: Mapping[int, Interval]) -> None:
+        interval.workers = [self._second_of(worker, parts.get(worker)) for worker in range(len(self._plans))]
+        self._on_interval(interval)
+
+    def _second_of(self, worker: int, part: Interval | None) -> WorkerSecond:
+        record = self._run.workers[worker]
+        is_lost = part is None and record.step is Step.LOST
+        generator = part.generator if part else GeneratorInterval()
+        seconds = part.duration_ns / 1e9 if part else 0.0
+        started = sum(endpoint.started for endpoint in part.endpoints) if part else 0
+        lag = generator.schedule_lag.percentile(99)
+        return WorkerSecond(
+            name=self._names[worker],
+            host=self._descriptions[worker].host,
+            state="running" if part else "lost" if is_lost else "ended",
+            share=self._plans[worker].share.part,
+            requests_per_second=started / seconds if seconds else 0.0,
+            schedule_lag_p99_ms=None if lag is None else lag / 1e6,
+            cpu_share=generator.cpu_seconds / seconds if seconds else 0.0,
+            busiest_thread_share=generator.busiest_thread_share,
+            in_flight=generator.in_flight,
+            delta=record.received,
+            message=record.why_lost if is_lost else "",
+        )
 
     def _gaps(self, second: int, until_ns: int) -> list[Interval]:
         if self._run.sending_ends_ns is not None:

@@ -93,6 +93,14 @@ Auth = Annotated[
         "{type: basic, username, password}, {type: oauth2_client_credentials, token_url, client_id, client_secret}.",
     ),
 ]
+Fleet = Annotated[
+    dict[str, Any] | None,
+    Field(
+        description="Send the load from several workers: {processes: 2} on the server's machine, or {on: CLUSTER, "
+        "workers: 8} on a Ray cluster that the server allows. Only if one process is the limit.",
+        examples=[{"processes": 2}],
+    ),
+]
 LimitMs = Annotated[
     float | None, Field(gt=0, le=1e9, description="Threshold on the response time in ms; see thresholds.")
 ]
@@ -111,7 +119,7 @@ Full = Annotated[bool, Field(description="true: everything, including endpoints 
 
 FIELDS = (
     *("name", "url", "method", "headers", "body", "endpoints", "requests_per_second", "users", "duration"),
-    *("total_requests", "warm_up", "thresholds", "expected_status_codes", "timeout", "variables", "auth"),
+    *("total_requests", "warm_up", "thresholds", "expected_status_codes", "timeout", "variables", "auth", "fleet"),
 )
 """The arguments of a tool that form a spec."""
 _LIMITS = {

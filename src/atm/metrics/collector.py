@@ -262,6 +262,7 @@ class Collector:
             endpoints=interval.endpoints,
             generator=interval.generator,
             iterations=interval.iterations,
+            workers=interval.workers,
         )
 
     @property
@@ -289,4 +290,4 @@ class Collector:
 
     def snapshot(self) -> Snapshot:
         """Return the live view's figures, after the last added interval."""
-        return Snapshot.of(tuple(self._recent), figures_so_far(self))
+        return Snapshot.of(tuple(self._recent), figures_so_far(self), self.last.workers if self.last else ())

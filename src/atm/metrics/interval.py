@@ -11,12 +11,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from atm.metrics.code_interval import NO_CODE, CodeInterval
 from atm.metrics.histogram import Histogram
 from atm.metrics.sample import IterationSample, Sample
+from atm.models.fleet_figures import WorkerSecond
 from atm.models.outcome import FAILED, FULL_RESPONSES, Outcome
 
 HISTOGRAMS = (
@@ -383,6 +384,8 @@ class Interval:
     sampled_iterations: list[IterationSample] = field(default_factory=list)
     code: CodeInterval = NO_CODE
     """What scenarios in code announce and report."""
+    workers: list[WorkerSecond] = field(default_factory=list)
+    """Of a run on several workers, each of them, for live views; storage keeps them in events only."""
 
     def to_bytes(self) -> bytes:
         """Return one JSON object in UTF-8, without a line feed."""
@@ -408,6 +411,8 @@ class Interval:
             document["data"] = [part.to_json() for part in self.data]
         if self.code:
             document["code"] = self.code.to_json()
+        if self.workers:
+            document["workers"] = [asdict(worker) for worker in self.workers]
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
     @classmethod
@@ -432,6 +437,7 @@ class Interval:
                 checks=[CheckInterval(**part) for part in document.get("checks", ())],
                 data=[DataInterval.from_json(part) for part in document.get("data", ())],
                 code=CodeInterval.from_json(document["code"]) if "code" in document else NO_CODE,
+                workers=[WorkerSecond(**part) for part in document.get("workers", ())],
             )
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not an interval: {error!r}") from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from atm.metrics.interval import EndpointInterval
 from atm.metrics.scenarios import check_figures, scenarios_so_far
 from atm.metrics.timeline import milliseconds
+from atm.models.fleet_figures import WorkerSecond
 from atm.models.outcome import Outcome
 from atm.models.run_figures import EndpointSoFar, ErrorSoFar, FiguresSoFar, Second
 
@@ -26,15 +27,18 @@ class Snapshot:
     """Completed per second in each of the last 60 seconds, oldest first."""
     p99s_ms: tuple[float | None, ...]
     """p99 of each of the last 60 seconds by itself; None where nothing completed."""
+    workers: tuple[WorkerSecond, ...] = ()
+    """The workers in the last second, in their order; empty for a run in one process."""
 
     @classmethod
-    def of(cls, recent: Sequence[Second], so_far: FiguresSoFar) -> Snapshot:
+    def of(cls, recent: Sequence[Second], so_far: FiguresSoFar, workers: Sequence[WorkerSecond] = ()) -> Snapshot:
         """`recent` holds the last seconds, oldest first; it may be empty."""
         return cls(
             recent[-1] if recent else _NO_SECOND,
             so_far,
             tuple(second.requests_per_second for second in recent),
             tuple(second.latency_p99_ms for second in recent),
+            tuple(workers),
         )
 
     @property

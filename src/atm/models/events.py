@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from atm.models.fleet_figures import WorkerSecond
 from atm.models.forecast import Forecast
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.outline import CheckName, DataSource, EndpointDescription, ScenarioSteps
@@ -87,6 +88,8 @@ class IntervalEvent(Second):
     sequence: int
     at: datetime
     so_far: SoFar
+    workers: Annotated[Sequence[WorkerSecond], Field(exclude_if=is_empty, json_schema_extra=may_be_absent)] = ()
+    """The workers in this second, in their order; absent for a run in one process."""
 
 
 class SampleEvent(_Event):

@@ -36,6 +36,30 @@ class WorkerFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSecond:
+    """One worker in one second of a run in progress, warm-up included; of one that sends no more, zeros and null."""
+
+    name: str
+    host: str
+    state: Literal["running", "ended", "lost"]
+    share: float
+    """Its part of the load, 0..1."""
+    requests_per_second: float
+    """Started per second."""
+    schedule_lag_p99_ms: Figure
+    cpu_share: float
+    """CPU seconds per second, in cores."""
+    busiest_thread_share: float
+    """CPU share of its busiest thread, 0..1 of one core."""
+    in_flight: int
+    """Requests in flight at the end of the second."""
+    delta: int
+    """Number of its last second that arrived, counted from 1; 0 for none."""
+    message: str = ""
+    """Why it was lost; empty unless it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetFigures:
     """The workers of a run, in their order."""
 

@@ -41,7 +41,8 @@ def interval(status: LiveStatus, sequence: int, at: datetime) -> IntervalEvent:
         measurement=status.measurement,
         reason=status.reason,
     )
-    return IntervalEvent(**_fields(status.snapshot.second), sequence=sequence, at=at, so_far=so_far)
+    second = _fields(status.snapshot.second)
+    return IntervalEvent(**second, sequence=sequence, at=at, so_far=so_far, workers=status.snapshot.workers)
 
 
 def _fields(figures: Second | FiguresSoFar) -> dict[str, Any]:

@@ -225,8 +225,9 @@ class SeriesStore(Protocol):
         end: int | None = None,
         endpoints: Sequence[int] | None = None,
     ) -> list[IntervalPoint]:
-        """Return chart points of `resolution` seconds (1, 10, 60, or 0: the whole run) that begin in [start, end).
+        """Return chart points of `resolution` seconds that begin in [start, end).
 
+        `resolution` is one of 1, 10, 60, 600 and 3600, or 0 for the whole run.
         `endpoints` are indices into the plan's endpoints; None gives all of them combined (`ALL`, which may also be in
         the list). The last row of a running run may be incomplete. Raises ValueError for another resolution.
         """

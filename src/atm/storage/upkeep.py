@@ -18,7 +18,7 @@ class RetentionPolicy:
     runs_at_most: int | None = None
     """Number of runs above which the oldest are deleted."""
     seconds_for: timedelta | None = None
-    """Age of ended runs after which their 1 s intervals are removed; those of 10 s, 60 s and the whole run stay."""
+    """Age of ended runs after which their 1 s intervals are removed; longer ones and those of the whole run stay."""
     samples_for: timedelta | None = None
     """Age of ended runs after which their samples (requests and responses) are removed."""
     audit_for: timedelta | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -13,10 +14,13 @@ from atm.metrics.histogram import HIGHEST_NS, Histogram
 from atm.metrics.interval import HISTOGRAMS, EndpointInterval, Interval
 from atm.metrics.spread import PERCENTILES, spread_ns
 from atm.models.outcome import Outcome
-from atm.storage.series import codec
+from atm.storage.series import codec, queries
+from atm.storage.series.queries import Selection
 from atm.storage.series.restored import intervals_of
 from atm.storage.series.rollup import Rollup, needed_to_resume
 from atm.storage.series.rows import (
+    ALL,
+    GENERATOR,
     RESOLUTIONS,
     IntervalRow,
     endpoint_of,
@@ -151,19 +155,29 @@ def test_without_seconds_the_parts_cover_the_window_and_at_most_ten_more(last: i
 
 def histories() -> st.SearchStrategy[list[int]]:
     """Seconds in rising order, now and then with some missing: a machine that was asleep."""
-    steps = st.lists(st.sampled_from([1, 1, 1, 1, 1, 7, 65]), min_size=1, max_size=90)
+    steps = st.lists(st.sampled_from([1, 1, 1, 1, 1, 7, 65, 650]), min_size=1, max_size=90)
     return steps.map(lambda each: [sum(each[: number + 1]) - each[0] for number in range(len(each))])
 
 
-HISTORY = {second: interval(second, endpoints=1, requests=3) for second in range(6000)}
+@cache
+def second_of(second: int) -> Interval:
+    return interval(second, endpoints=1, requests=3)
+
+
+def rows_of(rollup: Rollup, seconds: list[int]) -> list[IntervalRow]:
+    return [row for second in seconds for row in rollup.add(second_of(second))]
+
+
+def covered_by(rows: list[IntervalRow]) -> dict[int, int]:
+    return {
+        resolution: max((row.start + resolution for row in rows if row.resolution == resolution), default=0)
+        for resolution in RESOLUTIONS
+    }
 
 
 @given(histories(), st.data())
 @examples(100)
 def test_a_resumed_rollup_writes_what_an_uninterrupted_one_writes(seconds: list[int], data: st.DataObject) -> None:
-    def rows_of(rollup: Rollup, some: list[int]) -> list[IntervalRow]:
-        return [row for second in some for row in rollup.add(HISTORY[second])]
-
     uninterrupted = Rollup()
     expected = rows_of(uninterrupted, seconds) + uninterrupted.close()
     cut = data.draw(st.integers(0, len(seconds)), label="cut")
@@ -171,13 +185,9 @@ def test_a_resumed_rollup_writes_what_an_uninterrupted_one_writes(seconds: list[
     # A crash between the seconds and the rest may have cost the coarse rows of the last write.
     if data.draw(st.booleans(), label="torn") and cut:
         stored = rows_of(Rollup(), seconds[: cut - 1]) + [
-            row for row in Rollup().add(HISTORY[seconds[cut - 1]]) if row.resolution == 1
+            row for row in Rollup().add(second_of(seconds[cut - 1])) if row.resolution == 1
         ]
-    covered = {
-        resolution: max((row.start + resolution for row in stored if row.resolution == resolution), default=0)
-        for resolution in RESOLUTIONS
-    }
-    needed = dict(needed_to_resume(covered))
+    needed = dict(needed_to_resume(covered_by(stored)))
     again = Rollup.resumed([row for row in stored if row.start >= needed.get(row.resolution, 10**9)])
     found = stored + rows_of(again, seconds[cut:]) + again.close()
     assert sorted(found, key=_key) == sorted(expected, key=_key)
@@ -187,8 +197,26 @@ def _key(row: IntervalRow) -> tuple[int, int, int, bool]:
     return row.resolution, row.start, row.endpoint, row.warm_up
 
 
+@given(histories(), st.sampled_from([600, 3600]))
+@examples(100)
+def test_rows_that_a_short_run_leaves_out_are_aggregated_when_they_are_read(
+    seconds: list[int], resolution: int
+) -> None:
+    rollup, whole = Rollup(), Rollup()
+    stored = rows_of(rollup, seconds) + rollup.finish()
+    wanted = Selection(resolution, 0, None, (ALL, 0, GENERATOR))
+    expected = [row for row in rows_of(whole, seconds) + whole.close() if wanted.includes(row)]
+    covered = covered_by(stored)
+    needed = dict(needed_to_resume(covered))
+    tail = [row for row in stored if row.start >= needed.get(row.resolution, 10**9)]
+    found = [row for row in stored if wanted.includes(row)] + queries.open_rows(wanted, covered, tail)
+    assert sorted(found, key=_key) == sorted(expected, key=_key)
+    if seconds[-1] < resolution:
+        assert not any(row.resolution == resolution for row in stored)
+
+
 def test_a_window_over_coarse_and_fine_rows_is_the_sum_of_its_seconds() -> None:
-    seconds: list[Interval] = [HISTORY[second] for second in range(200)]
+    seconds: list[Interval] = [second_of(second) for second in range(200)]
     rollup = Rollup()
     rows = [row for each in seconds for row in rollup.add(each)]
     covered = {1: 200, 10: 200, 60: 180}

@@ -19,6 +19,7 @@ from atm.models.run import SampledExchange
 from atm.runs.scenario_windows import RunOutline, outline_of
 from atm.storage import StorageInterface
 from atm.storage.records import SampleQuery
+from atm.storage.series.rows import RESOLUTIONS
 from atm.storage.series.scenario_rows import ScenarioPoints
 
 router = APIRouter(tags=["series"])
@@ -48,7 +49,7 @@ async def read_intervals(
     start: Annotated[Second, Query(description="Start of the window in seconds since the start of the run.")] = 0,
     end: Annotated[Second | None, Query(description="End of the window in seconds, exclusive.")] = None,
     resolution: Annotated[
-        Literal["auto", "0", "1", "10", "60"],
+        Literal["auto", "0", "1", "10", "60", "600", "3600"],
         Query(description="Seconds per point; 0: one point for the whole window."),
     ] = "auto",
     endpoint: Annotated[
@@ -119,7 +120,8 @@ def _index(name: str, names: list[str]) -> int:
 
 
 def _resolution(seconds: int) -> int:
-    return 1 if seconds <= 1200 else 10 if seconds <= 12_000 else 60
+    """Return the finest resolution with at most 1,200 points, as the plots of the dashboard draw them."""
+    return next((each for each in RESOLUTIONS if seconds <= 1200 * each), RESOLUTIONS[-1])
 
 
 @router.get("/runs/{run_id}/samples", responses=_NOT_FOUND)

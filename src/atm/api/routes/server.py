@@ -44,4 +44,6 @@ def _limits(settings: Settings) -> LimitsView:
         max_body_bytes=settings.max_body_bytes,
         allowed_targets=list(settings.allowed_targets),
         env_allow=list(settings.env_allow),
+        max_processes=settings.max_processes or usable_cores(),
+        fleet_clusters=list(settings.fleet_clusters),
     )

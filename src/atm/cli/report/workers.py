@@ -32,7 +32,8 @@ def workers(sheet: Sheet) -> list[Line]:
     for worker in shown:
         lines += _worker(sheet, worker, names, ends)
     if len(rows) > len(shown):
-        lines.append(sheet.paper.line(f"   {len(rows) - len(shown)} more", Style.DIM))
+        hint = f"`atm show {sheet.run_id} --all`" if sheet.saved else "`-o FILE.json` has all"
+        lines.append(sheet.paper.line(f"   … and {len(rows) - len(shown)} more: {hint}", Style.DIM))
     return lines
 
 

@@ -118,6 +118,7 @@ class RunTools:
         endpoints: a.Endpoints = None,
         variables: a.Variables = None,
         auth: a.Auth = None,
+        fleet: a.Fleet = None,
         name: a.Name = None,
         spec: a.Spec = None,
         test: Annotated[

@@ -60,6 +60,7 @@ class SpecTools:
         endpoints: a.Endpoints = None,
         variables: a.Variables = None,
         auth: a.Auth = None,
+        fleet: a.Fleet = None,
         name: a.Name = None,
         spec: a.Spec = None,
         description: Annotated[str, Field(max_length=2000, description="For people.")] = "",

@@ -45,6 +45,10 @@ class LimitsView(Answer):
     """Allowed hosts; empty: all except link-local and metadata addresses."""
     env_allow: list[str]
     """Environment variables that specs may read, beside TARGET_*."""
+    max_processes: int
+    """The most `fleet.processes` of a run."""
+    fleet_clusters: list[str]
+    """Clusters that a run may name in `fleet.on`."""
 
 
 class ServerView(Answer):

@@ -85,7 +85,7 @@ class JsonSeries:
             return
         current = opened is not None and opened.size == self._size(run_id)
         rollup = opened.rollup if opened is not None and current else self._resumed(run_id)
-        self._append_rows(run_id, rollup.close())
+        self._append_rows(run_id, rollup.finish())
 
     def write_whole(self, run_id: str, history: Iterable[RunSeries], *, with_samples: bool) -> None:
         """Write the history of a restored run, before it is visible."""
@@ -96,7 +96,7 @@ class JsonSeries:
             append_lines(folder / "events.jsonl", [_event_line(event) for event in part.events])
             if with_samples:
                 append_lines(folder / "samples.jsonl", samples_to_text(part.samples))
-        self._append_rows(run_id, rollup.close())
+        self._append_rows(run_id, rollup.finish())
 
     def drop_seconds(self, run_id: str) -> None:
         """Remove the 1 s intervals of an ended run. The caller holds the lock."""

@@ -31,7 +31,7 @@ SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Rows of one resolution (1, 10, 60 or 0; else ValueError) and some endpoints that begin in [start, end)."""
+    """Rows of a resolution (of `RESOLUTIONS`, or 0; else ValueError) and some endpoints that begin in [start, end)."""
 
     resolution: int
     start: int
@@ -40,7 +40,8 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.resolution not in (*RESOLUTIONS, WHOLE):
-            raise ValueError(f"a resolution is 1, 10 or 60 seconds, or 0 for the whole run, not {self.resolution}")
+            known = ", ".join(map(str, RESOLUTIONS))
+            raise ValueError(f"a resolution is one of {known} seconds, or 0 for the whole run, not {self.resolution}")
 
     def includes(self, row: IntervalRow) -> bool:
         """Return whether a row is selected."""

@@ -1,4 +1,4 @@
-"""Roll intervals up to rows: 1 s at once, 10 s and 60 s when complete, the whole run at the end.
+"""Roll intervals up to rows: 1 s at once, 10 s to 1 h when complete, the whole run at the end.
 
 Each level is aggregated from the level below, so an interval is merged twice and not four times. The rollup of a run
 lives in the process that writes it; after a restart it is resumed from the stored rows. Rows of all endpoints combined
@@ -34,6 +34,8 @@ from atm.storage.series.scenario_rows import (
 _Key = tuple[int, bool]
 LEVELS = (*RESOLUTIONS[1:], WHOLE)
 """The aggregated resolutions, each built from the previous one."""
+_ONLY_FILLED = frozenset({600, 3600})
+"""Resolutions of which a run shorter than one span stores no row: reading aggregates it from a few finer ones."""
 
 
 class _Span:
@@ -135,6 +137,12 @@ class Rollup:
         """Return the rows of all open spans and of the whole run, and end the rollup."""
         return self._take_delayed() + [row for level in LEVELS for row in self._closed(level)]
 
+    def finish(self) -> list[IntervalRow]:
+        """End the rollup of a run that has ended; return the rows to store, as `close` but for `_ONLY_FILLED`."""
+        rows = self.close()
+        continued = {row.resolution for row in rows if row.start > 0}
+        return [row for row in rows if row.resolution not in _ONLY_FILLED - continued]
+
     def _take_delayed(self) -> list[IntervalRow]:
         delayed, self._delayed = self._delayed, []
         return delayed
@@ -173,5 +181,5 @@ class Rollup:
 def needed_to_resume(covered: Mapping[int, int]) -> Sequence[tuple[int, int]]:
     """Return the rows that `Rollup.resumed` needs as (resolution, first start), given the end of each resolution."""
     ends = {resolution: covered.get(resolution, 0) for resolution in RESOLUTIONS}
-    above = {1: ends[10], 10: ends[60], 60: 0}
+    above = {resolution: ends.get(level, 0) for resolution, level in zip(RESOLUTIONS, LEVELS, strict=True)}
     return tuple((resolution, above[resolution]) for resolution in RESOLUTIONS if ends[resolution] > above[resolution])

@@ -1,7 +1,7 @@
 """Rows of the time series: one endpoint over one time span, with precomputed percentiles beside its histograms.
 
 A chart of two hours reads only the precomputed figures; percentiles over other windows are merged from the histograms.
-Rows of resolution 1 contain all of an `Interval` except samples, so intervals are restored exactly.
+Rows of resolution 1 contain all of an `Interval` except samples and workers, so intervals are restored exactly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from atm.storage.series import codec
 
 WHOLE = 0
 """The resolution of rows over the whole run."""
-RESOLUTIONS = (1, 10, 60)
+RESOLUTIONS = (1, 10, 60, 600, 3600)
 """The other resolutions in seconds, finest first; each divides the next."""
 ALL = -1
 """The endpoint of rows for all endpoints combined."""
@@ -126,11 +126,13 @@ def endpoint_row(resolution: int, start: int, interval: EndpointInterval, endpoi
     document["outcomes"] = {outcome.value: count for outcome, count in interval.outcomes.items()}
     document["statuses"] = {str(status): count for status, count in interval.statuses.items()}
     beyond = interval.failed + interval.outcomes.get(Outcome.UNFINISHED, 0) + interval.missed
-    response = interval.response()
+    # The first three are the same where nothing failed; computing them takes most of the time of a row.
+    ok = spread_ns(interval.response_ok)
+    response = interval.response() if interval.response_failed or interval.response_timeout else None
     spreads = figures_text(
-        spread_ns(response),
-        spread_ns(interval.response_ok),
-        spread_ns(interval.response_ok, beyond),
+        spread_ns(response) if response else ok,
+        ok,
+        spread_ns(interval.response_ok, beyond) if beyond else ok,
         spread_ns(interval.service),
         spread_ns(interval.first_byte),
     )

@@ -45,7 +45,7 @@ class StagedHistory:
                 self._intervals += len(part.intervals)
                 self._last_event = part.events[-1].sequence if part.events else self._last_event
                 self._samples += len(part.samples)
-            self._write(run_intervals, [row_values(self._run_id, row) for row in rollup.close()])
+            self._write(run_intervals, [row_values(self._run_id, row) for row in rollup.finish()])
         except OSError as error:
             what = f"no temporary file can be written: {error.strerror or error}"
             raise StorageUnavailableError(

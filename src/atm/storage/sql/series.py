@@ -119,7 +119,7 @@ class SqlSeries:
         """Return the rows of the open spans, and of the whole run."""
         opened = self._open_rollups.pop(run_id, None)
         rollup = opened.rollup if opened is not None else await self._resumed(run_id)
-        return await asyncio.to_thread(rollup.close)
+        return await asyncio.to_thread(rollup.finish)
 
     def forget(self, run_id: str) -> None:
         """Drop the rollup of a run that has ended."""

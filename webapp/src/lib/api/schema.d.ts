@@ -2418,6 +2418,10 @@ export type components = {
             allowed_targets: string[];
             /** Env Allow */
             env_allow: string[];
+            /** Max Processes */
+            max_processes: number;
+            /** Fleet Clusters */
+            fleet_clusters: string[];
         };
         /**
          * LoadView
@@ -10497,6 +10501,8 @@ export type components = {
              */
             at: string;
             so_far: components["schemas"]["SoFar"];
+            /** Workers */
+            workers?: components["schemas"]["WorkerSecond"][];
         };
         /**
          * ProgressEvent
@@ -10726,6 +10732,40 @@ export type components = {
             /** @default null */
             forecast: components["schemas"]["Forecast"] | null;
         };
+        /**
+         * WorkerSecond
+         * @description One worker in one second of a run in progress, warm-up included; of one that sends no more, zeros and null.
+         */
+        WorkerSecond: {
+            /** Name */
+            name: string;
+            /** Host */
+            host: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "ended" | "lost";
+            /** Share */
+            share: number;
+            /** Requests Per Second */
+            requests_per_second: number;
+            /** Schedule Lag P99 Ms */
+            schedule_lag_p99_ms: number | "Infinity" | null;
+            /** Cpu Share */
+            cpu_share: number;
+            /** Busiest Thread Share */
+            busiest_thread_share: number;
+            /** In Flight */
+            in_flight: number;
+            /** Delta */
+            delta: number;
+            /**
+             * Message
+             * @default
+             */
+            message: string;
+        };
         RunEventMessage: components["schemas"]["StartedEvent"] | components["schemas"]["IntervalEvent"] | components["schemas"]["SampleEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["FinishedEvent"];
         /**
          * ListChange
@@ -10899,6 +10939,7 @@ export type ScenarioSoFar = components['schemas']['ScenarioSoFar'];
 export type ScenarioSteps = components['schemas']['ScenarioSteps'];
 export type SoFar = components['schemas']['SoFar'];
 export type StartedEvent = components['schemas']['StartedEvent'];
+export type WorkerSecond = components['schemas']['WorkerSecond'];
 export type RunEventMessage = components['schemas']['RunEventMessage'];
 export type ListChange = components['schemas']['ListChange'];
 export type $defs = Record<string, never>;
@@ -15711,7 +15752,7 @@ export interface operations {
                 /** @description End of the window in seconds, exclusive. */
                 end?: number | null;
                 /** @description Seconds per point; 0: one point for the whole window. */
-                resolution?: "auto" | "0" | "1" | "10" | "60";
+                resolution?: "auto" | "0" | "1" | "10" | "60" | "600" | "3600";
                 /** @description Names of endpoints; `*`, the default, is all together. */
                 endpoint?: string[] | null;
                 /** @description Also return the merged figures of the window. */

@@ -28,6 +28,7 @@ import {
 } from "$lib/state/seconds";
 
 import { type Figures, type Percentiles, ofEvent, ofMetrics, ofPoint } from "./figures";
+import { rowResolution } from "./resolution";
 import type { Scenario } from "./scenarios";
 
 /** At most this many single seconds are drawn; a longer run is read again in stretches that the server merges. */
@@ -330,13 +331,6 @@ export class RunModel {
 function lastSecond(answer: IntervalsView): number {
     const last = answer.generator.at(-1);
     return last ? last.start + Math.max(last.duration_seconds, 1) : 0;
-}
-
-/** Seconds per point of the rows' small lines: few enough for all of them in one answer. */
-function rowResolution(length: number, names: number): string {
-    return (
-        ["1", "10", "60"].find((each) => length / Number(each) <= 120 && (length / Number(each)) * names < 6000) ?? "60"
-    );
 }
 
 /** The fresh percentiles over those that the server merged some seconds ago. */

@@ -60,6 +60,8 @@ export interface Spec extends Endpoint {
     auth?: Auth;
     engine?: string;
     seed?: number;
+    /** Where the load is sent from. */
+    fleet?: unknown;
 }
 
 /** The first URL of a spec. */

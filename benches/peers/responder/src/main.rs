@@ -1,0 +1,234 @@
+//! Answers every request with constant bytes, from one thread, with as little work as possible, so that a benchmark
+//! measures the client and not the server. It counts requests, and reports the number on a port of its own.
+//!
+//! A request is everything up to an empty line: it has no body. `/big…` is answered with 10 KiB, everything else with
+//! 98 bytes.
+//!
+//! Usage: responder CERTIFICATE KEY
+//! The two are PEM files. Prints the ports of HTTP, HTTPS and the counter, and runs until it is killed.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection};
+
+const SMALL: &str = r#"{"id":42,"name":"A short answer in JSON","tags":["one","two"],"active":true,"price":1234.56789012}"#;
+const BIG_BYTES: usize = 10240;
+const PLAIN: Token = Token(0);
+const TLS: Token = Token(1);
+const COUNTER: Token = Token(2);
+const FIRST_CONNECTION: usize = 3;
+
+struct Answers {
+    small: Vec<u8>,
+    big: Vec<u8>,
+}
+
+/// A connection: bytes that are no whole request yet, and answers that the socket has not taken yet.
+struct Connection {
+    stream: TcpStream,
+    tls: Option<Box<ServerConnection>>,
+    request: Vec<u8>,
+    pending: Vec<u8>,
+    is_counter: bool,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(certificate), Some(key)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: responder CERTIFICATE KEY".into());
+    };
+    let config = tls_config(&certificate, &key)?;
+    let mut listeners = Vec::new();
+    let mut poll = Poll::new()?;
+    for token in [PLAIN, TLS, COUNTER] {
+        let mut listener = TcpListener::bind("127.0.0.1:0".parse()?)?;
+        poll.registry()
+            .register(&mut listener, token, Interest::READABLE)?;
+        listeners.push(listener);
+    }
+    let ports: Vec<String> = listeners
+        .iter()
+        .map(|each| each.local_addr().map(|at| at.port().to_string()))
+        .collect::<io::Result<_>>()?;
+    println!("{}", ports.join(" "));
+    io::stdout().flush()?;
+
+    let answers = Answers {
+        small: answer(SMALL.as_bytes()),
+        big: answer(&vec![b'x'; BIG_BYTES]),
+    };
+    let mut connections: HashMap<Token, Connection> = HashMap::new();
+    let mut next_token = FIRST_CONNECTION;
+    let mut requests = 0u64;
+    let mut events = Events::with_capacity(1024);
+    loop {
+        match poll.poll(&mut events, None) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            other => other?,
+        }
+        for event in &events {
+            let token = event.token();
+            if token.0 >= FIRST_CONNECTION {
+                let is_over = connections.get_mut(&token).is_none_or(|connection| {
+                    connection
+                        .is_over_after(&answers, &mut requests)
+                        .unwrap_or(true)
+                });
+                if is_over {
+                    connections.remove(&token);
+                }
+                continue;
+            }
+            while let Ok((mut stream, _)) = listeners[token.0].accept() {
+                stream.set_nodelay(true)?;
+                let tls = match token {
+                    TLS => Some(Box::new(ServerConnection::new(Arc::clone(&config))?)),
+                    _ => None,
+                };
+                let token_of_stream = Token(next_token);
+                next_token += 1;
+                poll.registry().register(
+                    &mut stream,
+                    token_of_stream,
+                    Interest::READABLE | Interest::WRITABLE,
+                )?;
+                let is_counter = token == COUNTER;
+                let (request, pending) = (Vec::new(), Vec::new());
+                connections.insert(
+                    token_of_stream,
+                    Connection {
+                        stream,
+                        tls,
+                        request,
+                        pending,
+                        is_counter,
+                    },
+                );
+            }
+        }
+    }
+}
+
+fn tls_config(
+    certificate: &str,
+    key: &str,
+) -> Result<Arc<ServerConfig>, Box<dyn std::error::Error>> {
+    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(key)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?;
+    Ok(Arc::new(
+        builder.with_no_client_auth().with_single_cert(chain, key)?,
+    ))
+}
+
+fn answer(body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let mut bytes = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    )
+    .into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+impl Connection {
+    /// Reads what has arrived and answers it; returns whether the connection has ended.
+    fn is_over_after(&mut self, answers: &Answers, requests: &mut u64) -> io::Result<bool> {
+        let mut buffer = [0u8; 16384];
+        loop {
+            match self.read(&mut buffer) {
+                Ok(0) => return Ok(true),
+                Ok(length) => {
+                    self.take(&buffer[..length], answers, requests);
+                    // A short read has emptied the socket; the next event comes with more bytes.
+                    if self.tls.is_none() && length < buffer.len() {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.flush()?;
+        Ok(false)
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else {
+            return self.stream.read(buffer);
+        };
+        loop {
+            match tls.reader().read(buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                other => return other,
+            }
+            if tls.read_tls(&mut self.stream)? == 0 {
+                return Ok(0);
+            }
+            tls.process_new_packets()
+                .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8], answers: &Answers, requests: &mut u64) {
+        let held = !self.request.is_empty();
+        if held {
+            self.request.extend_from_slice(bytes);
+        }
+        let whole = if held {
+            std::mem::take(&mut self.request)
+        } else {
+            Vec::new()
+        };
+        let mut rest = if held { &whole[..] } else { bytes };
+        while let Some(end) = memchr::memmem::find(rest, b"\r\n\r\n") {
+            if self.is_counter {
+                self.pending
+                    .extend_from_slice(&answer(requests.to_string().as_bytes()));
+            } else {
+                *requests += 1;
+                let is_big = rest.starts_with(b"GET /big");
+                self.pending
+                    .extend_from_slice(if is_big { &answers.big } else { &answers.small });
+            }
+            rest = &rest[end + 4..];
+        }
+        self.request = rest.to_vec();
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if let Some(tls) = &mut self.tls {
+            if !self.pending.is_empty() {
+                tls.writer().write_all(&self.pending)?;
+                self.pending.clear();
+            }
+            while tls.wants_write() {
+                match tls.write_tls(&mut self.stream) {
+                    Ok(_) => {}
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            return Ok(());
+        }
+        while !self.pending.is_empty() {
+            match self.stream.write(&self.pending) {
+                Ok(length) if length == self.pending.len() => self.pending.clear(),
+                Ok(length) => {
+                    self.pending.drain(..length);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
