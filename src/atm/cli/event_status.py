@@ -35,7 +35,13 @@ def course_of_events(name: str, spec: Mapping[str, Any], started: StartedEvent, 
         cores=started.cores or 1,
         keys=keys,
         scenarios=tuple(scenario.name for scenario in started.scenarios),
+        workers=_workers(spec),
     )
+
+
+def _workers(spec: Mapping[str, Any]) -> int:
+    fleet = spec.get("fleet") or {}
+    return int(fleet.get("workers") or fleet.get("processes") or 0)
 
 
 class EventStatus:

@@ -68,7 +68,9 @@ class LocalRun:
     def _choose_view(self, test: CompiledTest) -> ProgressView:
         if self._output.quiet:
             return NoView()
-        course = course_of(test.plan, self._execution.engine.name, usable_cores())
+        course = course_of(
+            test.plan, self._execution.engine.name, usable_cores(), test.spec.fleet.size if test.spec.fleet else 0
+        )
         surface = self._output.err
         if not surface.interactive:
             from atm.cli.plain_progress import PlainView

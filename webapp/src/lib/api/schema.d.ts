@@ -3221,6 +3221,8 @@ export type components = {
             };
             /** Sampled Requests */
             sampled_requests: components["schemas"]["SampledRequest"][];
+            /** Workers */
+            workers?: components["schemas"]["WorkerSecond"][];
         };
         /**
          * RunInfo
@@ -4467,6 +4469,40 @@ export type components = {
             message: string;
             /** Clock Error Ms */
             clock_error_ms: number;
+        };
+        /**
+         * WorkerSecond
+         * @description One worker in one second of a run in progress, warm-up included; of one that sends no more, zeros and null.
+         */
+        WorkerSecond: {
+            /** Name */
+            name: string;
+            /** Host */
+            host: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "ended" | "lost";
+            /** Share */
+            share: number;
+            /** Requests Per Second */
+            requests_per_second: number;
+            /** Schedule Lag P99 Ms */
+            schedule_lag_p99_ms: number | "Infinity" | null;
+            /** Cpu Share */
+            cpu_share: number;
+            /** Busiest Thread Share */
+            busiest_thread_share: number;
+            /** In Flight */
+            in_flight: number;
+            /** Delta */
+            delta: number;
+            /**
+             * Message
+             * @default
+             */
+            message: string;
         };
         /**
          * ErrorDocument
@@ -10732,40 +10768,6 @@ export type components = {
             /** @default null */
             forecast: components["schemas"]["Forecast"] | null;
         };
-        /**
-         * WorkerSecond
-         * @description One worker in one second of a run in progress, warm-up included; of one that sends no more, zeros and null.
-         */
-        WorkerSecond: {
-            /** Name */
-            name: string;
-            /** Host */
-            host: string;
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "running" | "ended" | "lost";
-            /** Share */
-            share: number;
-            /** Requests Per Second */
-            requests_per_second: number;
-            /** Schedule Lag P99 Ms */
-            schedule_lag_p99_ms: number | "Infinity" | null;
-            /** Cpu Share */
-            cpu_share: number;
-            /** Busiest Thread Share */
-            busiest_thread_share: number;
-            /** In Flight */
-            in_flight: number;
-            /** Delta */
-            delta: number;
-            /**
-             * Message
-             * @default
-             */
-            message: string;
-        };
         RunEventMessage: components["schemas"]["StartedEvent"] | components["schemas"]["IntervalEvent"] | components["schemas"]["SampleEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["FinishedEvent"];
         /**
          * ListChange
@@ -10924,6 +10926,7 @@ export type Verdict = components['schemas']['Verdict'];
 export type Webhook = components['schemas']['Webhook'];
 export type WindowView = components['schemas']['WindowView'];
 export type WorkerFigures = components['schemas']['WorkerFigures'];
+export type WorkerSecond = components['schemas']['WorkerSecond'];
 export type ErrorDocument = components['schemas']['ErrorDocument'];
 export type TestSpec = components['schemas']['TestSpec'];
 export type CheckName = components['schemas']['CheckName'];
@@ -10939,7 +10942,6 @@ export type ScenarioSoFar = components['schemas']['ScenarioSoFar'];
 export type ScenarioSteps = components['schemas']['ScenarioSteps'];
 export type SoFar = components['schemas']['SoFar'];
 export type StartedEvent = components['schemas']['StartedEvent'];
-export type WorkerSecond = components['schemas']['WorkerSecond'];
 export type RunEventMessage = components['schemas']['RunEventMessage'];
 export type ListChange = components['schemas']['ListChange'];
 export type $defs = Record<string, never>;

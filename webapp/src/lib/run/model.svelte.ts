@@ -30,6 +30,7 @@ import {
 import { type Figures, type Percentiles, ofEvent, ofMetrics, ofPoint } from "./figures";
 import { rowResolution } from "./resolution";
 import type { Scenario } from "./scenarios";
+import { endedRows, liveRows, type WorkerRow } from "./workers";
 
 /** At most this many single seconds are drawn; a longer run is read again in stretches that the server merges. */
 const MOST_SECONDS = 1200;
@@ -95,6 +96,12 @@ export class RunModel {
     /** Exceptions of scenarios in code, in the whole run or so far. */
     readonly exceptions = $derived.by((): readonly ExceptionFigures[] => {
         return (this.isFinal ? this.result?.exceptions : this.last?.so_far.exceptions) ?? [];
+    });
+
+    /** The workers in the last second, or over the whole run; empty for a run in one process. */
+    readonly workers = $derived.by((): readonly WorkerRow[] => {
+        if (this.isFinal) return this.result?.fleet ? endedRows(this.result.fleet) : [];
+        return liveRows(this.last?.workers ?? []);
     });
 
     started = $state.raw<StartedEvent | null>(null);
