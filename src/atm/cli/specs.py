@@ -126,16 +126,36 @@ def _with_url(overrides: Overrides, url: str) -> Overrides:
     return replace(overrides, url=url)
 
 
-def body_text(data: str | None) -> str | None:
-    """Return the body of `--data`: `@FILE` is the file's text, `@-` is stdin. Raises SpecError."""
+def body_text(data: str | None, flag: str = "--data") -> str | None:
+    """Return the body of a flag: `@FILE` is the file's text, `@-` is stdin. Raises SpecError."""
     if data is None or not data.startswith("@"):
         return data
-    name = data[1:]
+    return _file_text(data[1:], flag, "unreadable_body", f"`{flag} TEXT`, or `{flag} @FILE`")
+
+
+def secret_text(value: str | None, flag: str, source: str) -> str | None:
+    """Return the secret of a flag: `@FILE` is the file's text, `-` is stdin, both without the line end.
+
+    `source` is the command's argument, which may be stdin too. Raises SpecError.
+    """
+    if value == "-" and source == "-":
+        what = f"{flag} and the spec cannot both be read from stdin"
+        raise SpecError(Problem(what, "conflict", path=flag, hint=f"`{flag} @FILE`"))
+    if value is None or (value != "-" and not value.startswith("@")):
+        return value
+    text = _file_text(value.removeprefix("@"), flag, "unreadable_secret", f"`{flag} @FILE`, or `{flag} -` for stdin")
+    secret = text.rstrip("\r\n")
+    if not secret:
+        raise SpecError(Problem("the secret is empty", "empty_secret", path=flag, hint=f"`{flag} @FILE`"))
+    return secret
+
+
+def _file_text(name: str, flag: str, code: str, hint: str) -> str:
     try:
         raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         return raw.decode("utf-8")
     except OSError as error:
         what = f"cannot read {name}: {error.strerror or error}"
-        raise SpecError(Problem(what, "unreadable_body", path="--data", hint="`-d TEXT`, or `-d @FILE`")) from None
+        raise SpecError(Problem(what, code, path=flag, hint=hint)) from None
     except UnicodeDecodeError:
-        raise SpecError(Problem(f"{name} is not UTF-8 text", "not_utf8", path="--data")) from None
+        raise SpecError(Problem(f"{name} is not UTF-8 text", "not_utf8", path=flag)) from None

@@ -6,16 +6,17 @@ from typing import Annotated
 
 import typer
 
+from atm.cli import request_options as r
 from atm.cli.options import (
-    AllowOpenClusterOption,
+    OPEN_CLUSTER_HELP,
+    VARIABLE_HELP,
     ColorOption,
     DebugOption,
     JsonOption,
     NoHistoryOption,
-    VariableOption,
 )
 from atm.cli.output import Color, Output
-from atm.cli.specs import body_text, compile_document, document_of
+from atm.cli.specs import body_text, compile_document, document_of, secret_text
 from atm.plan.overrides import Overrides
 
 Texts = list[str] | None
@@ -26,11 +27,11 @@ def command(
     spec: Annotated[
         str, typer.Argument(metavar="SPEC|URL|-", help="A YAML, JSON or Python file, a URL, or - for stdin.")
     ],
-    base_url: Annotated[
-        Text, typer.Option("--base-url", "--host", metavar="URL", help="URL that the URLs of the spec continue.")
-    ] = None,
-    requests: Annotated[
-        int | None, typer.Option("-n", "--requests", metavar="N", help="Stop after N requests.")
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "-r", "--rate", metavar="N", help="Requests per second, however slow the target.", rich_help_panel=r.COMMON
+        ),
     ] = None,
     concurrency: Annotated[
         int | None,
@@ -39,57 +40,75 @@ def command(
             "--concurrency",
             "--users",
             metavar="N",
-            help="Virtual users; with --rate, the most requests in flight.",
-        ),
-    ] = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(
-            "-r", "--rate", metavar="N", help="Start N requests per second, however slowly the target responds."
+            help="Virtual users; with --rate, most in flight.",
+            rich_help_panel=r.COMMON,
         ),
     ] = None,
     duration: Annotated[
-        Text, typer.Option("-z", "--duration", metavar="TIME", help="Measure for this long: 30s, 5m.")
+        Text,
+        typer.Option(
+            "-z", "--duration", metavar="TIME", help="Measure for this long: 30s, 5m.", rich_help_panel=r.COMMON
+        ),
     ] = None,
-    spawn_rate: Annotated[
-        float | None, typer.Option("--spawn-rate", metavar="N", help="Locustfiles: start N users per second.")
-    ] = None,
-    tags: Annotated[
-        Texts, typer.Option("--tags", metavar="TAG", help="Locustfiles: run only tasks with this tag; repeatable.")
-    ] = None,
-    exclude_tags: Annotated[
-        Texts,
-        typer.Option("--exclude-tags", metavar="TAG", help="Locustfiles: skip tasks with this tag; repeatable."),
-    ] = None,
-    stages: Annotated[
-        Text, typer.Option("--stages", metavar="LIST", help="Ramps as DURATION:TARGET, for example 30s:100,1m:500.")
-    ] = None,
-    warm_up: Annotated[
-        Text, typer.Option("--warm-up", metavar="TIME", help="Warm up for this long first; excluded from all results.")
-    ] = None,
-    method: Annotated[Text, typer.Option("-X", "--method", metavar="NAME", help="GET, POST, …")] = None,
-    header: Annotated[
-        Texts, typer.Option("-H", "--header", metavar="'NAME: VALUE'", help="Add a header; repeatable.")
-    ] = None,
-    data: Annotated[Text, typer.Option("-d", "--data", metavar="TEXT|@FILE", help="Request body.")] = None,
-    timeout: Annotated[Text, typer.Option("-t", "--timeout", metavar="TIME", help="Time limit of a request.")] = None,
-    expect_status: Annotated[
-        Texts, typer.Option("--expect-status", metavar="CODE", help="Expected status: 200, 2xx, 200-204; repeatable.")
-    ] = None,
-    expect_body: Annotated[
-        Text, typer.Option("--expect-body", metavar="TEXT", help="Text that the response body must contain.")
+    requests: Annotated[
+        int | None,
+        typer.Option("-n", "--requests", metavar="N", help="Stop after N requests.", rich_help_panel=r.COMMON),
     ] = None,
     threshold: Annotated[
-        Texts, typer.Option("--threshold", metavar="RULE", help="Threshold to pass: 'p99 < 300ms'; repeatable.")
+        Texts,
+        typer.Option(
+            "--threshold", metavar="RULE", help="Fail unless: 'p99 < 300ms'; repeatable.", rich_help_panel=r.COMMON
+        ),
     ] = None,
-    var: VariableOption = None,
+    header: r.HeaderOption = None,
+    data: r.DataOption = None,
+    var: Annotated[
+        Texts, typer.Option("--var", metavar="NAME=VALUE", help=VARIABLE_HELP, rich_help_panel=r.COMMON)
+    ] = None,
+    output: Annotated[
+        Texts,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Write FILE.json, .csv or .html; repeatable.",
+            rich_help_panel=r.COMMON,
+        ),
+    ] = None,
+    stages: Annotated[
+        Text,
+        typer.Option(
+            "--stages",
+            metavar="LIST",
+            help="Ramps as DURATION:TARGET, for example 30s:100,1m:500.",
+            rich_help_panel=r.LOAD,
+        ),
+    ] = None,
+    warm_up: Annotated[
+        Text,
+        typer.Option(
+            "--warm-up",
+            metavar="TIME",
+            help="Warm up for this long first; excluded from all results.",
+            rich_help_panel=r.LOAD,
+        ),
+    ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", help="Seed for reproducible random values.")
+        int | None,
+        typer.Option("--seed", metavar="N", help="Seed for reproducible random values.", rich_help_panel=r.LOAD),
     ] = None,
-    engine: Annotated[Text, typer.Option("--engine", metavar="NAME", help="Engine: auto, native or asyncio.")] = None,
+    engine: Annotated[
+        Text,
+        typer.Option("--engine", metavar="NAME", help="Engine: auto, native or asyncio.", rich_help_panel=r.LOAD),
+    ] = None,
     processes: Annotated[
         int | None,
-        typer.Option("--processes", metavar="N", help="Send the load from N processes of this machine."),
+        typer.Option(
+            "--processes",
+            metavar="N",
+            help="Send the load from N processes of this machine.",
+            rich_help_panel=r.LOAD,
+        ),
     ] = None,
     on: Annotated[
         Text,
@@ -97,39 +116,113 @@ def command(
             "--on",
             metavar="ADDRESS",
             help="Send the load from workers on a Ray cluster: ray://HOST:PORT, or ray:local.",
+            rich_help_panel=r.LOAD,
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", help="Number of workers, each on a node of the cluster.")
-    ] = None,
-    allow_open_cluster: AllowOpenClusterOption = False,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the target's certificate.")] = False,
-    connect_to: Annotated[
-        Texts,
+        int | None,
         typer.Option(
-            "--connect-to", metavar="HOST:PORT:TO:PORT", help="Connect to another address than the URL's, as in curl."
+            "--workers",
+            metavar="N",
+            help="Number of workers, each on a node of the cluster.",
+            rich_help_panel=r.LOAD,
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 4 for a suspect measurement, too.")] = False,
-    no_fail: Annotated[bool, typer.Option("--no-fail", help="Exit with 0 instead of 99, 4 or 3.")] = False,
+    allow_open_cluster: Annotated[
+        bool, typer.Option("--allow-open-cluster", help=OPEN_CLUSTER_HELP, rich_help_panel=r.LOAD)
+    ] = False,
+    base_url: Annotated[
+        Text,
+        typer.Option(
+            "--base-url",
+            "--host",
+            metavar="URL",
+            help="URL that the URLs of the spec continue.",
+            rich_help_panel=r.REQUEST,
+        ),
+    ] = None,
+    method: r.MethodOption = None,
+    json_body: r.JsonBodyOption = None,
+    form: r.FormOption = None,
+    timeout: r.TimeoutOption = None,
+    expect_status: Annotated[
+        Texts,
+        typer.Option(
+            "--expect-status",
+            metavar="CODE",
+            help="Expected status: 200, 2xx, 200-204; repeatable.",
+            rich_help_panel=r.REQUEST,
+        ),
+    ] = None,
+    expect_body: Annotated[
+        Text,
+        typer.Option(
+            "--expect-body",
+            metavar="TEXT",
+            help="Text that the response body must contain.",
+            rich_help_panel=r.REQUEST,
+        ),
+    ] = None,
+    user: r.UserOption = None,
+    bearer: r.BearerOption = None,
+    http2: r.Http2Option = False,
+    no_keepalive: r.NoKeepaliveOption = False,
+    redirects: r.RedirectsOption = None,
+    proxy: r.ProxyOption = None,
+    ca: r.CaOption = None,
+    cert: r.CertOption = None,
+    key: r.KeyOption = None,
+    insecure: r.InsecureOption = False,
+    connect_to: r.ConnectToOption = None,
+    spawn_rate: Annotated[
+        float | None,
+        typer.Option("--spawn-rate", metavar="N", help="Start N users per second.", rich_help_panel=r.LOCUSTFILES),
+    ] = None,
+    tags: Annotated[
+        Texts,
+        typer.Option(
+            "--tags", metavar="TAG", help="Run only tasks with this tag; repeatable.", rich_help_panel=r.LOCUSTFILES
+        ),
+    ] = None,
+    exclude_tags: Annotated[
+        Texts,
+        typer.Option(
+            "--exclude-tags", metavar="TAG", help="Skip tasks with this tag; repeatable.", rich_help_panel=r.LOCUSTFILES
+        ),
+    ] = None,
+    junit: Annotated[
+        Text,
+        typer.Option("--junit", metavar="FILE", help="Write the verdicts as JUnit XML.", rich_help_panel=r.RESULT),
+    ] = None,
+    json: JsonOption = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("-q", "--quiet", help="Print only the verdicts, without progress.", rich_help_panel=r.RESULT),
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit with 4 for a suspect measurement, too.", rich_help_panel=r.RESULT),
+    ] = False,
+    no_fail: Annotated[
+        bool, typer.Option("--no-fail", help="Exit with 0 instead of 99, 4 or 3.", rich_help_panel=r.RESULT)
+    ] = False,
+    no_history: NoHistoryOption = False,
     server: Annotated[
         Text,
-        typer.Option("--server", envvar="ATM_API_URL", metavar="URL", help="Run on this server; '' runs locally."),
+        typer.Option(
+            "--server",
+            envvar="ATM_API_URL",
+            metavar="URL",
+            help="Run on this server; '' runs locally.",
+            rich_help_panel=r.RESULT,
+        ),
     ] = None,
-    no_history: NoHistoryOption = False,
-    json: JsonOption = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the verdicts, without progress.")] = False,
-    output: Annotated[
-        Texts, typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv or .html; repeatable.")
-    ] = None,
-    junit: Annotated[Text, typer.Option("--junit", metavar="FILE", help="Write the verdicts as JUnit XML.")] = None,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
     """Run a load test from a spec file or straight from a URL.
 
-    Options override the spec. Without a duration or a number of requests, 10 users send 100 requests. The first Ctrl-C
-    stops the run and prints the report; a second one quits at once.
+    Options override the spec. By default 10 users send 100 requests. Ctrl-C stops and reports, twice quits at once.
     """
     from atm.cli.files import checked_outputs
 
@@ -139,13 +232,10 @@ def command(
         requests=requests,
         concurrency=concurrency,
         rate=rate,
-        spawn_rate=spawn_rate,
-        tags=tuple(tags or ()),
-        exclude_tags=tuple(exclude_tags or ()),
         duration=duration,
         stages=stages,
         warm_up=warm_up,
-        method=method or ("POST" if data is not None else None),
+        method=method or ("POST" if data is not None or json_body is not None or form else None),
         headers=tuple(header or ()),
         data=body_text(data),
         timeout=timeout,
@@ -161,6 +251,20 @@ def command(
         allow_open_cluster=allow_open_cluster or None,
         insecure=insecure,
         connect_to=tuple(connect_to or ()),
+        json_body=body_text(json_body, "--json-body"),
+        form=tuple(form or ()),
+        user=secret_text(user, "--user", spec),
+        bearer=secret_text(bearer, "--bearer", spec),
+        http2=http2,
+        no_keepalive=no_keepalive,
+        redirects=redirects,
+        proxy=proxy,
+        ca=ca,
+        cert=cert,
+        key=key,
+        spawn_rate=spawn_rate,
+        tags=tuple(tags or ()),
+        exclude_tags=tuple(exclude_tags or ()),
     )
     shown = Output.of(color, json=json, quiet=quiet)
     with shown.code_prints():
