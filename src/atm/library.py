@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +28,17 @@ def new_seed() -> int:
 
 
 def compile_spec(
-    spec: Mapping[str, Any] | TestSpec | str | os.PathLike[str], environment: Mapping[str, str] | None = None
+    spec: Mapping[str, Any] | TestSpec | str | os.PathLike[str],
+    environment: Mapping[str, str] | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
 ) -> CompiledTest:
     """Compile a spec: an object, a `TestSpec`, the path of a YAML or JSON file, or a URL (tested with GET).
 
     Files that it names are in the directory of the spec, or for an object in the working directory, or below; those of
     `tls` are relative to the working directory.
-    `environment` holds the variables for `{{env:NAME}}`, by default those of the process. Raises SpecError with all
+    `environment` holds the variables for `{{env:NAME}}`, by default those of the process. `settings` are fields that
+    override those of the spec. Raises SpecError with all
     problems of the spec, and OSError when a file cannot be read.
     """
     from atm.plan.compile import compile_plan
@@ -56,6 +61,9 @@ def compile_spec(
         directory = Path(spec).parent
     else:
         source = spec
+    if settings:
+        document = source if isinstance(source, SpecDocument) else SpecDocument(_data_of(source))
+        source = replace(document, data={**document.data, **settings})
     return compile_plan(
         source,
         os.environ if environment is None else environment,
@@ -65,6 +73,10 @@ def compile_spec(
         open_table=SpecTables(directory),
         open_code=lambda text: _open_code(text, directory),
     )
+
+
+def _data_of(spec: TestSpec | Mapping[str, Any]) -> Mapping[str, Any]:
+    return spec if isinstance(spec, Mapping) else spec.to_data()
 
 
 def _open_code(text: str, directory: Path) -> CodeFunction:

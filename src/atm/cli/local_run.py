@@ -126,7 +126,7 @@ class LocalRun:
 
     def _hook_begins(self, hook: CompiledHook) -> None:
         self._in_teardown = hook.name == TEARDOWN
-        steps = "1 step" if len(hook.plan.endpoints) == 1 else f"{len(hook.plan.endpoints)} steps"
+        steps = figures.counted(len(hook.plan.endpoints), "step")
         limit = "" if hook.timeout_ns is None else f", up to {figures.planned(hook.timeout_ns / 1e9)}"
         again = " · Ctrl-C skips it" if self._in_teardown else ""
         self._view.notice(f"{hook.name}: {steps}{limit}{again}")

@@ -25,6 +25,11 @@ def is_url(source: str) -> bool:
     return bool(_URL.match(source))
 
 
+def is_folder(source: str) -> bool:
+    """Whether `source` is a folder of specs."""
+    return source != "-" and not is_url(source) and Path(source).is_dir()
+
+
 def read_source(source: str) -> SpecDocument:
     """Read the spec from a file, or from stdin for `-`. Raises SpecError if it cannot be read."""
     if source.endswith(".py"):

@@ -130,6 +130,18 @@ def _locustfile(path: Path, tree: ast.Module, code: CodeType, module: ModuleType
     return CodeModule(path, module, digest, scenarios_of(file), {}, frozenset(), file)
 
 
+def register(name: str, function: Callable[..., Any]) -> Path:
+    """Make a function that is already there a scenario of its file, without loading that again; return the file."""
+    path = Path(inspect.getfile(function)).resolve()
+    digest = sha256(path.read_bytes()).hexdigest()
+    loaded = _loaded.get(path)
+    if loaded is None or loaded.digest != digest:
+        source = sys.modules[function.__module__]
+        loaded = _loaded[path] = CodeModule(path, source, digest, {}, {}, frozenset())
+    loaded.scenarios[name] = CodeScenario(name, function, {})
+    return path
+
+
 def open_function(text: str, directory: Path) -> CodeFunction:
     """Load `FILE.py:FUNCTION`, relative to a directory. Raises DataError."""
     file, colon, function = text.rpartition(":")

@@ -109,6 +109,23 @@ class SampleEvent(_Event):
     at_seconds: float
 
 
+class SampledIterationEvent(_Event):
+    """A whole iteration of a scenario was sampled; `/runs/{id}/iterations` has it with its requests."""
+
+    kind: Literal["iteration"] = "iteration"
+    sequence: int
+    at: datetime
+    scenario: str
+    number: int
+    reason: Literal["first", "failure", "slowest"]
+    """`slowest` ones are known at the end of the run, and not announced."""
+    outcome: Literal["completed", "failed"]
+    at_seconds: float
+    time_ms: float
+    active_ms: float
+    """The time without think time."""
+
+
 class ProgressEvent(_Event):
     """The status of a run; sent when it changes, and skipped where a newer one is known."""
 
@@ -136,14 +153,14 @@ class FinishedEvent(_Event):
 
 
 StoredEvent = Annotated[
-    StartedEvent | IntervalEvent | SampleEvent | FinishedEvent,
+    StartedEvent | IntervalEvent | SampleEvent | SampledIterationEvent | FinishedEvent,
     Field(discriminator="kind"),
 ]
 RunEventMessage = Annotated[
-    StartedEvent | IntervalEvent | SampleEvent | ProgressEvent | FinishedEvent,
+    StartedEvent | IntervalEvent | SampleEvent | SampledIterationEvent | ProgressEvent | FinishedEvent,
     Field(discriminator="kind"),
 ]
-AnyRunEvent = StartedEvent | IntervalEvent | SampleEvent | ProgressEvent | FinishedEvent
+AnyRunEvent = StartedEvent | IntervalEvent | SampleEvent | SampledIterationEvent | ProgressEvent | FinishedEvent
 
 EVENTS: TypeAdapter[AnyRunEvent] = TypeAdapter(RunEventMessage, config=_CONFIG)
 """Parses an event from JSON. Raises pydantic.ValidationError."""

@@ -37,7 +37,7 @@ def _implied(threshold: ThresholdResult, result: RunResult) -> str:
     if threshold.actual is None:
         return "no request was completed"
     completed = metrics.successful_requests + metrics.failed_requests
-    share = f"{figures.count(metrics.failed_requests)} of {figures.count(completed)} requests failed"
+    share = f"{figures.count(metrics.failed_requests)} of {figures.counted(completed, 'request')} failed"
     return f"{share}: {_kinds(result)}" if result.failures else share
 
 

@@ -31,6 +31,10 @@ class ScenarioSteps:
     before_user: tuple[int, ...] = ()
     """Indices of the endpoints of the steps that each user sends once, before its first iteration. Their figures are
     apart: they are in no total of the run and of the scenario."""
+    measured_from: float = 0.0
+    """When its measured load is planned to begin, in seconds since the start of the run."""
+    measured_until: float | None = None
+    """When it is planned to end; null where that depends on the target, and in runs of earlier versions."""
     is_code: bool = False
     """A function runs its iterations: endpoints and checks are announced when they are used first. The first of the
     endpoints is for requests beyond the limit of names."""

@@ -418,6 +418,11 @@ class RunResult(ResultModel):
         return self.metrics.successful_requests + self.metrics.failed_requests
 
     @property
+    def requests_of_endpoints(self) -> dict[str, int]:
+        """Requests sent to each endpoint."""
+        return {entry.endpoint_name: entry.total_requests for entry in self.endpoint_metrics}
+
+    @property
     def sampled_requests(self) -> list[SampledExchange]:
         return self.samples
 

@@ -142,7 +142,7 @@ class _Compilation:
         self.findings = findings
         self.notes = Findings()
         self.secrets: dict[str, str] = {}
-        self.names = Names(spec.variables, environment, findings, may_read)
+        self.names = Names(spec.variables, environment, findings, may_read, data=frozenset(spec.data))
         self._tls_files = Files(self.names, read_tls_file, "the working directory", "Leave it out")
         files = Files(self.names, read_file)
         self.requests = Requests(spec, self.names, Checks(self.names, files.schema), files)

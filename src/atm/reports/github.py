@@ -52,9 +52,10 @@ def step_summary(result: RunResult) -> str:
         f"Measurement **{verdict.measurement}**" + "".join(f"; {_cell(reason.what)}" for reason in verdict.reasons)
     )
     rate = figures.rate(metrics.requests_per_second)
+    requests = figures.counted(metrics.total_requests, "request")
     lines += [
         "",
-        f"{figures.count(metrics.total_requests)} requests in {figures.duration(metrics.duration_seconds)}, {rate} /s",
+        f"{requests} in {figures.duration(metrics.duration_seconds)}, {rate} /s",
     ]
     lines += _scenarios(result)
     lines += ["", "| endpoint | requests | failed | p50 | p95 | p99 |", "|---|---:|---:|---:|---:|---:|"]

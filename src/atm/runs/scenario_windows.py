@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ from atm.metrics.interval import EndpointInterval
 from atm.metrics.scenarios import ScenarioTotals, check_figures, scenario_metrics
 from atm.models.outline import CheckName, ScenarioSteps
 from atm.models.run_figures import CheckFigures, ScenarioMetrics
-from atm.runs.spool_history import MOST_LIVE_SAMPLES
+from atm.runs.spool_history import MOST_LIVE_ITERATIONS, MOST_LIVE_SAMPLES
 from atm.runs.started import checks_of, scenarios_of
 from atm.storage import StorageInterface
 from atm.storage.series.windows import Window
@@ -24,8 +25,14 @@ class RunOutline:
     scenarios: Sequence[ScenarioSteps] = ()
     checks: Sequence[CheckName] = ()
 
-    def figures(self, window: Window, seconds: float) -> tuple[Sequence[ScenarioMetrics], Sequence[CheckFigures]]:
-        """Return the figures of a window of `seconds` measured ones, which has all endpoints and scenarios."""
+    def figures(
+        self, window: Window, spans: Sequence[tuple[float, float]]
+    ) -> tuple[Sequence[ScenarioMetrics], Sequence[CheckFigures]]:
+        """Return the figures of a window, which has all endpoints and scenarios.
+
+        `spans` are its measured parts, from and to, in seconds since the start of the run. The rate of a scenario is
+        that in the time in which its own load was planned.
+        """
         totals = ScenarioTotals(self.scenarios, self.checks)
         for (flow, warm_up), iterations in window.iterations.items():
             if not warm_up and flow < len(self.scenarios):
@@ -36,8 +43,14 @@ class RunOutline:
         measured = [
             window.endpoints.get((index, False)) or EndpointInterval(index) for index in range(len(self.endpoints))
         ]
-        metrics = scenario_metrics(totals, self.endpoints, measured, [seconds] * len(self.scenarios))
+        seconds = [_seconds_of(scenario, spans) for scenario in self.scenarios]
+        metrics = scenario_metrics(totals, self.endpoints, measured, seconds)
         return metrics, check_figures(totals, self.endpoints)
+
+
+def _seconds_of(scenario: ScenarioSteps, spans: Sequence[tuple[float, float]]) -> float:
+    end = math.inf if scenario.measured_until is None else scenario.measured_until
+    return sum(max(0.0, min(until, end) - max(begin, scenario.measured_from)) for begin, until in spans)
 
 
 async def outline_of(storage: StorageInterface, run_id: str, endpoints: Sequence[str]) -> RunOutline:
@@ -58,9 +71,8 @@ async def _last_second(storage: StorageInterface, run_id: str) -> Mapping[str, A
     After it come at most the samples of that second, and the end of the run.
     """
     written = await storage.series.written(run_id)
-    events = await storage.series.events(
-        run_id, max(written.last_event - MOST_LIVE_SAMPLES - 2, 0), 2 * MOST_LIVE_SAMPLES
-    )
+    samples = MOST_LIVE_SAMPLES + MOST_LIVE_ITERATIONS
+    events = await storage.series.events(run_id, max(written.last_event - samples - 2, 0), 2 * samples)
     seconds = [event.data["so_far"] for event in events if event.kind == "interval"]
     return seconds[-1] if seconds else None
 

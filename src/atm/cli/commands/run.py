@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,16 +17,25 @@ from atm.cli.options import (
     NoHistoryOption,
 )
 from atm.cli.output import Color, Output
-from atm.cli.specs import body_text, compile_document, document_of, secret_text
+from atm.cli.specs import body_text, compile_document, document_of, is_folder, secret_text
+from atm.errors import Problem, SpecError
+from atm.plan.compile import CompiledTest
 from atm.plan.overrides import Overrides
+
+if TYPE_CHECKING:
+    from atm.models.run import RunResult
 
 Texts = list[str] | None
 Text = str | None
 
 
 def command(
-    spec: Annotated[
-        str, typer.Argument(metavar="SPEC|URL|-", help="A YAML, JSON or Python file, a URL, or - for stdin.")
+    specs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SPEC|URL|-",
+            help="YAML, JSON or Python file, URL, folder, - for stdin; several run one by one.",
+        ),
     ],
     rate: Annotated[
         float | None,
@@ -223,10 +233,12 @@ def command(
     """Run a load test from a spec file or straight from a URL.
 
     Options override the spec. By default 10 users send 100 requests. Ctrl-C stops and reports, twice quits at once.
+    Several specs run one after the other; of a folder, all its YAML files. Ctrl-C skips the rest.
     """
     from atm.cli.files import checked_outputs
+    from atm.cli.run_output import finish
 
-    files = checked_outputs(output or (), junit)
+    source = "-" if "-" in specs else specs[0]
     overrides = Overrides(
         base_url=base_url,
         requests=requests,
@@ -253,8 +265,8 @@ def command(
         connect_to=tuple(connect_to or ()),
         json_body=body_text(json_body, "--json-body"),
         form=tuple(form or ()),
-        user=secret_text(user, "--user", spec),
-        bearer=secret_text(bearer, "--bearer", spec),
+        user=secret_text(user, "--user", source),
+        bearer=secret_text(bearer, "--bearer", source),
         http2=http2,
         no_keepalive=no_keepalive,
         redirects=redirects,
@@ -267,21 +279,44 @@ def command(
         exclude_tags=tuple(exclude_tags or ()),
     )
     shown = Output.of(color, json=json, quiet=quiet)
+    if len(specs) > 1 or is_folder(specs[0]):
+        from atm.cli.batch import BatchEntry, compiled, expanded, run_batch
+
+        if output or server:
+            raise _not_for_several("--output" if output else "--server")
+        checked_outputs((), junit)
+
+        def execute(entry: BatchEntry) -> tuple[RunResult, bool]:
+            return _run_here(entry.test, shown, strict=strict, no_fail=no_fail, history=not no_history)
+
+        return run_batch(compiled(expanded(specs), overrides), shown, execute, Path(junit) if junit else None)
+    files = checked_outputs(output or (), junit)
     with shown.code_prints():
-        document = document_of(spec, overrides)
+        document = document_of(specs[0], overrides)
         if server:
             from atm.cli.remote_run import run_on_server
 
             result, saved = run_on_server(document, shown, server, strict=strict, no_fail=no_fail), True
         else:
-            from atm.cli.local_run import run_locally
-
             test = compile_document(document)
-            if not quiet:
-                for note in test.notes:
-                    shown.note(note)
-            result, saved = run_locally(test, shown, strict=strict, no_fail=no_fail, history=not no_history)
-
-    from atm.cli.run_output import finish
-
+            result, saved = _run_here(test, shown, strict=strict, no_fail=no_fail, history=not no_history)
     return finish(result, shown, files, saved=saved)
+
+
+def _run_here(
+    test: CompiledTest, output: Output, *, strict: bool, no_fail: bool, history: bool
+) -> tuple[RunResult, bool]:
+    from atm.cli.local_run import run_locally
+
+    if not output.quiet:
+        for note in test.notes:
+            output.note(note)
+    return run_locally(test, output, strict=strict, no_fail=no_fail, history=history)
+
+
+def _not_for_several(flag: str) -> SpecError:
+    if flag == "--output":
+        hint = "`--junit FILE` and `--json` have all runs; `atm show RUN -o FILE` writes one of them"
+        return SpecError(Problem("-o writes one run, and several specs were given", "conflict", path=flag, hint=hint))
+    hint = "Run one spec at a time there, or several here: `--server ''`"
+    return SpecError(Problem("several specs run on this machine only", "conflict", path=flag, hint=hint))

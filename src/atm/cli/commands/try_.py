@@ -18,7 +18,7 @@ from atm.models.outcome import Outcome
 from atm.plan.try_plan import one_of_each
 
 if TYPE_CHECKING:
-    from atm.models.samples import SampledStep
+    from atm.models.samples import TriedStep
 
 
 def command(
@@ -84,7 +84,7 @@ def command(
         hint = result.setup.hint if result.setup else ""
         raise EngineError(Problem(result.run.error, "not_tried", hint=hint))
     order = {name: number for number, name in enumerate(test.plan.endpoints)}
-    tried = steps_tried(result.samples, result.sampled_iterations)
+    tried = steps_tried(result.samples, result.sampled_iterations, result.requests_of_endpoints)
     samples = sorted(tried, key=lambda sample: order[sample.endpoint])
     if json:
         output.document({"endpoints": [_document(sample) for sample in samples]})
@@ -97,6 +97,6 @@ def command(
     return ExitCode.PASSED if all(sample.outcome == Outcome.OK for sample in samples) else ExitCode.THRESHOLDS_FAILED
 
 
-def _document(sample: SampledStep) -> dict[str, Any]:
+def _document(sample: TriedStep) -> dict[str, Any]:
     document = sample.model_dump(mode="json", exclude={"warm_up", "reason", "at_seconds", "request_number", "think_ms"})
     return {"ok": sample.outcome == Outcome.OK, **document}

@@ -81,7 +81,7 @@ class Course:
             ahead = self.progress.queue_position if self.progress else None
             if self.started is not None or (self.progress and self.progress.status is RunStatus.RUNNING):
                 return "starting"
-            return f"queued: {ahead} runs ahead" if ahead else "queued: about to start"
+            return f"queued: {figures.counted(ahead, 'run')} ahead" if ahead else "queued: about to start"
         so_far = self.second.so_far
         return (
             f"{figures.clock(self.elapsed)} {self.second.phase}  {figures.rate(self.second.requests_per_second)}/s  "
@@ -327,7 +327,7 @@ def _most(admitted: Admitted) -> str:
     if demand.seconds is not None:
         parts.append(f"for at most {figures.planned(demand.seconds)}")
     if demand.requests is not None:
-        parts.append(f"at most {figures.count(demand.requests)} requests")
+        parts.append(f"at most {figures.counted(demand.requests, 'request')}")
     return f", {', '.join(parts)}" if parts else ""
 
 

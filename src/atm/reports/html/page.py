@@ -270,7 +270,7 @@ def _times_over_time(result: RunResult) -> Markup | None:
 def _failures_over_time(result: RunResult) -> Markup | None:
     kinds = failure_kinds(result)
     if not kinds:
-        none = f"None in {figures.count(result.metrics.total_requests)} requests"
+        none = f"None in {figures.counted(result.metrics.total_requests, 'request')}"
         return card("Failures", tag("p", none, class_="muted")) if result.metrics.total_requests else None
     legend = _legend(*((outcome.value, colour) for outcome, colour in kinds))
     return card("Failures", legend, both(lambda width: failure_chart(result, width)), note="/s")

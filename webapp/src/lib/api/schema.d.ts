@@ -4332,12 +4332,71 @@ export type components = {
             };
         };
         /**
+         * TriedStep
+         * @description One request of a trial.
+         */
+        TriedStep: {
+            /** Request Number */
+            request_number: number;
+            /** Endpoint */
+            endpoint: string;
+            /** Warm Up */
+            warm_up: boolean;
+            /** Reason */
+            reason: string;
+            outcome: components["schemas"]["Outcome"];
+            /** Message */
+            message: string;
+            /** At Seconds */
+            at_seconds: number;
+            /** Response Ms */
+            response_ms: number;
+            /** Service Ms */
+            service_ms: number;
+            /** First Byte Ms */
+            first_byte_ms: number | "Infinity" | null;
+            /** Status */
+            status: number | null;
+            /** Url */
+            url: string;
+            /** Request Head */
+            request_head: string;
+            /** Request Headers */
+            request_headers: [
+                string,
+                string
+            ][];
+            /** Request Body */
+            request_body: string;
+            /** Request Body Bytes */
+            request_body_bytes: number;
+            /** Response Head */
+            response_head: string | null;
+            /** Response Headers */
+            response_headers: [
+                string,
+                string
+            ][];
+            /** Response Body */
+            response_body: string;
+            /** Response Body Bytes */
+            response_body_bytes: number;
+            /** Think Ms */
+            think_ms: number;
+            /** Checks */
+            checks: components["schemas"]["StepCheck"][];
+            /** Values */
+            values: components["schemas"]["StepValue"][];
+            /** Requests */
+            requests: number;
+        };
+        /**
          * TryAnswer
          * @description One sampled request per endpoint, or per step that one iteration of each scenario reached.
          */
         TryAnswer: {
             /** Exchanges */
-            exchanges: components["schemas"]["SampledStep"][];
+            exchanges: components["schemas"]["TriedStep"][];
             /** Checks */
             checks: components["schemas"]["CheckFigures"][];
         };
@@ -10598,6 +10657,44 @@ export type components = {
             at_seconds: number;
         };
         /**
+         * SampledIterationEvent
+         * @description A whole iteration of a scenario was sampled; `/runs/{id}/iterations` has it with its requests.
+         */
+        SampledIterationEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "iteration";
+            /** Sequence */
+            sequence: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Scenario */
+            scenario: string;
+            /** Number */
+            number: number;
+            /**
+             * Reason
+             * @enum {string}
+             */
+            reason: "first" | "failure" | "slowest";
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "completed" | "failed";
+            /** At Seconds */
+            at_seconds: number;
+            /** Time Ms */
+            time_ms: number;
+            /** Active Ms */
+            active_ms: number;
+        };
+        /**
          * ScenarioSoFar
          * @description One scenario since the start of the measured load.
          */
@@ -10647,6 +10744,16 @@ export type components = {
              * @default []
              */
             before_user: number[];
+            /**
+             * Measured From
+             * @default 0
+             */
+            measured_from: number;
+            /**
+             * Measured Until
+             * @default null
+             */
+            measured_until: number | null;
             /**
              * Is Code
              * @default false
@@ -10768,7 +10875,7 @@ export type components = {
             /** @default null */
             forecast: components["schemas"]["Forecast"] | null;
         };
-        RunEventMessage: components["schemas"]["StartedEvent"] | components["schemas"]["IntervalEvent"] | components["schemas"]["SampleEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["FinishedEvent"];
+        RunEventMessage: components["schemas"]["StartedEvent"] | components["schemas"]["IntervalEvent"] | components["schemas"]["SampleEvent"] | components["schemas"]["SampledIterationEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["FinishedEvent"];
         /**
          * ListChange
          * @description An event of GET /events: a run was created, changed or deleted.
@@ -10917,6 +11024,7 @@ export type TestRequest = components['schemas']['TestRequest'];
 export type TestView = components['schemas']['TestView'];
 export type ThresholdResult = components['schemas']['ThresholdResult'];
 export type TimelinePoint = components['schemas']['TimelinePoint'];
+export type TriedStep = components['schemas']['TriedStep'];
 export type TryAnswer = components['schemas']['TryAnswer'];
 export type TryRequest = components['schemas']['TryRequest'];
 export type Unit = components['schemas']['Unit'];
@@ -10938,6 +11046,7 @@ export type FinishedEvent = components['schemas']['FinishedEvent'];
 export type IntervalEvent = components['schemas']['IntervalEvent'];
 export type ProgressEvent = components['schemas']['ProgressEvent'];
 export type SampleEvent = components['schemas']['SampleEvent'];
+export type SampledIterationEvent = components['schemas']['SampledIterationEvent'];
 export type ScenarioSoFar = components['schemas']['ScenarioSoFar'];
 export type ScenarioSteps = components['schemas']['ScenarioSteps'];
 export type SoFar = components['schemas']['SoFar'];

@@ -109,6 +109,8 @@ export class RunModel {
     progress = $state.raw<ProgressEvent | null>(null);
     /** Grows with each stored sample: the views of samples read them again. */
     samplesKept = $state(0);
+    /** Sampled iterations, and the end of the run, which adds the slowest ones. */
+    iterationsKept = $state(0);
 
     window = $state.raw<Window | null>(null);
     endpoint = $state<string | null>(null);
@@ -232,7 +234,7 @@ export class RunModel {
     #watch(): void {
         this.#close = openStream({
             url: () => address(`/runs/${encodeURIComponent(this.id)}/events`, { after: this.#seen }),
-            events: ["started", "interval", "sample", "progress", "finished"],
+            events: ["started", "interval", "sample", "iteration", "progress", "finished"],
             onEvent: (name, data, id) => {
                 if (id) this.#seen = Number(id);
                 this.#take(name, data);
@@ -268,6 +270,9 @@ export class RunModel {
                 break;
             case "sample":
                 this.samplesKept += 1;
+                break;
+            case "iteration":
+                this.iterationsKept += 1;
                 break;
             case "progress":
                 this.progress = JSON.parse(data) as ProgressEvent;
@@ -309,6 +314,7 @@ export class RunModel {
             await this.#readResult();
             await this.reread();
             this.samplesKept += 1;
+            this.iterationsKept += 1;
         } catch (error) {
             this.#fail(error);
         }
