@@ -22,10 +22,8 @@ from benches.peers.processes import ClientProcess
 
 CLIENT_CORE = 0
 ATM = "atm native"
-LOCUST = "Locust FastHttpUser"
-ATM_LOCUSTFILE, ATM_SCENARIO = "atm, the same locustfile", "atm, @atm.scenario"
 WINDOW_SECONDS = 4.0
-FASTER: Mapping[str, float] = {"k6": 6.0, "loadr": 3.0, LOCUST: 15.0, "goose": 1.5}
+FASTER: Mapping[str, float] = {"k6": 6.0, "loadr": 3.0, "Locust FastHttpUser": 15.0, "goose": 1.5}
 """Requests per CPU second of atm, as a multiple of the client's: the bars."""
 _SCRIPTS = Path(__file__).parent / "peers" / "scripts"
 _SPARE_SECONDS = 300
@@ -66,14 +64,21 @@ def _locust(base_url: str, _scratch: Path) -> Command:
     return Command((str(path_of("locust")), "-f", str(_SCRIPTS / "flow_locustfile.py"), *quiet, *shape))
 
 
-def _python(script: str) -> Callable[[str, Path], Command]:
-    def command(base_url: str, _scratch: Path) -> Command:
-        load = ("--host", base_url, "--users", str(USERS), "--duration", f"{_SPARE_SECONDS}s")
-        return Command((str(BIN / "atm"), "run", str(_SCRIPTS / script), *load, "--json", "--quiet", "--no-history"))
-
-    return command
+def _code(base_url: str, _scratch: Path) -> Command:
+    shape = ("--base-url", base_url, "--users", str(USERS), "--duration", f"{_SPARE_SECONDS}s")
+    options = ("--json", "--quiet", "--no-history")
+    return Command((str(BIN / "atm"), "run", str(_SCRIPTS / "flow_code.py"), *shape, *options))
 
 
+def _locustfile(base_url: str, _scratch: Path) -> Command:
+    shape = ("--host", base_url, "--users", str(USERS), "--duration", f"{_SPARE_SECONDS}s")
+    options = ("--json", "--quiet", "--no-history")
+    return Command((str(BIN / "atm"), "run", str(_SCRIPTS / "flow_locustfile.py"), *shape, *options))
+
+
+CODE = "atm code"
+LOCUSTFILE = "atm locustfile"
+LOCUST = "Locust FastHttpUser"
 _COMMANDS: Mapping[str, Callable[[str, Path], Command]] = {
     ATM: _atm,
     "k6": _k6,
@@ -81,49 +86,33 @@ _COMMANDS: Mapping[str, Callable[[str, Path], Command]] = {
     LOCUST: _locust,
     "goose": _goose,
 }
-_IN_PYTHON: Mapping[str, Callable[[str, Path], Command]] = {
-    LOCUST: _locust,
-    ATM_LOCUSTFILE: _python("flow_locustfile.py"),
-    ATM_SCENARIO: _python("flow_scenario.py"),
-}
-FASTER_THAN_LOCUST: Mapping[str, float] = {ATM_LOCUSTFILE: 2.5, ATM_SCENARIO: 4.0}
-"""Requests per CPU second, as a multiple of Locust's: the bars."""
-
-
-def in_python(nginx: Nginx) -> tuple[dict[str, Callable[[], float]], dict[str, str]]:
-    """Return the measurements of the journey in Python, with Locust and with atm, and the reasons why some miss."""
-    return _measurable(_IN_PYTHON, nginx)
+_OF_CODE: Mapping[str, Callable[[str, Path], Command]] = {CODE: _code, LOCUSTFILE: _locustfile, LOCUST: _locust}
+"""Compared by `benches.python_code`."""
 
 
 def subjects(nginx: Nginx) -> tuple[dict[str, Callable[[], float]], dict[str, str]]:
     """Return the measurements of CPU seconds per 1,000 requests by client, and the reasons why others are missing."""
-    return _measurable(_COMMANDS, nginx)
-
-
-def _measurable(
-    commands: Mapping[str, Callable[[str, Path], Command]], nginx: Nginx
-) -> tuple[dict[str, Callable[[], float]], dict[str, str]]:
     found: dict[str, Callable[[], float]] = {}
     missing: dict[str, str] = {}
-    for name, command in commands.items():
+    for name in _COMMANDS:
         try:
             with tempfile.TemporaryDirectory(prefix="atm-flow-") as folder:
-                command("http://127.0.0.1", Path(folder))
+                _COMMANDS[name]("http://127.0.0.1", Path(folder))
         except NotInstalledError as error:
             missing[name] = str(error)
         else:
-            found[name] = lambda name=name, command=command: cpu_per_1000(name, command, nginx)  # type: ignore[misc]
+            found[name] = lambda name=name: cpu_per_1000(name, nginx)  # type: ignore[misc]
     return found, missing
 
 
-def cpu_per_1000(name: str, prepared: Callable[[str, Path], Command], nginx: Nginx) -> float:
+def cpu_per_1000(name: str, nginx: Nginx) -> float:
     """Return the CPU seconds per 1,000 requests of a client, in a window of steady traffic.
 
     Raises MeasurementError if it ends early or sends nothing.
     """
     with tempfile.TemporaryDirectory(prefix="atm-flow-") as folder:
         scratch = Path(folder)
-        command = prepared(f"http://127.0.0.1:{nginx.port}", scratch)
+        command = {**_COMMANDS, **_OF_CODE}[name](f"http://127.0.0.1:{nginx.port}", scratch)
         begin = nginx.requests()
         with ClientProcess(command, CLIENT_CORE, scratch) as process:
             deadline = time.monotonic() + _FIRST_REQUESTS_SECONDS

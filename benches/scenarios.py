@@ -63,7 +63,7 @@ def main() -> int:
     samples: dict[str, list[float]] = {}
     rows: list[Row | Figure] = [Figure("load of the machine before", busy, "")]
     failed = False
-    for part in (costs, peers, python, memory, data, pause):
+    for part in (costs, peers, memory, data, pause):
         try:
             found, more = part()
         except (MeasurementError, OSError, subprocess.TimeoutExpired) as error:
@@ -125,23 +125,6 @@ def peers() -> Found:
             rows.append(replace(row, name=f"CPU per request of the journey against {name}"))
     if rows:
         print(table(rows, "the other client"))
-    return rows, samples
-
-
-def python() -> Found:
-    """Measure the CPU time per request of the journey in Python: Locust, its file with atm, a scenario of ours."""
-    with Nginx(SERVER_CORE, flow.BODY) as nginx:
-        subjects, missing = flow_peers.in_python(nginx)
-        for name, reason in missing.items():
-            print(f"scenarios: {name} is not measured: {reason}")
-        samples = interleaved(subjects, PEER_ROUNDS) if flow_peers.LOCUST in subjects else {}
-    rows = []
-    for name, faster in flow_peers.FASTER_THAN_LOCUST.items():
-        if name in samples:
-            row = against(samples, flow_peers.LOCUST, {name: 1 / faster})[0]
-            rows.append(replace(row, name=f"CPU per request of the journey against Locust: {name}"))
-    if rows:
-        print(table(rows, flow_peers.LOCUST))
     return rows, samples
 
 
