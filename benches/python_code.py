@@ -1,6 +1,7 @@
-"""The journey as a scenario in Python, and as Locust's own file, against Locust's FastHttpUser: CPU time of the whole client per request.
+"""The journey as a scenario in Python, and as Locust's own file, against Locust's FastHttpUser.
 
-Measured in turn within each round, as in `benches.flow_peers`; the ratio is the median over the rounds.
+CPU time of the whole client per request, measured in turn within each round, as in `benches.flow_peers`; the ratio is
+the median over the rounds.
 
 Usage: python -m benches.python_code [ROUNDS]
 """

@@ -419,7 +419,7 @@ class CodeUser(User):
     def _step_of(self, call: Call, path: str, origin: int) -> CodeStep:
         model, flow = self._code.model, self.iteration.flow
         expect = call.expect if isinstance(call.expect, int | str | None) else tuple(call.expect)
-        key = (call.method, call.name or path, call.timeout, expect, origin)
+        key = (call.method, call.name or path, call.timeout, expect, origin, call.follows_redirects)
         step = model.steps.get(key)
         if step is not None:
             return step
