@@ -1,6 +1,6 @@
 """A run as Markdown, for pull requests, chats and the step summary of GitHub Actions: verdicts first.
 
-Text of the target is in code spans, so that it formats nothing, links nowhere and mentions nobody.
+Text of the target is in code spans, so it has no effect: no formatting, links or mentions.
 """
 
 from __future__ import annotations
