@@ -95,7 +95,9 @@ class Response:
     def json(self) -> Any:
         """Return the body as JSON. Raises ValueError if it is none."""
         if self._json is _NOT_READ:
-            self._json = json.loads(self._received.body)
+            body = self._received.body
+            # For bytes, json looks for the encoding first; JSON over HTTP is UTF-8 (RFC 8259).
+            self._json = json.loads(body.decode() if body[:1] in (b"{", b"[") else body)
         return self._json
 
     def check(self, name: str, passed: object) -> bool:

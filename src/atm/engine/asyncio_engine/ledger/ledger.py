@@ -90,6 +90,11 @@ class CheckBooks:
         self._counts = [[0, 0] for _ in range(checks)]
         self._touched: set[int] = set()
 
+    @property
+    def length(self) -> int:
+        """Number of checks that it has room for."""
+        return len(self._counts)
+
     def grow(self, checks: int) -> None:
         """Make room for checks that are used first."""
         self._counts += [[0, 0] for _ in range(checks - len(self._counts))]
@@ -170,9 +175,10 @@ class Ledger:
         assert self.code is not None
         index = self.code.check(name, endpoint)
         if index is not None:
-            for books in self._checks.values():
+            books = self._checks[is_warm_up]
+            if index >= books.length:
                 books.grow(self.code.checks)
-            self._checks[is_warm_up].count(index, passed=passed)
+            books.count(index, passed=passed)
         return index
 
     def end_second(self, state: LoadState) -> None:

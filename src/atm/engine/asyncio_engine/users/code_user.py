@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from time import monotonic_ns
@@ -37,6 +36,8 @@ from atm.plan.randomness import draw_at
 from atm.plan.urls import split_authority
 
 _LONGEST_NAME = 128
+_MOST_CACHED = 10_000
+"""Requests, and steps of requests, that a scenario keeps ready."""
 _RANDOM_PLACE = 1 << 20
 """Beyond the places of random values in a plan."""
 
@@ -121,7 +122,8 @@ class CodeUser(User):
         ledger, code = self._ledger, self._code
         if now >= ledger.second_end:
             ledger.roll(now)
-        ledger.books(flow, is_warm_up=is_warm_up).started += 1
+        self._code_books = books = ledger.books(flow, is_warm_up=is_warm_up)
+        books.started += 1
         iteration = self.iteration
         iteration.number, iteration.flow, iteration.intended = number, flow, intended
         iteration.is_warm_up, iteration.position = is_warm_up, 0
@@ -223,7 +225,7 @@ class CodeUser(User):
         """Record a step of the code that began at a time."""
         self.is_running = False
         self.ended_at = ended = monotonic_ns()
-        self._books.code_ns += max(ended - began - self.own_ns, 0)
+        self._code_books.code_ns += max(ended - began - self.own_ns, 0)
         if self._seen is not None:
             self.settle()
 
@@ -324,22 +326,23 @@ class CodeUser(User):
     def _prepared(self, call: Call) -> tuple[CodeStep, bytes, bytes]:
         """Return the step of a request, its bytes, and those without the cookies of the jar."""
         model = self._code.model
-        is_plain = call.json is NOTHING and call.body is None and not call.headers and not call.params
-        key = (call.method, call.url, call.name, call.timeout, call.expect) if is_plain else None
-        if is_plain:
-            with suppress(TypeError):
+        key: object = None
+        if call.json is NOTHING and call.body is None and not call.headers and not call.params:
+            key = (call.method, call.url, call.name, call.timeout, call.expect)
+            try:
                 constant = model.constants.get(key)
-                if constant is not None:
-                    step, bare = constant
-                    return step, self._with_cookies(step, bare), bare
+            except TypeError:  # a list of expected statuses
+                key = constant = None
+            if constant is not None:
+                step, bare = constant
+                return step, self._with_cookies(step, bare), bare
         path, origin_index, origin = self._place(call.url)
         step = self._step_of(call, path, origin_index)
         target = target_of((model.path if origin is None else "") + path, call.params)
         body, content_type = body_of(call)
         bare = model.written(call.method, target, call.headers, body, content_type, b"", origin)
-        if is_plain and len(model.constants) < 10_000:
-            with suppress(TypeError):
-                model.constants[key] = (step, bare)
+        if key is not None and len(model.constants) < _MOST_CACHED:
+            model.constants[key] = (step, bare)
         return step, self._with_cookies(step, bare), bare
 
     def _with_cookies(self, step: CodeStep, bare: bytes) -> bytes:
@@ -367,22 +370,22 @@ class CodeUser(User):
 
     def _step_of(self, call: Call, path: str, origin: int) -> CodeStep:
         model, flow = self._code.model, self.iteration.flow
+        expect = call.expect if isinstance(call.expect, int | str | None) else tuple(call.expect)
+        key = (call.method, call.name or path, call.timeout, expect, origin)
+        step = model.steps.get(key)
+        if step is not None:
+            return step
         name = printable(call.name or f"{call.method} {path.partition('?')[0].partition('#')[0]}")
         name = f"{model.name}/{name}"
         if len(name) > _LONGEST_NAME:
             name = name[: _LONGEST_NAME - 1] + "…"
-        expect = call.expect if isinstance(call.expect, int | str | None) else tuple(call.expect)
-        key = (call.method, name, call.timeout, expect, origin)
-        step = model.steps.get(key)
-        if step is None:
-            url = path.partition("?")[0] if call.name is None or call.params else path
-            url = printable(
-                self._context.origins.origins[origin].url + (model.path if origin == model.origin else "") + url
-            )
-            endpoint = self._ledger.code_endpoint(flow, name, call.method, url[:2000])
-            step = CodeStep(model, call.method, endpoint, call.timeout, expect, origin)
-            if len(model.steps) < 10_000:
-                model.steps[key] = step
+        url = path.partition("?")[0] if call.name is None or call.params else path
+        base = model.path if origin == model.origin else ""
+        url = printable(f"{self._context.origins.origins[origin].url}{base}{url}")
+        endpoint = self._ledger.code_endpoint(flow, name, call.method, url[:2000])
+        step = CodeStep(model, call.method, endpoint, call.timeout, expect, origin)
+        if len(model.steps) < _MOST_CACHED:
+            model.steps[key] = step
         return step
 
 
