@@ -21,6 +21,7 @@ from atm.metrics.live_status import LiveStatus, judged
 from atm.models import figures
 from atm.plan.compile import CompiledTest
 from atm.plan.hooks import TEARDOWN, CompiledHook
+from atm.plan.load_plan import CODE_STOP_NS
 from atm.plan.outline import open_lanes_of
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class LocalRun:
         """`history` receives the intervals. Raises CapabilityError if no engine can run the plan."""
         self._control = Control()
         self._execution = execution_of(test, control=self._control)
-        self._graceful_seconds = test.plan.graceful_stop_ns / 1e9
+        graceful_ns = test.plan.graceful_stop_ns
+        is_code = all(flow.code for flow in test.plan.flows)
+        self._graceful_seconds = (min(graceful_ns, CODE_STOP_NS) if is_code else graceful_ns) / 1e9
         self._strict = strict
         self._no_fail = no_fail
         self._history = history

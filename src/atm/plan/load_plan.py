@@ -26,6 +26,9 @@ PLAN_FORMAT = 2
 RETRY_NS = 1_000_000_000
 """How long after a failed attempt a user begins again with `Flow.before_user`."""
 
+CODE_STOP_NS = 1_500_000_000
+"""How long iterations of code may continue after a stop by a command."""
+
 MOST_SHARES = 10_000
 
 DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -81,7 +81,7 @@ def command(
             "-o",
             "--output",
             metavar="FILE",
-            help="Write FILE.json, .csv or .html; repeatable.",
+            help="Write FILE.json, .csv, .html or .md; repeatable.",
             rich_help_panel=r.COMMON,
         ),
     ] = None,

@@ -23,16 +23,12 @@ from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
 from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.engine.base import LaneReport
 from atm.models.outcome import StopReason
-from atm.plan.load_plan import LoadPlan
+from atm.plan.load_plan import CODE_STOP_NS, LoadPlan
 from atm.plan.pacer import NEVER, peak_users
 
 if TYPE_CHECKING:
     from atm.engine.asyncio_engine.users.code_flows import CodeFlows
     from atm.engine.asyncio_engine.users.scenarios import Scenarios
-
-
-CODE_STOP_NS = 1_500_000_000
-"""How long iterations of code may continue after a stop."""
 
 
 @dataclass(frozen=True, slots=True)
