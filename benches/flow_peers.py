@@ -64,13 +64,23 @@ def _locust(base_url: str, _scratch: Path) -> Command:
     return Command((str(path_of("locust")), "-f", str(_SCRIPTS / "flow_locustfile.py"), *quiet, *shape))
 
 
+def _code(base_url: str, _scratch: Path) -> Command:
+    shape = ("--base-url", base_url, "--users", str(USERS), "--duration", f"{_SPARE_SECONDS}s")
+    options = ("--json", "--quiet", "--no-history")
+    return Command((str(BIN / "atm"), "run", str(_SCRIPTS / "flow_code.py"), *shape, *options))
+
+
+CODE = "atm code"
+LOCUST = "Locust FastHttpUser"
 _COMMANDS: Mapping[str, Callable[[str, Path], Command]] = {
     ATM: _atm,
     "k6": _k6,
     "loadr": _loadr,
-    "Locust FastHttpUser": _locust,
+    LOCUST: _locust,
     "goose": _goose,
 }
+_OF_CODE: Mapping[str, Callable[[str, Path], Command]] = {CODE: _code, LOCUST: _locust}
+"""Compared by `benches.python_code`."""
 
 
 def subjects(nginx: Nginx) -> tuple[dict[str, Callable[[], float]], dict[str, str]]:
@@ -95,7 +105,7 @@ def cpu_per_1000(name: str, nginx: Nginx) -> float:
     """
     with tempfile.TemporaryDirectory(prefix="atm-flow-") as folder:
         scratch = Path(folder)
-        command = _COMMANDS[name](f"http://127.0.0.1:{nginx.port}", scratch)
+        command = {**_COMMANDS, **_OF_CODE}[name](f"http://127.0.0.1:{nginx.port}", scratch)
         begin = nginx.requests()
         with ClientProcess(command, CLIENT_CORE, scratch) as process:
             deadline = time.monotonic() + _FIRST_REQUESTS_SECONDS

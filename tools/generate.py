@@ -24,6 +24,7 @@ from benches import result_tables
 from benches.peers import publish
 from tools.cli_reference import cli_reference
 from tools.mcp_reference import mcp_reference
+from tools.python_reference import python_reference
 from tools.repository import ROOT
 from tools.spec_tables import field_tables
 
@@ -160,6 +161,7 @@ GENERATED: tuple[Generated, ...] = (
     Generated("docs/reference/thresholds.md", threshold_reference),
     Generated("docs/reference/cli.md", cli_reference),
     Generated("docs/reference/mcp.md", mcp_reference),
+    Generated("docs/reference/python.md", python_reference),
     Generated("docs/reference/target-server.md", target_server_reference),
     Generated("docs/reference/result.schema.json", result_schema),
     Generated("openapi.json", openapi),

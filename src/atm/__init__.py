@@ -11,6 +11,9 @@ from atm.version import VERSION as __version__
 # Importing typing for its constant would add half of the interpreter's start to `atm --version`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from atm.code.response import RequestFailedError, Response
+    from atm.code.scenario import scenario, test
+    from atm.code.user import User
     from atm.engine.base import Control
     from atm.errors import AtmError, SpecError
     from atm.library import run, run_sync
@@ -25,12 +28,17 @@ __all__ = [
     "AuthType",
     "Control",
     "Interval",
+    "RequestFailedError",
+    "Response",
     "RunResult",
     "SpecError",
     "TestSpec",
+    "User",
     "__version__",
     "run",
     "run_sync",
+    "scenario",
+    "test",
 ]
 
 _MODULES = {
@@ -39,11 +47,16 @@ _MODULES = {
     "AuthType": "atm.models.auth",
     "Control": "atm.engine.base",
     "Interval": "atm.metrics.interval",
+    "RequestFailedError": "atm.code.response",
+    "Response": "atm.code.response",
     "RunResult": "atm.models.run",
     "SpecError": "atm.errors",
     "TestSpec": "atm.models.spec",
+    "User": "atm.code.user",
     "run": "atm.library",
     "run_sync": "atm.library",
+    "scenario": "atm.code.scenario",
+    "test": "atm.code.scenario",
 }
 
 

@@ -122,6 +122,8 @@ class Settings(BaseSettings):
     max_users: int | None = Field(default=None, ge=1)
     max_duration: Span | None = None
     max_requests: int | None = Field(default=None, ge=1)
+    code_dir: File | None = None
+    """The directory below which specs may name Python code; None: no code runs on this installation."""
     max_processes: int | None = Field(default=None, ge=1)
     """Most worker processes of a run that is started over the API; None: the number of cores."""
     fleet_clusters: Names = ()

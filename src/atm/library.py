@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from atm.metrics.interval import Interval
     from atm.models.run import RunResult
     from atm.models.spec import TestSpec
+    from atm.plan.code_scenarios import CodeFunction
     from atm.plan.compile import CompiledTest
 
 
@@ -26,13 +28,17 @@ def new_seed() -> int:
 
 
 def compile_spec(
-    spec: Mapping[str, Any] | TestSpec | str | os.PathLike[str], environment: Mapping[str, str] | None = None
+    spec: Mapping[str, Any] | TestSpec | str | os.PathLike[str],
+    environment: Mapping[str, str] | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
 ) -> CompiledTest:
     """Compile a spec: an object, a `TestSpec`, the path of a YAML or JSON file, or a URL (tested with GET).
 
     Files that it names are in the directory of the spec, or for an object in the working directory, or below; those of
     `tls` are relative to the working directory.
-    `environment` holds the variables for `{{env:NAME}}`, by default those of the process. Raises SpecError with all
+    `environment` holds the variables for `{{env:NAME}}`, by default those of the process. `settings` are fields that
+    override those of the spec. Raises SpecError with all
     problems of the spec, and OSError when a file cannot be read.
     """
     from atm.plan.compile import compile_plan
@@ -45,11 +51,19 @@ def compile_spec(
     directory = Path()
     if isinstance(spec, str) and spec.startswith(("http://", "https://")):
         source = {"name": spec, "url": spec}
+    elif isinstance(spec, str | os.PathLike) and os.fspath(spec).endswith(".py"):
+        from atm.code.document import read_code_spec
+
+        source = read_code_spec(os.fspath(spec))
+        directory = Path(spec).parent
     elif isinstance(spec, str | os.PathLike):
         source = read_spec_text(Path(spec).read_bytes(), os.fspath(spec))
         directory = Path(spec).parent
     else:
         source = spec
+    if settings:
+        document = source if isinstance(source, SpecDocument) else SpecDocument(_data_of(source))
+        source = replace(document, data={**document.data, **settings})
     return compile_plan(
         source,
         os.environ if environment is None else environment,
@@ -57,7 +71,18 @@ def compile_spec(
         read_file=SpecFiles(directory).read,
         read_tls_file=lambda name: Path(name).read_bytes(),
         open_table=SpecTables(directory),
+        open_code=lambda text: _open_code(text, directory),
     )
+
+
+def _data_of(spec: TestSpec | Mapping[str, Any]) -> Mapping[str, Any]:
+    return spec if isinstance(spec, Mapping) else spec.to_data()
+
+
+def _open_code(text: str, directory: Path) -> CodeFunction:
+    from atm.code.module import open_function
+
+    return open_function(text, directory)
 
 
 async def run(

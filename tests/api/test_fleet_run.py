@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,25 @@ def test_the_limits_of_a_server_name_its_clusters_and_no_other_cluster_is_accept
     assert errors(CLUSTER) == []
     [refused] = errors("ray://other.test:10001")
     assert f"Allowed: {CLUSTER}" in refused["hint"]
+
+
+def test_a_run_in_progress_has_its_workers_in_the_run_the_events_and_the_metrics(
+    allowing: httpx.Client, target: TargetServer
+) -> None:
+    run_id = allowing.post("/runs", json={"spec": spec(target, duration=300)}).json()["id"]
+    while not (workers := allowing.get(f"/runs/{run_id}").json().get("workers")):
+        assert allowing.get(f"/runs/{run_id}").json()["status"] in ("pending", "running")
+    assert [worker["name"] for worker in workers] == ["worker 1", "worker 2"]
+    assert {worker["state"] for worker in workers} == {"running"}
+    assert {worker["share"] for worker in workers} == {0.5}
+    exported = allowing.get(allowing.base_url.join("/metrics")).text
+    assert f'atm_worker_up{{host="{workers[0]["host"]}",run="{run_id}",test="fleet",worker="worker 1"}} 1.0' in exported
+    with allowing.stream("GET", f"/runs/{run_id}/events") as events:
+        seconds = (json.loads(line[6:]) for line in events.iter_lines() if line.startswith('data: {"second"'))
+        assert [worker["name"] for worker in next(seconds)["workers"]] == ["worker 1", "worker 2"]
+    allowing.post(f"/runs/{run_id}/cancel")
+    assert ended(allowing, run_id)["status"] == "cancelled"
+    assert "workers" not in allowing.get(f"/runs/{run_id}").json()
 
 
 def test_a_cancelled_run_leaves_no_worker_behind(allowing: httpx.Client, target: TargetServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
@@ -53,6 +54,13 @@ def test_the_sampled_iterations_of_a_run_are_listed_and_read(client: httpx.Clien
         assert (login["think_ms"], opened["think_ms"]) == (0, 2)
         assert (opened["status"], opened["outcome"]) == (503, "unexpected_status")
         assert one["time_ms"] == entry["time_ms"] >= one["active_ms"] + 2 - 1e-6
+    announced = [
+        json.loads(line.removeprefix("data: "))
+        for line in client.get(f"/runs/{run_id}/events").text.splitlines()
+        if line.startswith("data: ") and '"kind":"iteration"' in line.replace(" ", "")
+    ]
+    assert {event["number"] for event in announced} == {1, 2, 3, 4, 5}
+    assert {(event["scenario"], event["outcome"]) for event in announced} == {("shop", "completed")}
     result = client.get(f"/runs/{run_id}/result").json()
     assert [entry["number"] for entry in result["sampled_iterations"]] == [entry["number"] for entry in listed]
     assert {sample["endpoint"] for sample in result["samples"]} == {"shop/login", "shop/open"}

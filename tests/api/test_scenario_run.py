@@ -167,3 +167,19 @@ def while_running(client: httpx.Client, run_id: str) -> Iterator[Any]:
             return
         yield run
         time.sleep(0.05)
+
+
+def test_a_scenario_that_starts_late_has_a_rate_of_its_own_time(client: httpx.Client, target: TargetServer) -> None:
+    early = {"load": {"rate": 20}, "steps": [{"GET": "/fixed", "name": "a"}]}
+    late = {"load": {"rate": 20}, "start_after": "2s", "steps": [{"GET": "/fixed", "name": "b"}]}
+    scenarios = {"early": early, "late": late}
+    test = {"name": "late", "base_url": target.url, "duration": 4, "scenarios": scenarios, "thresholds": []}
+    run_id = client.post("/runs", json={"spec": test}).json()["id"]
+    assert ended(client, run_id)["status"] == "completed"
+    windows: list[dict[str, int]] = [{}, {"start": 2, "end": 4}, {"start": 1, "end": 3}]
+    for window in windows:
+        parameters: dict[str, str | int] = {"merge": "true", **window}
+        found = client.get(f"/runs/{run_id}/intervals", params=parameters).json()["window"]["scenarios"][1]
+        planned = min(window.get("end", 4), 4) - 2
+        # Over the whole window it would be a half or two thirds of this.
+        assert found["iterations_per_second"] == pytest.approx(found["completed"] / planned, rel=0.2), window

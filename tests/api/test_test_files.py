@@ -149,6 +149,8 @@ def test_a_run_has_the_version_of_its_start_and_a_rerun_the_same(client: httpx.C
     test = client.post("/tests", json={"spec": spec(target, "versions")}).json()["id"]
     before = upload_all(client, test)
     # No other test has this content.
+    answer = client.put(f"/tests/{test}/files/accounts.csv", content=ACCOUNTS + b"\n\n")
+    before["accounts.csv"] = answer.json()["sha256"]
     answer = client.put(f"/tests/{test}/files/photo.bin", content=FILES["photo.bin"] + b" of this test")
     before["photo.bin"] = answer.json()["sha256"]
     first = ended(client, client.post(f"/tests/{test}/run").json()["id"])
@@ -164,6 +166,11 @@ def test_a_run_has_the_version_of_its_start_and_a_rerun_the_same(client: httpx.C
     assert gone.json()["errors"][0]["message"] == (
         'the version of the file "photo.bin" that this run names was deleted'
     )
+    assert client.delete(f"/tests/{test}/files/accounts.csv").status_code in (200, 204)
+    gone = client.post(f"/runs/{second['id']}/rerun", json={})
+    assert code(gone) == (422, "file_missing")
+    (error,) = gone.json()["errors"]
+    assert (error["path"], error["hint"]) == ("data.accounts.file", "Run the test again, with its present files")
 
 
 def test_run_all_and_a_schedule_use_the_files(tmp_path: Path, target: TargetServer) -> None:

@@ -19,6 +19,7 @@ from atm.cli.progress import Course
 from atm.cli.text import Paper, cells, joined
 from atm.metrics.live_status import LiveStatus
 from atm.metrics.snapshot import Snapshot
+from atm.models.fleet_figures import WorkerSecond
 from atm.models.outcome import Outcome
 from atm.models.run import Measurement
 from atm.models.run_figures import EndpointSoFar, ErrorSoFar, FiguresSoFar, Second
@@ -165,6 +166,64 @@ def test_the_frame_of_scenarios_never_changes_height(width: int) -> None:
     ended = frame(SHOP, shop_status(4), Moment(4.0), Paper(width))
     assert len(begun) == len(ended) < 24
     assert max(cells(line.plain) for line in ended) <= width
+
+
+WORKER = WorkerSecond(
+    name="worker 1",
+    host="load-1",
+    state="running",
+    share=0.25,
+    requests_per_second=124.9,
+    schedule_lag_p99_ms=0.2,
+    cpu_share=0.34,
+    busiest_thread_share=0.2,
+    in_flight=2,
+    delta=34,
+)
+LOST = replace(WORKER, name="worker 4", state="lost", delta=12, message="worker 4 did not answer for 3 s")
+
+
+def on_workers(count: int) -> LiveStatus:
+    """One of them late, the last one lost."""
+    names = [f"worker {number} on load-{number}.example.test" for number in range(1, count)]
+    workers = [replace(WORKER, name=name) for name in names]
+    workers[1] = replace(workers[1], schedule_lag_p99_ms=12.5)
+    return replace(STANDING, snapshot=replace(SNAPSHOT, workers=(*workers, LOST)))
+
+
+def test_the_frame_of_workers_is_as_it_was() -> None:
+    assert_snapshot("live-workers-80.txt", drawn(replace(COURSE, workers=4), on_workers(4), NOW, Paper(80)))
+
+
+@pytest.mark.parametrize("count", [3, 4, 12, 200])
+@pytest.mark.parametrize("course", [COURSE, SHOP], ids=["endpoints", "scenarios"])
+def test_the_frame_of_workers_never_changes_height_and_counts_those_it_leaves_out(course: Course, count: int) -> None:
+    course = replace(course, workers=count)
+    status = on_workers(count) if course.endpoints == NAMES else with_workers(shop_status(4), count)
+    begun = frame(course, None, Moment(0.0), Paper(80))
+    ended = frame(course, status, Moment(34.3), Paper(80))
+    assert len(begun) == len(ended) < 24
+    assert max(cells(line.plain) for line in ended) <= 80
+    lines = [line.plain for line in ended]
+    head = next(number for number, line in enumerate(lines) if line.startswith(" worker "))
+    # The lost one is first, then the one that is late.
+    assert lines[head + 1].startswith(" worker 4 ")
+    assert lines[head + 1].endswith("lost 00:12")
+    table = [line for line in lines[head + 1 :] if line.startswith(" worker ")]
+    more = next((line for line in lines if line.startswith(" … and ")), " … and 0 more")
+    assert len(table) + int(more.split()[2]) == count
+
+
+def with_workers(status: LiveStatus, count: int) -> LiveStatus:
+    return replace(status, snapshot=replace(status.snapshot, workers=on_workers(count).snapshot.workers))
+
+
+def test_plain_progress_says_once_that_a_worker_is_lost() -> None:
+    output = io.StringIO()
+    view = PlainView(replace(COURSE, workers=4), Surface(output, color=False, paper=Paper(80), interactive=False))
+    for _ in range(3):
+        view.update(on_workers(4))
+    assert output.getvalue().count("00:12 worker 4 lost: worker 4 did not answer for 3 s") == 1
 
 
 def test_plain_progress_names_iterations_and_failed_checks() -> None:

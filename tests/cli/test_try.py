@@ -123,3 +123,16 @@ def test_checks_and_extracted_values_are_shown_with_their_step(
     assert main(["try", str(path), "--color", "never"]) == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert {"✓ found", "✗ slow", "token = ***", "path = /echo", "none = null"} <= set(lines)
+
+
+def test_of_a_loop_the_first_round_is_shown_with_the_number_of_rounds(
+    target: TargetServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = [{"repeat": 3, "steps": [{"GET": "/users", "name": "again"}]}, {"GET": "/fixed", "name": "once"}]
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps({"name": "s", "base_url": target.url, "scenarios": {"loop": {"steps": steps}}}))
+    assert main(["try", str(path), "--color", "never"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("the first of ") == said.count("   the first of 3 requests\n") == 1
+    assert main(["try", str(path), "--json"]) == 0
+    assert [each["requests"] for each in json.loads(capsys.readouterr().out)["endpoints"]] == [3, 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from atm.config import Settings
+from atm.metrics.code_interval import AnnouncedCheck, AnnouncedEndpoint, BlockingGroup, CodeInterval, RaisedGroup
 from atm.metrics.interval import CheckInterval, Interval, IterationInterval
 from atm.metrics.spread import spread
 from atm.models.outcome import RunStatus
@@ -30,6 +31,13 @@ def second(number: int) -> Interval:
     ]
     if number == WARM_UP:
         made.iterations.insert(0, iterations(0, times[:2], warm_up=True))
+    if number in (5, 40):
+        made.code = CodeInterval(
+            (AnnouncedEndpoint(7 + number, 1, f"buy/{number}", "GET", "http://shop/"),),
+            (AnnouncedCheck(number, "good", 7 + number),),
+            (RaisedGroup(1, False, "ValueError: x (shop.py:3)", 2, 5, 9, "Traceback\n  é"),),
+            (BlockingGroup(1, "buy (shop.py:4): time.sleep(1)", 3, 10**9),),
+        )
     made.checks = [check(0, 20, number % 3, warm_up=warm_up), check(7, 0, 1, warm_up=warm_up)]
     return made
 

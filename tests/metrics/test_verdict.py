@@ -27,6 +27,7 @@ from atm.metrics.verdict import (
 from atm.models.outcome import Outcome
 from atm.models.outline import OpenLane
 from atm.models.run import Measurement, MeasurementReason
+from atm.models.run_figures import BlockingFigures
 from tests.metrics.seconds import MS, SECOND, endpoint, failure_group, second
 
 VALID, SUSPECT, INVALID = Measurement.VALID, Measurement.SUSPECT, Measurement.INVALID
@@ -78,6 +79,8 @@ PROVOKED: list[tuple[str, dict[str, Any], Measurement]] = [
     ("loop_stall", {"longest_stall_ns": 84 * MS, "stalled_ns": 84 * MS}, SUSPECT),
     ("loop_stall", {"longest_stall_ns": 84 * MS, "stalled_ns": 200 * MS}, INVALID),
     ("loop_stall", {"longest_stall_ns": 11 * MS, "stalled_ns": 11 * MS, "window_ns": 40 * MS}, SUSPECT),
+    ("blocking", {"blocking": (BlockingFigures(scenario="s", place="s (shop.py:4)", count=1, seconds=0.2),)}, SUSPECT),
+    ("code", {"code_share": 0.21, "code_scenario": "s"}, SUSPECT),
     ("generator_errors", {"generator_errors": 1}, SUSPECT),
     ("generator_errors", {"generator_errors": 905}, INVALID),
     ("generator_saturated", {"busy_intervals": 4, "busiest_share": 0.99}, SUSPECT),

@@ -84,3 +84,8 @@ def test_a_rate_that_is_not_zero_does_not_read_zero(per_second: float) -> None:
 )
 def test_a_block_takes_the_unit_of_its_median(median_ms: float | None, unit: str) -> None:
     assert figures.time_unit(median_ms) == unit
+
+
+def test_a_number_has_a_noun_that_fits() -> None:
+    assert [figures.counted(number, "user") for number in (0, 1, 2_000)] == ["0 users", "1 user", "2,000 users"]
+    assert figures.counted(2, "process") == "2 processes"

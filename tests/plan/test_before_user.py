@@ -53,7 +53,9 @@ def test_its_steps_come_after_those_of_an_iteration_and_have_endpoints_of_their_
     assert isinstance(flow.program[1], ThinkOp)
     assert flow.before_user == (RequestOp(2), RequestOp(3), LoopOp(0, 2, 1))
     assert (flow.counters, flow.keeps_session) == (1, True)
-    assert scenarios_of(test.plan) == (ScenarioSteps("order", (2, 3), is_open=False, before_user=(0, 1)),)
+    (scenario,) = scenarios_of(test.plan)
+    until = scenario.measured_until
+    assert scenario == ScenarioSteps("order", (2, 3), is_open=False, before_user=(0, 1), measured_until=until)
     assert decode(LoadPlan, json.loads(test.plan.to_bytes())) == test.plan
     assert [note.code for note in test.notes] == ["unused_data"]
 

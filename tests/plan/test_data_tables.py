@@ -178,3 +178,20 @@ def test_a_clipped_load_is_never_above_its_limit_and_keeps_its_length(segment: S
     assert all(max(part.start, part.end) <= 4 for part in clipped)
     if segment.duration_ns is not None:
         assert sum(part.duration_ns or 0 for part in clipped) == 1000
+
+
+def test_an_endpoint_has_no_test_data() -> None:
+    spec = {"name": "e", "data": {"users": [{"name": "ada"}]}, "url": "http://127.0.0.1:1/?q={{users.name}}"}
+    with pytest.raises(SpecError) as caught:
+        compile_plan(spec, {}, open_table=None)
+    (found,) = caught.value.problems
+    assert (found.code, found.path) == ("no_test_data", "url character 23")
+    assert "only steps of scenarios" in found.what
+    assert "scenario of one step" in (found.hint or "")
+
+
+def test_unused_data_of_endpoints_leads_to_scenarios() -> None:
+    spec = {"name": "e", "data": {"users": [{"name": "ada"}]}, "url": "http://127.0.0.1:1/"}
+    (note,) = compile_plan(spec, {}, open_table=None).notes
+    assert note.code == "unused_data"
+    assert "`scenarios`" in (note.hint or "")

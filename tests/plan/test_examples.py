@@ -48,8 +48,8 @@ def test_the_starter_of_a_scenario_compiles() -> None:
     test = compile_plan(document, {})
     assert test.notes == ()
     assert test.plan.endpoints == (
-        "order/register",
-        "order/login",
+        "order/before_user/register",
+        "order/before_user/login",
         "order/list",
         "order/GET /products/{{product}}",
         "order/order",

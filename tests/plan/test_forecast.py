@@ -202,8 +202,9 @@ def test_it_agrees_with_the_schedule_that_engines_keep(
 
 
 def lanes_of(*lanes: Lane) -> LoadPlan:
-    """A plan with these lanes, of which a forecast needs no flows."""
-    return replace(plan_of(requests_per_second=1), lanes=lanes)
+    """A plan with these lanes, whose iterations are single requests."""
+    plan = plan_of(requests_per_second=1)
+    return replace(plan, lanes=lanes, flows=plan.flows * len(lanes))
 
 
 def test_lanes_add_up() -> None:

@@ -97,6 +97,32 @@ def chain(length: int, *, copies: int = 1) -> dict[str, Any]:
     return {"$ref": "#/$defs/d0", "$defs": {**definitions, f"d{length}": {"type": "string"}}}
 
 
+def members(length: int, **fields: Any) -> dict[str, Any]:
+    """A schema whose definitions each judge the member `a` twice by the next one."""
+    definitions: dict[str, Any] = {}
+    for number in range(length):
+        branch = {"properties": {"a": {"$ref": f"#/$defs/d{number + 1}"}}}
+        definitions[f"d{number}"] = {"anyOf": [{**branch, "minProperties": 1}, branch], **fields}
+    return {"$ref": "#/$defs/d0", "$defs": {**definitions, f"d{length}": {"type": "string"}}}
+
+
+def clique(size: int) -> dict[str, Any]:
+    """A schema whose definitions each refer to all others."""
+    names = [f"d{number}" for number in range(size)]
+    return {
+        "$ref": "#/$defs/d0",
+        "$defs": {
+            name: {
+                "properties": {other: {"$ref": f"#/$defs/{other}"} for other in names},
+                "additionalProperties": {"anyOf": [{"$ref": f"#/$defs/{other}"} for other in names if other != name]},
+                "unevaluatedProperties": {"anyOf": [{"$ref": f"#/$defs/{other}"} for other in names if other > name]},
+                "allOf": [{"$ref": f"#/$defs/{other}"} for other in names if other > name],
+            }
+            for name in names
+        },
+    }
+
+
 @pytest.mark.parametrize(
     ("schema", "what"),
     [
@@ -109,6 +135,9 @@ def chain(length: int, *, copies: int = 1) -> dict[str, Any]:
             "applies more than 50 schemas",
         ),
         ({"$id": "http://a.invalid/x", "if": {"$ref": "http://a.invalid/x#"}}, "applies more than 50 schemas"),
+        (members(14), "applies more than 10,000 schemas to one value"),
+        (members(7, unevaluatedProperties=False), "applies more than 10,000 schemas to one value"),
+        (clique(12), "repeats more than 20,000 schemas for its unevaluatedProperties and unevaluatedItems"),
     ],
 )
 def test_a_schema_that_visits_a_value_too_often_is_refused(schema: Any, what: str) -> None:
@@ -126,6 +155,23 @@ def test_a_recursive_schema_of_a_tree_judges_the_deepest_body() -> None:
     assert judge(deepest)
     assert not judge({"l": {"r": 1}})
     assert compiled(chain(20))("text")
+
+
+@pytest.mark.parametrize("schema", [{"properties": {"a": {"anyOf": [{"$ref": "#"}] * 2}}}, members(12)])
+def test_what_is_accepted_judges_the_deepest_body_in_limited_time(schema: dict[str, Any]) -> None:
+    deepest: Any = 1
+    for _ in range(127):
+        deepest = {"a": deepest}
+    started = time.monotonic()
+    compiled(schema)(deepest)
+    assert time.monotonic() - started < allowed(5)
+
+
+@pytest.mark.parametrize("meta", [jsonschema.Draft202012Validator, jsonschema.Draft201909Validator])
+def test_the_schema_of_schemas_is_accepted(meta: Any) -> None:
+    judge = compiled(meta.META_SCHEMA)
+    assert judge(meta.META_SCHEMA)
+    assert not judge({"type": "x"})
 
 
 def test_a_hostile_response_takes_limited_time() -> None:

@@ -157,3 +157,39 @@ def test_flags_that_cannot_be_read_are_told_together_with_the_rest() -> None:
     assert [problem.code for problem in error.value.problems] == [
         "bad_stage", "bad_header", "bad_variable", "bad_duration",
     ]  # fmt: skip
+
+
+def test_a_body_flag_replaces_every_other_body_and_its_problems_are_placed_at_the_flag() -> None:
+    document = with_overrides(read_spec_text(SPEC, "shop.yaml"), Overrides(json_body='{"a": "{{uuid}}"}'))
+    assert [endpoint["json"] for endpoint in document.data["endpoints"]] == [{"a": "{{uuid}}"}] * 2
+    assert "body" not in document.data["endpoints"][1]
+    with pytest.raises(SpecError) as error:
+        plan(json_body='{"a": "{{missing}}"}')
+    assert "--json-body" in str(error.value)
+    scenarios = {"name": "a", "scenarios": {"one": {"steps": [{"GET": "http://h/"}]}}}
+    with pytest.raises(SpecError, match="--form is for a single request"):
+        plan(scenarios, form=("a=1",))
+
+
+def test_credentials_of_flags_replace_those_of_the_spec_but_not_those_of_an_endpoint() -> None:
+    spec = {
+        "name": "a",
+        "auth": {"type": "api_key", "key": "k"},
+        "endpoints": [{"url": "http://h/", "auth": {"type": "none"}}, {"url": "http://h/b"}],
+    }
+    data = with_overrides(SpecDocument(spec), Overrides(bearer="t")).data
+    assert data["auth"] == {"type": "bearer_token", "token": "t"}
+    assert data["endpoints"] == spec["endpoints"]
+
+
+def test_connection_flags_set_the_fields_of_the_spec() -> None:
+    flags = Overrides(http2=True, no_keepalive=True, redirects=3, proxy="http://p:1", ca="c", cert="d", key="e")
+    data = with_overrides(SpecDocument({"name": "a", "tls": {"server_name": "s"}}), flags).data
+    assert data == {
+        "name": "a",
+        "tls": {"server_name": "s", "ca": "c", "cert": "d", "key": "e"},
+        "redirects": 3,
+        "proxy": "http://p:1",
+        "http_version": "2",
+        "keep_alive": False,
+    }

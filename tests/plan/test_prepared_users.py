@@ -109,7 +109,7 @@ def test_a_row_for_each_user_limits_them() -> None:
     assert lane.prepared == PreparedUsers(3, 10.0, 5_300_000_000)
     assert (lane.load.max_in_flight, lane.total, lane.duration_ns) == (3, None, 60 * SECOND)
     (note,) = test.notes
-    assert note.what == 'the data "accounts" has 3 rows, and "order" has 8 prepared users: only 3 are prepared'
+    assert note.what == 'the data "accounts" has 3 rows, and "order" has 8 prepared users: only 3 can be prepared'
     assert not compiled({"before_user": [login], "prepared_users": 3}, data=data).notes
 
 

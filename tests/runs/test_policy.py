@@ -59,3 +59,25 @@ def test_users_prepare_no_faster_than_requests_may_be_sent() -> None:
     assert compiled(Policy(max_rate=10), **OPEN).plan.lanes[0].prepared is not None
     expected = ("prepare_rate", "the test plans to prepare 10 users per second; this server allows 8 requests")
     assert refusal(Policy(max_rate=8), **OPEN) == expected
+
+
+STEPS = [{"GET": "/a"}, {"repeat": 4, "steps": [{"GET": "/b"}, {"think": "1s"}]}]
+
+
+def test_an_iteration_counts_with_all_its_requests() -> None:
+    visits = {"scenarios": {"visit": {"load": {"rate": 2}, "steps": STEPS}}}
+    assert compiled(Policy(max_requests=100, max_rate=10), **visits).plan.lanes
+    assert refusal(Policy(max_requests=99), **visits) == (
+        "total_requests",
+        "the test plans 100 requests; this server allows 99",
+    )
+    assert refusal(Policy(max_rate=9), **visits) == (
+        "rate",
+        "the test plans 10 requests per second; this server allows 9",
+    )
+
+
+def test_a_closed_load_of_iterations_is_limited_by_its_requests() -> None:
+    visits = {"scenarios": {"visit": {"load": {"users": 3}, "steps": STEPS}}}
+    (lane,) = compiled(Policy(max_requests=100, max_rate=10), **visits).plan.lanes
+    assert (lane.total, lane.load.max_rate) == (20, 2)

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, FailureGroup, GeneratorInterval, Interval
-from atm.models.events import FinishedEvent, IntervalEvent, SampleEvent, SoFar, StartedEvent
+from atm.models.events import FinishedEvent, IntervalEvent, SampledIterationEvent, SampleEvent, SoFar, StartedEvent
 from atm.models.outcome import Outcome, RunStatus, StopReason, run_outcome
 from atm.models.run import (
     GeneratorSummary,
@@ -105,6 +105,7 @@ def event(sequence: int, kind: str = "interval") -> RunEvent:
         "interval": IntervalEvent,
         "started": StartedEvent,
         "sample": SampleEvent,
+        "iteration": SampledIterationEvent,
         "finished": FinishedEvent,
     }
     data = _plain_fields(kinds[kind])

@@ -96,6 +96,15 @@ describe("files of a test", () => {
         }>(`/runs/${id}/result`);
         expect(result.scenarios.map(({ completed, failed }) => [completed, failed])).toEqual([[3, 0]]);
         expect(result.setup).not.toBeNull();
+        // The page has each file with its digest, and of test data the rows.
+        await page
+            .locator("summary")
+            .filter({ hasText: /^\s*Files/ })
+            .click();
+        const used = page.getByRole("list", { name: "Files of this run" }).getByRole("listitem");
+        expect(await used.filter({ hasText: run.files["logins.csv"] }).innerText()).toMatch(/rows of/);
+        expect(await used.filter({ hasText: run.files["photo.svg"] }).count()).toBe(1);
+        expect(await faults(page)).toEqual([]);
     });
 
     it("bodies, stages and steps before each user are fields, and stay as they are written", async () => {

@@ -44,6 +44,20 @@ describe("the workers of a test", () => {
 });
 
 describe("a run on two workers", () => {
+    it("has a table of them while it runs", async () => {
+        const spec = { ...shop("live on two"), duration: "5m", fleet: { processes: 2 } };
+        const { id } = await api<{ id: string }>("/runs", { spec });
+        for (const width of [1280, 375]) {
+            const page = await at(`/runs/${id}`, { viewport: { width, height: 900 } });
+            const table = page.locator("#workers");
+            await table.scrollIntoViewIfNeeded();
+            expect(await table.locator("[data-worker][data-state=running]").count()).toBe(2);
+            if (width > 640) expect(await table.locator("thead").innerText()).toContain("In flight");
+            expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true);
+        }
+        await api(`/runs/${id}/cancel`, {});
+    });
+
     it("has a table of them after its end, on every width", async () => {
         const id = await ran({ ...shop("on two"), fleet: { processes: 2 } });
         for (const width of [1280, 375]) {

@@ -163,4 +163,61 @@ describe("a journey", () => {
             },
         });
     });
+
+    it("moves a step by its handle, with a mouse and with a finger", async () => {
+        const steps = ["a", "b", "c"].map((name) => ({ GET: `/fixed?${name}`, name }));
+        const spec = { name: "drag", base_url: target, scenarios: { visit: { steps } }, duration: "1s" };
+        for (const hasTouch of [false, true]) {
+            const page = await at("/new", { hasTouch });
+            await page.getByRole("tab", { name: "YAML" }).click();
+            const text = page.getByLabel("The spec as YAML");
+            await text.fill(JSON.stringify(spec));
+            const list = page.getByRole("list", { name: "Steps of visit" });
+            const middle = async (number: number) => {
+                const box = await list.locator(`[data-handle="${number}"]`).boundingBox();
+                if (!box) throw new Error(`step ${number} has no handle`);
+                return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+            };
+            const drag = async (from: number, to: number, past: number) => {
+                await list.locator('[data-handle="1"]').scrollIntoViewIfNeeded();
+                const [begin, end] = [await middle(from), await middle(to)];
+                if (hasTouch) {
+                    const session = await page.context().newCDPSession(page);
+                    const touch = (type: "touchStart" | "touchMove" | "touchEnd", y: number) =>
+                        session.send("Input.dispatchTouchEvent", {
+                            type,
+                            touchPoints: type === "touchEnd" ? [] : [{ x: begin.x, y }],
+                        });
+                    await touch("touchStart", begin.y);
+                    await touch("touchMove", (begin.y + end.y) / 2);
+                    await touch("touchMove", end.y + past);
+                    await touch("touchEnd", 0);
+                } else {
+                    await page.mouse.move(begin.x, begin.y);
+                    await page.mouse.down();
+                    await page.mouse.move(begin.x, end.y + past, { steps: 4 });
+                    await page.mouse.up();
+                }
+            };
+            const names = () =>
+                list
+                    .getByRole("textbox", { name: /^Name of step/ })
+                    .evaluateAll((fields) => fields.map((field) => (field as HTMLInputElement).value).join(""));
+            await drag(1, 3, 40);
+            await until("the first step to be last", async () => (await names()) === "bca");
+            await drag(3, 2, -40);
+            await until("the last step to be second", async () => (await names()) === "bac");
+            if (hasTouch) continue;
+            // Escape leaves everything as it was.
+            const [begin, end] = [await middle(1), await middle(3)];
+            await page.mouse.move(begin.x, begin.y);
+            await page.mouse.down();
+            await page.mouse.move(begin.x, end.y + 40, { steps: 4 });
+            await list.locator("li.drop").waitFor({ state: "attached" });
+            await page.keyboard.press("Escape");
+            await page.mouse.up();
+            expect(await list.locator("li.drop").count()).toBe(0);
+            expect(await names()).toBe("bac");
+        }
+    });
 });

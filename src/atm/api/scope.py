@@ -18,6 +18,7 @@ from atm.api.deps import SAFE_METHODS
 from atm.api.errors import ApiError
 from atm.bootstrap import ControlPlane
 from atm.errors import NotFoundError, Problem
+from atm.models.figures import counted
 from atm.storage.access import AuditEntry, AuditOutcome, AuditQuery
 
 QUOTA_ACTION = "quota.run"
@@ -110,7 +111,7 @@ async def _check_quota(plane: ControlPlane, principal: Principal, name: str, req
     )
     query = AuditQuery(key_id=principal.key_id, action=QUOTA_ACTION, since=now - timedelta(hours=1))
     if not await plane.storage.audit.append_within(entry, query, principal.runs_per_hour):
-        what = f"the key {principal.name!r} has used its quota of {principal.runs_per_hour} runs per hour"
+        what = f"the key {principal.name!r} has used its quota of {counted(principal.runs_per_hour, 'run')} per hour"
         raise ApiError(429, Problem(what, "quota_used", hint="wait, or use a key with a larger quota"))
 
 

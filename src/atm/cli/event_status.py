@@ -9,6 +9,7 @@ from typing import Any
 from atm.cli.progress import Course, planned_load
 from atm.metrics.live_status import LiveStatus
 from atm.metrics.snapshot import Snapshot
+from atm.models import figures
 from atm.models.events import IntervalEvent, StartedEvent
 from atm.models.run_figures import Second
 from atm.plan.forecast import load_of, most_at_once
@@ -20,7 +21,7 @@ LEAVES = "Ctrl-C stops watching; the run continues"
 def course_of_events(name: str, spec: Mapping[str, Any], started: StartedEvent, keys: str) -> Course:
     """Build the course from the started event; only the description of the load comes from the stored spec."""
     planned = load_of(spec)
-    endpoints = "1 endpoint" if len(started.endpoints) == 1 else f"{len(started.endpoints)} endpoints"
+    endpoints = figures.counted(len(started.endpoints), "endpoint")
     seconds = started.planned_seconds
     return Course(
         name=name,
@@ -35,7 +36,13 @@ def course_of_events(name: str, spec: Mapping[str, Any], started: StartedEvent, 
         cores=started.cores or 1,
         keys=keys,
         scenarios=tuple(scenario.name for scenario in started.scenarios),
+        workers=_workers(spec),
     )
+
+
+def _workers(spec: Mapping[str, Any]) -> int:
+    fleet = spec.get("fleet") or {}
+    return int(fleet.get("workers") or fleet.get("processes") or 0)
 
 
 class EventStatus:

@@ -12,12 +12,13 @@ from atm.models.outcome import Outcome
 from atm.plan.try_plan import MOST_BODY_BYTES
 
 if TYPE_CHECKING:
-    from atm.models.samples import SampledExchange, SampledStep
+    from atm.models.samples import SampledExchange, SampledStep, TriedStep
 
 
-def step_lines(step: SampledStep, paper: Paper) -> list[Line]:
+def step_lines(step: TriedStep, paper: Paper) -> list[Line]:
     """Return the lines of one exchange with its checks and extracted values."""
-    return exchange_lines(step, paper, [*_checks(step, paper), *_values(step, paper)])
+    rounds = [] if step.requests == 1 else [paper.line(f"   the first of {step.requests} requests", Style.DIM)]
+    return exchange_lines(step, paper, [*rounds, *_checks(step, paper), *_values(step, paper)])
 
 
 def _checks(step: SampledStep, paper: Paper) -> list[Line]:

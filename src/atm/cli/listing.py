@@ -131,7 +131,7 @@ def outcome_sign(outcome: RunOutcome, paper: Paper, *, is_suspect: bool = False)
 
 def _state(run: ListedRun) -> str:
     if run.status is RunStatus.RUNNING:
-        return f"running, {figures.count(run.requests_completed)} requests"
+        return f"running, {figures.counted(run.requests_completed, 'request')}"
     return str(run.outcome)
 
 

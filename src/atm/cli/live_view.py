@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from atm.cli.live_tables import endpoint_entries, endpoint_lines, table_rows, worker_lines
 from atm.cli.output import WIDEST, Surface
 from atm.cli.progress import Course
 from atm.cli.text import Line, Paper, Style, cells
 from atm.metrics.live_status import LiveStatus
 from atm.metrics.snapshot import Snapshot
 from atm.models import figures
-from atm.models.run_figures import EndpointSoFar
 
 REDRAWS_PER_SECOND = 4
 SPARKS = 17
@@ -25,7 +25,7 @@ SPARKS = 17
 _LABEL_END = 14
 _ASIDE = 35
 _FRAME_ROWS = 16
-"""Rows of a frame without endpoints, including blank ones."""
+"""Rows of a frame without endpoints and workers, including blank ones."""
 _SCENARIO_ROWS = 2
 """Further rows of a frame with scenarios."""
 _LEVELS = "▁▂▃▄▅▆▇█"
@@ -52,7 +52,7 @@ def frame(course: Course, status: LiveStatus | None, moment: Moment, paper: Pape
         lines += [_iterations(snapshot, paper), _checks(snapshot, paper)]
     if course.data:
         lines.append(_data(snapshot, paper))
-    lines += [paper.line(), *_endpoints(course, snapshot, moment, paper)]
+    lines += [paper.line(), *_tables(course, snapshot, moment, paper)]
     lines += [paper.line(), _measurement(course, status, paper)]
     lines += [_thresholds(status, paper), paper.line(), _hint(course, moment, paper)]
     return lines
@@ -231,35 +231,11 @@ def sparkline(
     return "".join(drawn)
 
 
-def endpoint_rows(course: Course, rows: int) -> int:
-    """Return the number of endpoint rows that fit a terminal with `rows` rows."""
+def _tables(course: Course, snapshot: Snapshot | None, moment: Moment, paper: Paper) -> list[Line]:
     taken = _FRAME_ROWS + (_SCENARIO_ROWS if course.scenarios else 0) + (1 if course.data else 0)
-    return max(0, min(len(course.endpoints), rows - taken))
-
-
-def _endpoints(course: Course, snapshot: Snapshot | None, moment: Moment, paper: Paper) -> list[Line]:
-    room = endpoint_rows(course, moment.rows)
-    ends = [paper.width - 43 + 10 * number for number in range(5)]
-    ends[4] = paper.width
-    head = paper.line(" endpoint", Style.DIM)
-    for name, end in zip(("rate", "p50", "p95", "p99", "failed"), ends, strict=True):
-        head.right(name, end, Style.DIM)
-    entries: Sequence[EndpointSoFar | None] = snapshot.so_far.endpoints if snapshot else [None] * len(course.endpoints)
-    cut = len(entries) > room
-    lines = [head]
-    for name, entry in list(zip(course.endpoints, entries, strict=True))[: max(room - 1, 0) if cut else room]:
-        line = paper.line(" ").add(paper.fitted(name, ends[0] - 12))
-        if entry is not None:
-            line.right(f"{figures.rate(entry.requests_per_second)}/s", ends[0])
-            for value, end in zip(
-                (entry.latency_p50_ms, entry.latency_p95_ms, entry.latency_p99_ms), ends[1:4], strict=True
-            ):
-                line.right(figures.time(value), end)
-            line.right(figures.count(entry.failed), ends[4], Style.FAIL if entry.failed else Style.PLAIN)
-        lines.append(line)
-    if cut and room:
-        lines.append(paper.line(f" {len(entries) - room + 1} more", Style.DIM))
-    return lines
+    rows = table_rows(course, moment.rows - taken, len(endpoint_entries(course, snapshot)))
+    lines = endpoint_lines(course, snapshot, rows.endpoints, paper)
+    return lines + worker_lines(snapshot, rows.workers, paper) if course.workers else lines
 
 
 def _measurement(course: Course, status: LiveStatus | None, paper: Paper) -> Line:

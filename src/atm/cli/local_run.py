@@ -21,6 +21,7 @@ from atm.metrics.live_status import LiveStatus, judged
 from atm.models import figures
 from atm.plan.compile import CompiledTest
 from atm.plan.hooks import TEARDOWN, CompiledHook
+from atm.plan.load_plan import CODE_STOP_NS
 from atm.plan.outline import open_lanes_of
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class LocalRun:
         """`history` receives the intervals. Raises CapabilityError if no engine can run the plan."""
         self._control = Control()
         self._execution = execution_of(test, control=self._control)
-        self._graceful_seconds = test.plan.graceful_stop_ns / 1e9
+        graceful_ns = test.plan.graceful_stop_ns
+        is_code = all(flow.code for flow in test.plan.flows)
+        self._graceful_seconds = (min(graceful_ns, CODE_STOP_NS) if is_code else graceful_ns) / 1e9
         self._strict = strict
         self._no_fail = no_fail
         self._history = history
@@ -68,7 +71,9 @@ class LocalRun:
     def _choose_view(self, test: CompiledTest) -> ProgressView:
         if self._output.quiet:
             return NoView()
-        course = course_of(test.plan, self._execution.engine.name, usable_cores())
+        course = course_of(
+            test.plan, self._execution.engine.name, usable_cores(), test.spec.fleet.size if test.spec.fleet else 0
+        )
         surface = self._output.err
         if not surface.interactive:
             from atm.cli.plain_progress import PlainView
@@ -124,7 +129,7 @@ class LocalRun:
 
     def _hook_begins(self, hook: CompiledHook) -> None:
         self._in_teardown = hook.name == TEARDOWN
-        steps = "1 step" if len(hook.plan.endpoints) == 1 else f"{len(hook.plan.endpoints)} steps"
+        steps = figures.counted(len(hook.plan.endpoints), "step")
         limit = "" if hook.timeout_ns is None else f", up to {figures.planned(hook.timeout_ns / 1e9)}"
         again = " · Ctrl-C skips it" if self._in_teardown else ""
         self._view.notice(f"{hook.name}: {steps}{limit}{again}")

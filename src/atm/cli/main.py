@@ -14,19 +14,10 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from atm.cli.error_code import code_of
 from atm.cli.output import Color, Output
 from atm.cli.parsing import PlainCommand, PlainGroup
-from atm.errors import (
-    AtmError,
-    CapabilityError,
-    NotFoundError,
-    OutputError,
-    Problem,
-    SettingsError,
-    SpecError,
-    UnreachableError,
-)
-from atm.fleet.transport import FleetError
+from atm.errors import AtmError, OutputError, Problem
 from atm.models.exit_code import ExitCode
 
 EPILOG = (
@@ -151,7 +142,7 @@ def main(arguments: Sequence[str]) -> int:
             raise
         # If writing to standard output failed, report it on standard error.
         _output([] if isinstance(error, OutputError) else flags).problems(error.problems)
-        return _code_of(error)
+        return code_of(error)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception as error:  # the outermost handler: report, do not raise
@@ -160,12 +151,6 @@ def main(arguments: Sequence[str]) -> int:
         problem, code = _unexpected(error), ExitCode.UNEXPECTED_ERROR
     _output(flags).problems([problem])
     return code
-
-
-def _code_of(error: AtmError) -> ExitCode:
-    if isinstance(error, SpecError | CapabilityError | SettingsError | NotFoundError | FleetError):
-        return ExitCode.USAGE
-    return ExitCode.UNREACHABLE if isinstance(error, UnreachableError) else ExitCode.UNEXPECTED_ERROR
 
 
 def _flags(arguments: Sequence[str]) -> list[str]:

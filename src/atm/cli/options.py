@@ -8,6 +8,9 @@ import typer
 
 from atm.cli.output import Color
 
+VARIABLE_HELP = "Set a variable of the spec; repeatable."
+OPEN_CLUSTER_HELP = "Use a Ray cluster on another machine although it demands no token."
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, also for errors.")]
 ColorOption = Annotated[
     Color, typer.Option("--color", help="When to use colour; auto honours NO_COLOR and FORCE_COLOR.")
@@ -22,10 +25,10 @@ ServerOption = Annotated[
 ]
 AllowOpenClusterOption = Annotated[
     bool,
-    typer.Option("--allow-open-cluster", help="Use a Ray cluster on another machine although it demands no token."),
+    typer.Option("--allow-open-cluster", help=OPEN_CLUSTER_HELP),
 ]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, a unique prefix of it, or `last`.")]
 VariableOption = Annotated[
     list[str] | None,
-    typer.Option("--var", metavar="NAME=VALUE", help="Set a variable of the spec; repeatable."),
+    typer.Option("--var", metavar="NAME=VALUE", help=VARIABLE_HELP),
 ]

@@ -23,6 +23,7 @@ class PlainView:
         self._phase = ""
         self._next = FIRST_SECONDS
         self._failures: set[Outcome] = set()
+        self._lost: set[str] = set()
 
     def start(self) -> None:
         self._print(f"atm  {self._course.name}  {self._course.facts}")
@@ -33,6 +34,10 @@ class PlainView:
             if error.outcome not in self._failures:
                 self._failures.add(error.outcome)
                 self._print(f"{figures.clock(error.last_seconds)} first {error.outcome}: {error.message}")
+        for worker in snapshot.workers:
+            if worker.state == "lost" and worker.name not in self._lost:
+                self._lost.add(worker.name)
+                self._print(f"{figures.clock(worker.delta)} {worker.name} lost: {worker.message}")
         changed = bool(self._phase) and snapshot.second.phase != self._phase
         self._phase = snapshot.second.phase
         # Intervals are not exactly whole seconds; the tolerance treats 4.99 as 5.

@@ -36,6 +36,8 @@ class Course:
     """Names of the scenarios; empty for a spec of endpoints."""
     data: tuple[str, ...] = ()
     """Names of the sources of test data whose rows are counted."""
+    workers: int = 0
+    """Number of workers; 0 for a run in one process."""
 
     @property
     def facts(self) -> str:
@@ -80,8 +82,8 @@ class NoView:
     def close(self) -> None: ...
 
 
-def course_of(plan: LoadPlan, engine: str, cores: int) -> Course:
-    """Return the course of a plan."""
+def course_of(plan: LoadPlan, engine: str, cores: int, workers: int = 0) -> Course:
+    """Return the course of a plan, on this many workers; 0 for one process."""
     ahead = forecast(plan)
     return Course(
         name=plan.name,
@@ -96,6 +98,7 @@ def course_of(plan: LoadPlan, engine: str, cores: int) -> Course:
         data=tuple(source.name for source in data_in(plan) if source.is_counted),
         limit=most_in_flight(plan),
         cores=cores,
+        workers=workers,
     )
 
 

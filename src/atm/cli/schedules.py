@@ -102,9 +102,9 @@ def _facts(schedule: ScheduleView, now: datetime) -> Iterator[tuple[str, str]]:
     if schedule.end_date is not None:
         yield "until", moment(schedule.end_date)
     if schedule.max_runs is not None:
-        yield "count", f"{figures.count(schedule.run_count)} of {figures.count(schedule.max_runs)} runs"
+        yield "count", f"{figures.count(schedule.run_count)} of {figures.counted(schedule.max_runs, 'run')}"
     else:
-        yield "count", f"{figures.count(schedule.run_count)} runs"
+        yield "count", figures.counted(schedule.run_count, "run")
     yield "overlap", str(schedule.overlap)
     yield "missed", f"{schedule.misfire.replace('_', ' ')}, after {schedule.misfire_grace_seconds} s"
     if schedule.jitter_seconds:

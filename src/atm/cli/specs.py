@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from atm.errors import Problem, SpecError
+from atm.plan.code_scenarios import CodeFunction
 from atm.plan.compile import CompiledTest, compile_plan
 from atm.plan.document import SpecDocument
 from atm.plan.overrides import Overrides, with_overrides
@@ -15,7 +16,7 @@ from atm.tables.spec_files import SpecFiles
 from atm.tables.table_request import OpenedTable, TableRequest
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_SPEC_SUFFIXES = (".yaml", ".yml", ".json")
+_SPEC_SUFFIXES = (".yaml", ".yml", ".json", ".py")
 _HOST = re.compile(r"(?:localhost|\[[0-9a-f:]+\]|[a-z0-9-]+(?:\.[a-z0-9-]+)+)(?::\d+)?(?:/.*)?", re.IGNORECASE)
 
 
@@ -24,8 +25,19 @@ def is_url(source: str) -> bool:
     return bool(_URL.match(source))
 
 
+def is_folder(source: str) -> bool:
+    """Whether `source` is a folder of specs."""
+    return source != "-" and not is_url(source) and Path(source).is_dir()
+
+
 def read_source(source: str) -> SpecDocument:
     """Read the spec from a file, or from stdin for `-`. Raises SpecError if it cannot be read."""
+    if source.endswith(".py"):
+        from atm.code.document import read_code_spec
+
+        if not Path(source).exists():
+            raise SpecError(_not_found(source))
+        return read_code_spec(source)
     from atm.plan.spec_reader import read_spec_text
 
     if source == "-":
@@ -83,6 +95,7 @@ def compile_document(document: SpecDocument) -> CompiledTest:
         read_file=SpecFiles(_directory_of(document)).read,
         read_tls_file=lambda name: Path(name).read_bytes(),
         open_table=lambda request: _open_table(document, request),
+        open_code=lambda text: _open_code(document, text),
     )
 
 
@@ -98,22 +111,49 @@ def _open_table(document: SpecDocument, request: TableRequest) -> OpenedTable:
     return SpecTables(_directory_of(document))(request)
 
 
+def _open_code(document: SpecDocument, text: str) -> CodeFunction:
+    # Imported here because few specs have code.
+    from atm.code.module import open_function
+
+    return open_function(text, _directory_of(document))
+
+
 def _with_url(overrides: Overrides, url: str) -> Overrides:
     from dataclasses import replace
 
     return replace(overrides, url=url)
 
 
-def body_text(data: str | None) -> str | None:
-    """Return the body of `--data`: `@FILE` is the file's text, `@-` is stdin. Raises SpecError."""
+def body_text(data: str | None, flag: str = "--data") -> str | None:
+    """Return the body of a flag: `@FILE` is the file's text, `@-` is stdin. Raises SpecError."""
     if data is None or not data.startswith("@"):
         return data
-    name = data[1:]
+    return _file_text(data[1:], flag, "unreadable_body", f"`{flag} TEXT`, or `{flag} @FILE`")
+
+
+def secret_text(value: str | None, flag: str, source: str) -> str | None:
+    """Return the secret of a flag: `@FILE` is the file's text, `-` is stdin, both without the line end.
+
+    `source` is the command's argument, which may be stdin too. Raises SpecError.
+    """
+    if value == "-" and source == "-":
+        what = f"{flag} and the spec cannot both be read from stdin"
+        raise SpecError(Problem(what, "conflict", path=flag, hint=f"`{flag} @FILE`"))
+    if value is None or (value != "-" and not value.startswith("@")):
+        return value
+    text = _file_text(value.removeprefix("@"), flag, "unreadable_secret", f"`{flag} @FILE`, or `{flag} -` for stdin")
+    secret = text.rstrip("\r\n")
+    if not secret:
+        raise SpecError(Problem("the secret is empty", "empty_secret", path=flag, hint=f"`{flag} @FILE`"))
+    return secret
+
+
+def _file_text(name: str, flag: str, code: str, hint: str) -> str:
     try:
         raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         return raw.decode("utf-8")
     except OSError as error:
         what = f"cannot read {name}: {error.strerror or error}"
-        raise SpecError(Problem(what, "unreadable_body", path="--data", hint="`-d TEXT`, or `-d @FILE`")) from None
+        raise SpecError(Problem(what, code, path=flag, hint=hint)) from None
     except UnicodeDecodeError:
-        raise SpecError(Problem(f"{name} is not UTF-8 text", "not_utf8", path="--data")) from None
+        raise SpecError(Problem(f"{name} is not UTF-8 text", "not_utf8", path=flag)) from None

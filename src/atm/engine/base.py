@@ -31,6 +31,8 @@ class Capability(StrEnum):
     """Flows with a program, checks by name, extracts and values of users."""
     BEFORE_USER = "before_user"
     """Flows whose users do something before their first iteration."""
+    CODE = "code"
+    """Flows that a Python function runs."""
 
 
 class Command(StrEnum):

@@ -242,7 +242,7 @@ class Execution:
                 report.last_finish_ns,
                 report.barrier_ns,
                 tuple(lane.window_ns for lane in report.lanes),
-                *lanes_of(plan),
+                *self._lanes(plan),
             )
         else:
             end_ns = self.collector.end_ns
@@ -271,9 +271,16 @@ class Execution:
             no_fail=no_fail,
         )
 
+    def _lanes(self, plan: LoadPlan) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the index of the lane of each flow, and of each endpoint, those announced by code included."""
+        flows, endpoints = lanes_of(plan)
+        return flows, (*endpoints, *(flows[flow] for flow in self.collector.endpoint_scenarios.values()))
+
     def described(self) -> list[EndpointDescription]:
         """Return name, method and URL of each endpoint as written, secrets masked."""
-        return [EndpointDescription(request.name, request.method, request.url) for request in self.test.requests]
+        return self.collector.described(
+            [EndpointDescription(request.name, request.method, request.url) for request in self.test.requests]
+        )
 
     def _stop_reason(self, report: EngineReport | None) -> StopReason:
         """Return why the run ended; without a report the load never started."""
@@ -343,10 +350,10 @@ def _require_an_address(plan: LoadPlan) -> None:
 
 def _url_of(plan: LoadPlan, origin: int) -> str:
     """Return the path in the spec of the first URL of an origin."""
-    if len(plan.flows) == 1 and not plan.flows[0].program:
+    if len(plan.flows) == 1 and not plan.flows[0].counts_iterations:
         return "url"
     endpoint = next(step.endpoint for flow in plan.flows for step in flow.steps if step.origin == origin)
-    return f"endpoints[{endpoint}].url" if not plan.flows[0].program else plan.endpoints[endpoint]
+    return f"endpoints[{endpoint}].url" if not plan.flows[0].counts_iterations else plan.endpoints[endpoint]
 
 
 async def _first_failure(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Protocol, Self, TypeVar
 
+from atm.metrics.code_interval import CodeInterval
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import (
     CheckInterval,
@@ -77,6 +78,18 @@ def merge(seconds: Sequence[Interval], used_rows: UsedRows | None = None) -> Int
             (sample for interval in seconds for sample in interval.sampled_iterations),
             key=lambda sample: (sample.finish_ns, sample.flow, sample.number),
         ),
+        code=_code(seconds),
+    )
+
+
+def _code(seconds: Sequence[Interval]) -> CodeInterval:
+    """Return what the code of all workers reports; their announcements are different ones, in the run's numbers."""
+    parts = [interval.code for interval in seconds if interval.code]
+    return CodeInterval(
+        tuple(sorted((each for part in parts for each in part.endpoints), key=lambda endpoint: endpoint.index)),
+        tuple(sorted((each for part in parts for each in part.checks), key=lambda check: check.index)),
+        tuple(each for part in parts for each in part.exceptions),
+        tuple(each for part in parts for each in part.blocking),
     )
 
 

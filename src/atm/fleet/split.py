@@ -8,6 +8,7 @@ from math import gcd
 
 from atm.errors import Problem
 from atm.fleet.transport import FleetError
+from atm.models.figures import counted
 from atm.plan.load_plan import Lane, LoadPlan, Share
 
 MOST_RESIDUES = 10_000
@@ -72,13 +73,13 @@ def _refusals(lane: Lane, shares: Sequence[Share]) -> list[Problem]:
         )
     limit = lane.load.max_in_flight
     if lane.load.model == "open" and limit is not None and min(_divide(limit, shares)) < 1:
-        problems.append(_too_few(f"{limit} requests in flight at most", count, "a higher limit in flight"))
+        problems.append(_too_few(f"{counted(limit, 'request')} in flight at most", count, "a higher limit in flight"))
     if lane.load.model == "closed" and lane.total is not None:
         users = _users(lane, shares)
         if min(users) < 1:
-            problems.append(_too_few(f"{sum(users)} users", count, "more users"))
+            problems.append(_too_few(counted(sum(users), "user"), count, "more users"))
         elif min(_apportion(lane.total, users)) < 1:
-            problems.append(_too_few(f"{lane.total} iterations", count, "more iterations"))
+            problems.append(_too_few(counted(lane.total, "iteration"), count, "more iterations"))
     return problems
 
 

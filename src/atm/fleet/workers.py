@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic_ns
 
 from atm.engine.base import EngineReport
+from atm.fleet.code_names import CodeNames
 from atm.fleet.loss import WorkerBooks
 from atm.fleet.merge import merge
 from atm.fleet.messages import Description
@@ -43,6 +44,7 @@ class Workers:
         self._on_interval = on_interval
         self._books = [WorkerBooks(plan) for plan in plans]
         self._collectors = [_collector(plan) for plan in plans]
+        self._names_of_code = CodeNames(plans[0], len(plans))
         self._used_rows = UsedRows([table.rows for table in plans[0].data]) if len(plans) > 1 else None
         self._next_second = 0
         self._phase = "load"
@@ -58,7 +60,8 @@ class Workers:
             self._phase = max(parts.values(), key=lambda interval: interval.duration_ns).phase
         gaps = self._gaps(second.second, (second.second + 1) * SECOND)
         self._next_second = second.second + 1
-        self._pass_on(merge([*parts.values(), *gaps], self._used_rows), parts)
+        seconds = self._names_of_code.renumbered([*parts.items(), *gaps])
+        self._pass_on(merge(seconds, self._used_rows), parts)
 
     def close(self) -> None:
         """Pass on what lost workers left in flight, or due, after the last second of the others."""
@@ -66,9 +69,11 @@ class Workers:
             until_ns = (self._next_second + 1) * SECOND
         else:
             until_ns = NEVER
-        gaps = [gap for gap in self._gaps(self._next_second, until_ns) if gap.endpoints or gap.iterations]
+        gaps = [
+            (worker, gap) for worker, gap in self._gaps(self._next_second, until_ns) if gap.endpoints or gap.iterations
+        ]
         if gaps:
-            self._pass_on(replace(merge(gaps), duration_ns=SECOND), {})
+            self._pass_on(replace(merge(self._names_of_code.renumbered(gaps)), duration_ns=SECOND), {})
 
     def _pass_on(self, interval: Interval, parts: Mapping[int, Interval]) -> None:
         interval.workers = [self._second_of(worker, parts.get(worker)) for worker in range(len(self._plans))]
@@ -95,12 +100,13 @@ class Workers:
             message=record.why_lost if is_lost else "",
         )
 
-    def _gaps(self, second: int, until_ns: int) -> list[Interval]:
+    def _gaps(self, second: int, until_ns: int) -> list[tuple[int, Interval]]:
+        """Return the gaps of lost workers, each with the index of its worker."""
         if self._run.sending_ends_ns is not None:
             until_ns = min(until_ns, self._run.sending_ends_ns)
         return [
-            books.gap(second, until_ns, self._phase)
-            for books, record in zip(self._books, self._run.workers, strict=True)
+            (worker, books.gap(second, until_ns, self._phase))
+            for worker, (books, record) in enumerate(zip(self._books, self._run.workers, strict=True))
             if record.step is Step.LOST and record.lost_second <= second and self._run.time_zero_ns is not None
         ]
 

@@ -82,6 +82,7 @@ class RunState(_Answer):
     elapsed_seconds: float | None = None
     planned_seconds: float | None = None
     failure_reasons: list[str] = []
+    workers_lost: list[str] = Field(default=[], description="While it runs: workers that were lost, and why.")
     error: str | None = None
     notes: list[str] = []
     next: str = Field(default="", description="The tool to call next.")

@@ -91,7 +91,7 @@ def _failures(result: RunResult) -> Iterator[Finding]:
     if not metrics.failed_requests:
         return
     groups = sorted(result.failures, key=lambda group: -group.count)
-    share = f"{figures.count(metrics.failed_requests)} of {figures.count(metrics.total_requests)} requests failed"
+    share = f"{figures.count(metrics.failed_requests)} of {figures.counted(metrics.total_requests, 'request')} failed"
     if not metrics.status_code_counts and groups:
         outcome = groups[0].outcome
         why = _NO_RESPONSE.get(outcome, "")
@@ -144,7 +144,7 @@ def _latency(result: RunResult) -> Iterator[Finding]:
         why = "most requests are fast and a few are not: locks, garbage collection, cold caches, one slow endpoint"
         yield Finding(kind="latency", severity="note", what=what, why=why, next='get_samples with reason "slowest"')
     if completed < FEW_SAMPLES:
-        what = f"p99 is based on {figures.count(completed)} requests"
+        what = f"p99 is based on {figures.counted(completed, 'request')}"
         why = f"fewer than {max(1, math.ceil(completed / 100) + 1)} of them exceed it, so it varies from run to run"
         advice = "quote p50 and p95, or send more requests"
         yield Finding(kind="latency", severity="note", what=what, why=why, next=advice)
@@ -177,7 +177,7 @@ def _p99(entry: NamedEndpointMetrics) -> float:
 def _load(result: RunResult) -> Iterator[Finding]:
     metrics: EndpointMetrics = result.metrics
     if metrics.missed:
-        what = f"{figures.count(metrics.missed)} requests were due but never sent"
+        what = f"{figures.counted(metrics.missed, 'due request')} never sent"
         yield Finding(kind="load", severity="warning", what=what, why="no user was free, or the generator stalled")
     if result.run.model == "closed":
         what = "closed model: users wait for each response, so a slow target lowers the rate"

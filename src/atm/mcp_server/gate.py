@@ -49,6 +49,17 @@ class Admitted:
     reservation: _Reserved
 
 
+def _refuse_code(spec: Mapping[str, Any]) -> None:
+    """Raise SpecError for a spec with Python code, wherever it would run."""
+    scenarios = spec.get("scenarios")
+    for name, scenario in scenarios.items() if isinstance(scenarios, Mapping) else ():
+        if isinstance(scenario, Mapping) and "code" in scenario:
+            what = "tools start no Python code, and this scenario has some"
+            raise SpecError(
+                Problem(what, "code_not_allowed", path=f"scenarios.{name}.code", hint="Write it with `steps`")
+            )
+
+
 class Gate:
     """Admits or rejects runs; one per MCP server."""
 
@@ -63,6 +74,7 @@ class Gate:
 
         Raises SpecError with every problem, including targets that are not allowed.
         """
+        _refuse_code(spec)
         validation = await control.validate(spec, test=test)
         if validation.plan is None:
             raise SpecError([_problem(entry) for entry in validation.errors])

@@ -131,8 +131,8 @@ class Limits:
             requested = f"{figures.rate(demand.rate)} requests/s"
             excess.append(Excess("the rate", requested, f"{figures.rate(self.rate)} requests/s", "ATM_MCP_MAX_RATE"))
         if demand.users is not None and demand.users > self.users:
-            requested = f"{figures.count(round(demand.users))} users"
-            excess.append(Excess("the users", requested, f"{figures.count(self.users)} users", "ATM_MCP_MAX_USERS"))
+            requested = figures.counted(round(demand.users), "user")
+            excess.append(Excess("the users", requested, figures.counted(self.users, "user"), "ATM_MCP_MAX_USERS"))
         if demand.seconds is None or demand.seconds > self.seconds:
             requested = "no end" if demand.seconds is None else figures.planned(demand.seconds)
             excess.append(Excess("the duration", requested, figures.planned(self.seconds), "ATM_MCP_MAX_DURATION"))

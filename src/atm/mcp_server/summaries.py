@@ -120,8 +120,9 @@ def scenarios(result: RunResult) -> list[str]:
     lines = []
     for scenario in result.scenarios[:MOST_SCENARIOS]:
         count, times = figures.count, scenario.iteration_time
-        text = f"scenario {name(scenario.name)}: {count(scenario.started)} iterations = {count(scenario.completed)} "
-        text += f"completed + {count(scenario.failed)} failed + {count(scenario.unfinished)} unfinished"
+        text = f"scenario {name(scenario.name)}: {figures.counted(scenario.started, 'iteration')} = "
+        text += f"{count(scenario.completed)} completed + {count(scenario.failed)} failed + "
+        text += f"{count(scenario.unfinished)} unfinished"
         text += f"; {count(scenario.missed)} missed" if scenario.missed else ""
         text += f"; {figures.rate(scenario.iterations_per_second)}/s, time p50 {figures.time(times.p50_ms)}, "
         text += f"p95 {figures.time(times.p95_ms)}"
@@ -236,7 +237,8 @@ def result(result: RunResult) -> list[str]:
     lines += hooks(result)
     lines += workers(result)
     if idle := result.endpoints_without_requests:
-        lines.append(f"{len(idle)} endpoints got no request: {', '.join(name(endpoint) for endpoint in idle[:3])}")
+        names = ", ".join(name(endpoint) for endpoint in idle[:3])
+        lines.append(f"{figures.counted(len(idle), 'endpoint')} got no request: {names}")
     if result.failures:
         lines.append("failures (quoted text is data from the target):")
         lines += failures(result.failures)

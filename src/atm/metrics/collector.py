@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from atm.metrics.code_interval import CodeInterval
+from atm.metrics.code_totals import CodeTotals
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, GeneratorInterval, Interval
 from atm.metrics.samples import FailureLog, IterationShelf, SampleShelf
@@ -18,15 +20,21 @@ from atm.metrics.snapshot import Snapshot, figures_so_far
 from atm.metrics.test_data import DataTotals
 from atm.metrics.timeline import Timeline
 from atm.models.outcome import FULL_RESPONSES, Outcome
-from atm.models.outline import CheckName, DataSource, ScenarioSteps, endpoints_apart
+from atm.models.outline import CheckName, DataSource, EndpointDescription, ScenarioSteps, endpoints_apart
 from atm.models.run_figures import Second
 
 SPARKLINE_SECONDS = 60
+_UNKNOWN = EndpointDescription("", "", "")
 BUSY_THREAD_SHARE = 0.85
 """CPU share of one core above which an engine thread may be the limit."""
 SHORTEST_JUDGED_NS = 100_000_000
 """CPU shares of shorter intervals, at the end of a run, are ignored: the CPU clock is too coarse for them."""
 _SHARE_STEPS = 1000
+
+
+def _require_next(kind: str, index: int, length: int) -> None:
+    if index != length:
+        raise ValueError(f"{kind} {index} announced after {length} others")
 
 
 @dataclass(slots=True)
@@ -161,6 +169,12 @@ class Collector:
         """Measured iterations and checks so far."""
         self.data = DataTotals(data)
         """Rows of test data used so far."""
+        self.announced: dict[int, EndpointDescription] = {}
+        """The endpoints that scenarios in code have announced, by index."""
+        self.endpoint_scenarios: dict[int, int] = {}
+        """The scenario of each endpoint that is not in the plan."""
+        self.code = CodeTotals()
+        """Exceptions and blocking calls of scenarios in code."""
         self.generator = GeneratorTotals()
         self.timeline = Timeline()
         self.failures = FailureLog()
@@ -183,6 +197,8 @@ class Collector:
         if self.last is not None and interval.second <= self.last.second:
             raise ValueError(f"second {interval.second} after second {self.last.second}: intervals come in order")
         measured_started = 0
+        if interval.code:
+            self._add_code(interval.code)
         for part in interval.endpoints:
             if not 0 <= part.endpoint < len(self.measured):
                 raise ValueError(f"endpoint {part.endpoint} of {len(self.measured)} in second {interval.second}")
@@ -206,6 +222,25 @@ class Collector:
         self.generator.add(interval, sending=sending)
         self._recent.append(self.timeline.add(self._without_those_apart(interval)))
         self._advance(interval)
+
+    def _add_code(self, code: CodeInterval) -> None:
+        """Add the names that scenarios in code have used first, and what the code reports."""
+        for endpoint in code.endpoints:
+            description = EndpointDescription(endpoint.name, endpoint.method, endpoint.url)
+            self.announced[endpoint.index] = description
+            if endpoint.index < len(self.measured):
+                continue
+            _require_next("endpoint", endpoint.index, len(self.measured))
+            self.endpoints = (*self.endpoints, endpoint.name)
+            self.measured.append(EndpointInterval(endpoint=endpoint.index))
+            self.endpoint_scenarios[endpoint.index] = endpoint.scenario
+        self.scenarios.announce(code)
+        self.code.add(code)
+
+    def described(self, planned: Sequence[EndpointDescription]) -> list[EndpointDescription]:
+        """Return name, method and URL of each endpoint: of those of the plan, and of those announced so far."""
+        known = [*planned, *([_UNKNOWN] * (len(self.measured) - len(planned)))]
+        return [self.announced.get(index, description) for index, description in enumerate(known)]
 
     def _without_those_apart(self, interval: Interval) -> Interval:
         if not self.endpoints_apart:

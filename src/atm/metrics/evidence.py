@@ -8,6 +8,7 @@ from atm.metrics.collector import Collector
 from atm.models.fleet_figures import FleetFigures
 from atm.models.outcome import Outcome
 from atm.models.outline import OpenLane
+from atm.models.run_figures import BlockingFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,12 @@ class Evidence:
     steal_share: float = 0.0
     users: int = 0
     """The limit of requests in flight; 0 if unknown."""
+    code_share: float = 0.0
+    """Share of the time that the engine's loop spent in the code of scenarios, 0..1; of several workers on average."""
+    code_scenario: str = ""
+    """The scenario whose code took the most of it."""
+    blocking: tuple[BlockingFigures, ...] = ()
+    """Calls of code that blocked the loop, the longest first."""
 
     @property
     def due(self) -> int:
@@ -154,7 +161,21 @@ def evidence_of(collector: Collector, window_ns: int, circumstances: Circumstanc
         busiest_share=generator.busiest_highest,
         steal_share=generator.steal_share,
         users=generator.users,
+        code_share=_code_share(collector, circumstances),
+        code_scenario=_slowest_code(collector),
+        blocking=tuple(collector.code.blocking(collector.scenarios.scenarios)),
     )
+
+
+def _code_share(collector: Collector, circumstances: Circumstances) -> float:
+    seconds = collector.generator.seconds * (len(circumstances.fleet.workers) if circumstances.fleet else 1)
+    return sum(part.code_ns for part in collector.scenarios.iterations) / 1e9 / seconds if seconds else 0.0
+
+
+def _slowest_code(collector: Collector) -> str:
+    parts = collector.scenarios.iterations
+    slowest = max(parts, key=lambda part: part.code_ns, default=None)
+    return collector.scenarios.scenarios[slowest.flow].name if slowest and slowest.code_ns else ""
 
 
 def _lane_evidence(collector: Collector, lane: OpenLane) -> LaneEvidence:

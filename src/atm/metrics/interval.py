@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from atm.metrics.code_interval import NO_CODE, CodeInterval
 from atm.metrics.histogram import Histogram
 from atm.metrics.sample import IterationSample, Sample
 from atm.models.fleet_figures import WorkerSecond
@@ -49,7 +50,7 @@ COUNTS = (
 """The plain counters of an `EndpointInterval`, by field name."""
 
 
-ITERATION_COUNTS = ("started", "completed", "failed", "unfinished", "drained")
+ITERATION_COUNTS = ("started", "completed", "failed", "unfinished", "drained", "code_ns")
 """The plain counters of an `IterationInterval`, by field name."""
 
 ITERATION_TIMES = ("time", "active_time")
@@ -268,6 +269,8 @@ class IterationInterval:
     """The same without the think time that was drawn."""
     drained: int = 0
     """Of `completed`, those that ended after the end of sending (outside the window)."""
+    code_ns: int = 0
+    """Time that the engine's thread spent in the function of a scenario in code."""
 
     def merge(self, other: IterationInterval) -> None:
         """Add the figures of `other` (the same flow, or another one for totals)."""
@@ -379,6 +382,8 @@ class Interval:
     checks: list[CheckInterval] = field(default_factory=list)
     data: list[DataInterval] = field(default_factory=list)
     sampled_iterations: list[IterationSample] = field(default_factory=list)
+    code: CodeInterval = NO_CODE
+    """What scenarios in code announce and report."""
     workers: list[WorkerSecond] = field(default_factory=list)
     """Of a run on several workers, each of them, for live views; storage keeps them in events only."""
 
@@ -404,6 +409,8 @@ class Interval:
             document["checks"] = [check.to_json() for check in self.checks]
         if self.data:
             document["data"] = [part.to_json() for part in self.data]
+        if self.code:
+            document["code"] = self.code.to_json()
         if self.workers:
             document["workers"] = [asdict(worker) for worker in self.workers]
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
@@ -429,6 +436,7 @@ class Interval:
                 iterations=[IterationInterval.from_json(part) for part in document.get("iterations", ())],
                 checks=[CheckInterval(**part) for part in document.get("checks", ())],
                 data=[DataInterval.from_json(part) for part in document.get("data", ())],
+                code=CodeInterval.from_json(document["code"]) if "code" in document else NO_CODE,
                 workers=[WorkerSecond(**part) for part in document.get("workers", ())],
             )
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:

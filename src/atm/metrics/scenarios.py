@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from atm.metrics.code_interval import CodeInterval
 from atm.metrics.interval import CheckInterval, EndpointInterval, Interval, IterationInterval
 from atm.metrics.spread import spread
 from atm.models.outline import CheckName, ScenarioSteps, step_name
@@ -39,6 +41,15 @@ class ScenarioTotals:
         pairs = zip(self.scenarios, self.iterations, strict=True)
         return sum(iterations.started for scenario, iterations in pairs if scenario.is_open)
 
+    def announce(self, code: CodeInterval) -> None:
+        """Add the names that scenarios in code have used first."""
+        self.scenarios = with_announced(self.scenarios, code)
+        for check in code.checks:
+            _require("announced check", check.index, len(self.checks) + 1, -1)
+            if check.index == len(self.checks):
+                self.checks = (*self.checks, CheckName(check.name, check.endpoint))
+                self.evaluations.append(CheckInterval(check.index, warm_up=False))
+
     def add(self, interval: Interval) -> None:
         """Add one second. Raises ValueError if it has an unknown scenario or check."""
         for iteration in interval.iterations:
@@ -51,6 +62,16 @@ class ScenarioTotals:
             _require("check", check.check, len(self.evaluations), interval.second)
             if not check.warm_up:
                 self.evaluations[check.check].merge(check)
+
+
+def with_announced(scenarios: Sequence[ScenarioSteps], code: CodeInterval) -> tuple[ScenarioSteps, ...]:
+    """Return the scenarios with the endpoints that they have announced."""
+    extended = list(scenarios)
+    for endpoint in code.endpoints:
+        scenario = extended[endpoint.scenario]
+        if endpoint.index not in scenario.endpoints:
+            extended[endpoint.scenario] = replace(scenario, endpoints=(*scenario.endpoints, endpoint.index))
+    return tuple(extended)
 
 
 def _require(kind: str, index: int, length: int, second: int) -> None:
@@ -114,6 +135,7 @@ def _figures(
         "steps": [
             _step(scenario.name, endpoints[endpoint], measured[endpoint].not_reached, ended)
             for endpoint in scenario.endpoints
+            if not (scenario.is_code and endpoint == scenario.endpoints[0] and not measured[endpoint].started)
         ],
         "before_user": [
             _step_before(scenario.name, endpoints[endpoint], measured[endpoint]) for endpoint in scenario.before_user

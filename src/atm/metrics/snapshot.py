@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from atm.metrics.interval import EndpointInterval
@@ -104,6 +104,9 @@ def figures_so_far(collector: Collector) -> FiguresSoFar:
         scenarios=scenarios_so_far(collector.scenarios, collector.endpoints, collector.measured, collector.last),
         checks=check_figures(collector.scenarios, collector.endpoints),
         data=collector.data.figures(),
+        exceptions=[
+            replace(each, traceback="") for each in collector.code.exceptions(collector.scenarios.scenarios)[:10]
+        ],
     )
 
 

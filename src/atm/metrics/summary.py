@@ -20,7 +20,7 @@ from atm.metrics.timeline import milliseconds
 from atm.metrics.verdict import judge
 from atm.models.exit_code import ExitCode, first_of
 from atm.models.outcome import FAILED, Outcome, RunStatus, StopReason, is_answered, passed_of, run_outcome
-from atm.models.outline import EndpointDescription
+from atm.models.outline import EndpointDescription, others_of
 from atm.models.run import (
     FailureSummary,
     GeneratorSummary,
@@ -118,6 +118,8 @@ def summarize(
         scenarios=_scenarios(collector, times),
         checks=check_figures(collector.scenarios, collector.endpoints),
         data=collector.data.figures(),
+        exceptions=collector.code.exceptions(collector.scenarios.scenarios),
+        blocking=collector.code.blocking(collector.scenarios.scenarios),
         failures=_failures(collector),
         generator=generator_summary(collector, circumstances.cores),
         environment=dict(environment),
@@ -219,6 +221,7 @@ def endpoint_metrics(
 ) -> list[NamedEndpointMetrics]:
     """Return the figures of each endpoint, in the order of the plan, over the window of its load."""
     windows = [times.seconds_of_endpoint(index) for index in range(len(collector.measured))]
+    unused = others_of(collector.scenarios.scenarios)
     return [
         NamedEndpointMetrics(
             **_figures(totals, seconds, totals.due / seconds if is_open and seconds else None),
@@ -227,6 +230,7 @@ def endpoint_metrics(
             url=endpoint.url,
         )
         for endpoint, totals, seconds in zip(endpoints, collector.measured, windows, strict=True)
+        if totals.due or totals.endpoint not in unused
     ]
 
 

@@ -22,15 +22,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from atm.metrics.code_interval import CodeInterval
 from atm.metrics.collector import Collector
 from atm.metrics.histogram import HIGHEST_NS, Histogram, index_of
 from atm.metrics.interval import Interval
+from atm.metrics.scenarios import with_announced
 from atm.metrics.threshold_amounts import Amounts, Judged, amounts_of, measure
 from atm.metrics.windows import RollingWindow
 from atm.models import figures
 from atm.models.metric import METRICS, Metric, Source, Unit
 from atm.models.outline import CheckName, ScenarioSteps
-from atm.models.threshold import IMPLIED_MESSAGE, Threshold
+from atm.models.threshold import IMPLIED_MESSAGE, IMPLIED_MESSAGE_OF_CODE, Threshold
 
 if TYPE_CHECKING:
     from atm.models.run import ThresholdResult
@@ -84,10 +86,24 @@ class ThresholdJudge:
 
     def add(self, interval: Interval) -> None:
         """Process one second; intervals must come in order."""
+        if interval.code.endpoints or interval.code.checks:
+            self._announce(interval.code)
         if not self._windows or not self._is_complete(interval):
             return
         for window in (*self._windows.values(), *self._ok_windows.values()):
             window.add(interval)
+
+    def _announce(self, code: CodeInterval) -> None:
+        """Judge the names that scenarios in code have used first, too."""
+        known = len(self._endpoints)
+        self._endpoints += tuple(endpoint.name for endpoint in code.endpoints if endpoint.index >= known)
+        self._scenarios = with_announced(self._scenarios, code)
+        checks = [CheckName(check.name, check.endpoint) for check in code.checks if check.index >= len(self._checks)]
+        self._checks = (*self._checks, *checks)
+        self._judged = [Judged.by(threshold, self._scenarios, self._checks) for threshold in self.thresholds]
+        for windows in (self._windows, self._ok_windows):
+            for index, window in windows.items():
+                window.judged = self._judged[index]
 
     def _is_complete(self, interval: Interval) -> bool:
         return (
@@ -170,7 +186,9 @@ class ThresholdJudge:
         from atm.models.run import ThresholdResult
 
         if threshold.is_implied:
-            message = f"{message}; {IMPLIED_MESSAGE}" if message else IMPLIED_MESSAGE
+            is_of_code = threshold.metric is Metric.ITERATION_ERROR_RATE
+            implied = IMPLIED_MESSAGE_OF_CODE if is_of_code else IMPLIED_MESSAGE
+            message = f"{message}; {implied}" if message else implied
         unit = METRICS[threshold.metric].unit
         scale = _SCALES[unit]
         return ThresholdResult(
@@ -256,7 +274,7 @@ class _WindowJudge:
 
     def __init__(self, threshold: Threshold, judged: Judged, seconds: int) -> None:
         self._threshold = threshold
-        self._judged = judged
+        self.judged = judged
         self.seconds = seconds
         self._window = RollingWindow(seconds)
         self.judged_windows = 0
@@ -271,7 +289,7 @@ class _WindowJudge:
         seconds = interval.duration_ns / 1e9
         times = Histogram()
         sums = (0, 0, 0, 0)
-        for part in self._judged.parts(interval):
+        for part in self.judged.parts(interval):
             amounts = amounts_of(threshold.metric, part, seconds)
             times.merge(amounts.times)
             counts = (amounts.beyond, amounts.counted, amounts.of, amounts.completed)

@@ -30,6 +30,7 @@ UNFINISHED_SHARE = 0.01
 MISSED_SHARE = 0.01
 WAITED_SHARE = 0.01
 CLOCK_ERROR_MS = 5.0
+CODE_SHARE = 0.2
 
 
 _DISTURBED = "This machine was paused or busy with other work: run again with nothing else on it (`atm doctor`)"
@@ -295,11 +296,46 @@ def worker_lost(evidence: Evidence) -> MeasurementReason | None:
     )
 
 
+def code(evidence: Evidence) -> MeasurementReason | None:
+    """Check for code of scenarios that kept the load generator busy."""
+    if evidence.code_share <= CODE_SHARE:
+        return None
+    return MeasurementReason(
+        code="code",
+        severity=Measurement.SUSPECT,
+        what=f"code took {figures.share(evidence.code_share)} of the generator's time, most of it \""
+        f'{evidence.code_scenario}"',
+        actual=evidence.code_share,
+        limit=CODE_SHARE,
+        hint="Send less load from one process (`--processes N`), or do less between the requests",
+    )
+
+
+def blocking(evidence: Evidence) -> MeasurementReason | None:
+    """Check for calls of code that blocked the loop, so that nothing else was sent or timed."""
+    if not evidence.blocking:
+        return None
+    longest = evidence.blocking[0]
+    count = sum(each.count for each in evidence.blocking)
+    seconds = sum(each.seconds for each in evidence.blocking)
+    calls = "a call of code" if count == 1 else f"{figures.count(count)} calls of code"
+    return MeasurementReason(
+        code="blocking",
+        severity=Measurement.SUSPECT,
+        what=f"{calls} blocked the generator for {figures.duration(seconds)}, in {longest.place}",
+        actual=seconds,
+        limit=0.0,
+        hint="Use `await user.think(…)` or `asyncio.sleep`; `asyncio.to_thread` for calls that block",
+    )
+
+
 ROWS: tuple[Callable[[Evidence], MeasurementReason | None], ...] = (
     worker_lost,
     schedule_lag,
     rate_missed,
     loop_stall,
+    blocking,
+    code,
     generator_errors,
     generator_saturated,
     steal,

@@ -18,7 +18,7 @@ from atm.models.forecast import Forecast
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.outline import CheckName, DataSource, EndpointDescription, ScenarioSteps
 from atm.models.run import Measurement, ThresholdResult, is_empty, may_be_absent
-from atm.models.run_figures import CheckFigures, DataFigures, FiguresSoFar, ScenarioSoFar, Second
+from atm.models.run_figures import CheckFigures, DataFigures, ExceptionFigures, FiguresSoFar, ScenarioSoFar, Second
 
 _CONFIG = ConfigDict(extra="ignore", ser_json_inf_nan="strings")
 
@@ -37,6 +37,8 @@ class SoFar(FiguresSoFar):
     """In the order of the spec; absent for a spec without named checks."""
     data: Annotated[Sequence[DataFigures], Field(exclude_if=is_empty, json_schema_extra=may_be_absent)] = ()
     """In the order of the spec, warm-up included; absent for a spec without test data."""
+    exceptions: Annotated[Sequence[ExceptionFigures], Field(exclude_if=is_empty, json_schema_extra=may_be_absent)] = ()
+    """Most frequent first, without tracebacks; absent if there are none."""
     thresholds: Sequence[ThresholdResult] = ()
     """The current result of each threshold."""
     measurement: Measurement | None = None
@@ -107,6 +109,23 @@ class SampleEvent(_Event):
     at_seconds: float
 
 
+class SampledIterationEvent(_Event):
+    """A whole iteration of a scenario was sampled; `/runs/{id}/iterations` has it with its requests."""
+
+    kind: Literal["iteration"] = "iteration"
+    sequence: int
+    at: datetime
+    scenario: str
+    number: int
+    reason: Literal["first", "failure", "slowest"]
+    """`slowest` ones are known at the end of the run, and not announced."""
+    outcome: Literal["completed", "failed"]
+    at_seconds: float
+    time_ms: float
+    active_ms: float
+    """The time without think time."""
+
+
 class ProgressEvent(_Event):
     """The status of a run; sent when it changes, and skipped where a newer one is known."""
 
@@ -134,14 +153,14 @@ class FinishedEvent(_Event):
 
 
 StoredEvent = Annotated[
-    StartedEvent | IntervalEvent | SampleEvent | FinishedEvent,
+    StartedEvent | IntervalEvent | SampleEvent | SampledIterationEvent | FinishedEvent,
     Field(discriminator="kind"),
 ]
 RunEventMessage = Annotated[
-    StartedEvent | IntervalEvent | SampleEvent | ProgressEvent | FinishedEvent,
+    StartedEvent | IntervalEvent | SampleEvent | SampledIterationEvent | ProgressEvent | FinishedEvent,
     Field(discriminator="kind"),
 ]
-AnyRunEvent = StartedEvent | IntervalEvent | SampleEvent | ProgressEvent | FinishedEvent
+AnyRunEvent = StartedEvent | IntervalEvent | SampleEvent | SampledIterationEvent | ProgressEvent | FinishedEvent
 
 EVENTS: TypeAdapter[AnyRunEvent] = TypeAdapter(RunEventMessage, config=_CONFIG)
 """Parses an event from JSON. Raises pydantic.ValidationError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from atm.models import figures
+from atm.models.metric import Metric
 from atm.models.outcome import RunOutcome, is_answered
 from atm.models.run import Measurement, RunResult, ThresholdResult
 
@@ -31,11 +32,21 @@ def failure_reasons(result: RunResult) -> tuple[str, ...]:
 
 def _implied(threshold: ThresholdResult, result: RunResult) -> str:
     metrics = result.metrics
+    if threshold.metric is Metric.ITERATION_ERROR_RATE:
+        return _exceptions(result)
     if threshold.actual is None:
         return "no request was completed"
     completed = metrics.successful_requests + metrics.failed_requests
-    share = f"{figures.count(metrics.failed_requests)} of {figures.count(completed)} requests failed"
+    share = f"{figures.count(metrics.failed_requests)} of {figures.counted(completed, 'request')} failed"
     return f"{share}: {_kinds(result)}" if result.failures else share
+
+
+def _exceptions(result: RunResult) -> str:
+    failed = sum(scenario.failed for scenario in result.scenarios)
+    ended = failed + sum(scenario.completed for scenario in result.scenarios)
+    text = f"{figures.count(failed)} of {figures.count(ended)} iterations failed"
+    messages = [f"{figures.count(group.count)} × {group.message}" for group in result.exceptions[:MOST_KINDS]]
+    return f"{text}: {', '.join(messages)}" if messages else text
 
 
 def _kinds(result: RunResult) -> str:

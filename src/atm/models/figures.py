@@ -67,6 +67,12 @@ def count(number: int | None) -> str:
     return NO_DATA if number is None else f"{number:,}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Format an exact number with its noun, which has a regular plural: `1 user`, `3 users`, `2 processes`."""
+    plural = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count(number)} {noun}{plural}"
+
+
 def share(part: float | None) -> str:
     """Format a share of requests, 0..1, as percent: `0.13 %`, `36.9 %`, `99.87 %`."""
     if part is None:

@@ -45,6 +45,11 @@ class FleetSpec(SpecModel):
         default="abort",
     )
 
+    @property
+    def size(self) -> int:
+        """The number of workers; 0 if the load is sent from one process without workers."""
+        return self.workers or self.processes or 0
+
     def _fill(self, data: Mapping[str, Any] | None, path: Path, findings: Findings) -> None:
         super()._fill(data, path, findings)
         if self.on is not None and self.processes is not None:

@@ -50,13 +50,13 @@ def described_load(spec: Mapping[str, Any], model: str, offered_rate: float | No
             parts = [f"open, {figures.rate(rate)} /s {settings.get('arrival', 'even')}"]
         users = settings.get("max_in_flight") or users
         if users:
-            parts.append(f"up to {figures.count(users)} {'user' if users == 1 else 'users'}")
+            parts.append(f"up to {figures.counted(users, 'user')}")
         return ", ".join(parts)
     if stages:
         peak = max(int(stage["target"]) for stage in stages)
-        return f"closed, {len(stages)} {'stage' if len(stages) == 1 else 'stages'} up to {figures.count(peak)} users"
+        return f"closed, {figures.counted(len(stages), 'stage')} up to {figures.counted(peak, 'user')}"
     users = users or 10
-    text = f"closed, {figures.count(users)} {'user' if users == 1 else 'users'}"
+    text = f"closed, {figures.counted(users, 'user')}"
     if settings.get("max_rate"):
         text += f", at most {figures.rate(settings['max_rate'])} /s"
     return text

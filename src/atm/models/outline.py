@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+OTHER_ENDPOINT = "(other)"
+"""The step of a scenario in code for requests beyond the limit of names."""
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointDescription:
@@ -28,6 +31,13 @@ class ScenarioSteps:
     before_user: tuple[int, ...] = ()
     """Indices of the endpoints of the steps that each user sends once, before its first iteration. Their figures are
     apart: they are in no total of the run and of the scenario."""
+    measured_from: float = 0.0
+    """When its measured load is planned to begin, in seconds since the start of the run."""
+    measured_until: float | None = None
+    """When it is planned to end; null where that depends on the target, and in runs of earlier versions."""
+    is_code: bool = False
+    """A function runs its iterations: endpoints and checks are announced when they are used first. The first of the
+    endpoints is for requests beyond the limit of names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,11 @@ class DataSource:
 def step_name(scenario: str, endpoint: str) -> str:
     """Return the name of a step within its scenario: `list` for the endpoint `browse/list`."""
     return endpoint.removeprefix(f"{scenario}/") or endpoint
+
+
+def others_of(scenarios: Iterable[ScenarioSteps]) -> frozenset[int]:
+    """Return the endpoints for requests beyond the limit of names, which are only shown if they have figures."""
+    return frozenset(scenario.endpoints[0] for scenario in scenarios if scenario.is_code and scenario.endpoints)
 
 
 def endpoints_apart(scenarios: Iterable[ScenarioSteps]) -> frozenset[int]:

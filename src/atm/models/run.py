@@ -20,7 +20,16 @@ from atm.models.fleet_figures import FleetFigures
 from atm.models.metric import Comparison, Metric, Statistic, Unit
 from atm.models.outcome import Measurement as Measurement
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
-from atm.models.run_figures import CheckFigures, DataFigures, Figure, HookFigures, ScenarioMetrics, TimelinePoint
+from atm.models.run_figures import (
+    BlockingFigures,
+    CheckFigures,
+    DataFigures,
+    ExceptionFigures,
+    Figure,
+    HookFigures,
+    ScenarioMetrics,
+    TimelinePoint,
+)
 from atm.models.samples import ResultModel, SampledIteration
 from atm.models.samples import SampledExchange as SampledExchange
 from atm.models.threshold import parse_threshold
@@ -345,6 +354,10 @@ class RunResult(ResultModel):
     """In the order of the spec; absent for a spec without named checks."""
     data: list[DataFigures] = Field(default=[], exclude_if=is_empty)
     """Test data in the order of the spec; absent for a spec without any."""
+    exceptions: list[ExceptionFigures] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
+    """Exceptions of scenarios in code, the most frequent first; absent if there are none."""
+    blocking: list[BlockingFigures] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
+    """Places in code that blocked the load generator, the longest first; absent if there are none."""
     setup: HookFigures | None = Field(default=None, exclude_if=_is_none, json_schema_extra=may_be_absent)
     """Absent for a spec without it."""
     teardown: HookFigures | None = Field(default=None, exclude_if=_is_none, json_schema_extra=may_be_absent)
@@ -403,6 +416,11 @@ class RunResult(ResultModel):
     @property
     def requests_completed(self) -> int:
         return self.metrics.successful_requests + self.metrics.failed_requests
+
+    @property
+    def requests_of_endpoints(self) -> dict[str, int]:
+        """Requests sent to each endpoint."""
+        return {entry.endpoint_name: entry.total_requests for entry in self.endpoint_metrics}
 
     @property
     def sampled_requests(self) -> list[SampledExchange]:

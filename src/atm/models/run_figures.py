@@ -208,6 +208,34 @@ class CheckFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionFigures:
+    """Exceptions of one kind that ended iterations of a scenario in code."""
+
+    scenario: str
+    message: str
+    """`ValueError: no stock (shop.py:12)`."""
+    count: int
+    first_seconds: float
+    """When the first one ended its iteration, since the start of the run."""
+    last_seconds: float
+    traceback: str = ""
+    """Of the first one; kept for the first few kinds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockingFigures:
+    """A place in code that kept the load generator from doing anything else."""
+
+    scenario: str
+    """The scenario that ran; empty if unknown."""
+    place: str
+    """`time.sleep in checkout (shop.py:12)`."""
+    count: int
+    seconds: float
+    """Altogether."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataFigures:
     """Rows of one source of test data that iterations, or per user users, began with, warm-up included.
 
@@ -288,3 +316,5 @@ class FiguresSoFar:
     """In the order of the spec; empty for a spec without named checks."""
     data: Sequence[DataFigures] = ()
     """In the order of the spec, warm-up included; empty for a spec without test data."""
+    exceptions: Sequence[ExceptionFigures] = ()
+    """Most frequent first, without tracebacks; empty for a spec without code."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -115,17 +115,29 @@ class SampledIteration(ResultModel):
         return self.outcome == "failed" or any(step.outcome is not Outcome.OK for step in self.steps)
 
 
-def steps_tried(samples: Iterable[SampledExchange], iterations: Iterable[SampledIteration]) -> list[SampledStep]:
-    """Return the sampled requests of a trial, those of iterations with the checks and values of their first request."""
+class TriedStep(SampledStep):
+    """One request of a trial."""
+
+    requests: int
+    """How often the trial sent it: loops send a step several times, and this is the first."""
+
+
+def steps_tried(
+    samples: Iterable[SampledExchange], iterations: Iterable[SampledIteration], requests: Mapping[str, int]
+) -> list[TriedStep]:
+    """Return the sampled requests of a trial, those of iterations with the checks and values of their first request.
+
+    `requests` are the numbers of all requests by endpoint.
+    """
     first: dict[str, SampledStep] = {}
     for iteration in iterations:
         for step in iteration.steps:
             first.setdefault(step.endpoint, step)
-    return [_step(sample, first.get(sample.endpoint)) for sample in samples]
+    return [_tried(sample, first.get(sample.endpoint), requests.get(sample.endpoint, 1)) for sample in samples]
 
 
-def _step(sample: SampledExchange, step: SampledStep | None) -> SampledStep:
+def _tried(sample: SampledExchange, step: SampledStep | None, requests: int) -> TriedStep:
     same = {name: getattr(sample, name) for name in SampledExchange.model_fields}
     if step is None:
-        return SampledStep(**same, think_ms=0, checks=[], values=[])
-    return SampledStep(**same, think_ms=step.think_ms, checks=step.checks, values=step.values)
+        return TriedStep(**same, think_ms=0, checks=[], values=[], requests=requests)
+    return TriedStep(**same, think_ms=step.think_ms, checks=step.checks, values=step.values, requests=requests)

@@ -203,7 +203,18 @@ class ScenarioSpec(SpecModel):
 
     synonyms: ClassVar[Mapping[str, str]] = {"requests": "steps", "flow": "steps", "sessions": "session"}
 
-    steps: Sequence[StepSpec] = declared(Steps(), "What an iteration does, in order.")
+    steps: Sequence[StepSpec] = declared(Steps(), "What an iteration does, in order.", default=())
+    code: str | None = declared(
+        Text(1),
+        "Instead of `steps`: a function in a Python file that is an iteration, as `FILE.py:FUNCTION`.",
+        default=None,
+        examples=["shop.py:checkout"],
+    )
+    on_exception: Literal["continue", "stop_user", "stop_run"] | None = declared(
+        Choice("continue", "stop_user", "stop_run"),
+        "With `code`: what follows an exception, which fails its iteration; default: `continue`.",
+        default=None,
+    )
     before_user: Sequence[StepSpec] = declared(
         Steps(),
         "What each user does once, before its first iteration, as logging in; its requests have figures of their own, "

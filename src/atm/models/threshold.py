@@ -44,6 +44,11 @@ class Threshold:
 IMPLIED = Threshold("error_rate <= 0 %", Metric.ERROR_RATE, Comparison.AT_MOST, 0.0, is_implied=True)
 """The rule of a spec without thresholds: no request fails."""
 IMPLIED_MESSAGE = "implied, because the spec has no thresholds: no request may fail"
+IMPLIED_OF_CODE = Threshold(
+    "iteration_error_rate <= 0 %", Metric.ITERATION_ERROR_RATE, Comparison.AT_MOST, 0.0, is_implied=True
+)
+"""The second rule of a spec with scenarios in code, whose iterations fail by exceptions: no iteration fails."""
+IMPLIED_MESSAGE_OF_CODE = "implied, because the spec has no thresholds: no iteration of code may fail"
 
 _STATISTICS = {
     "min": Statistic.MIN,

@@ -101,6 +101,8 @@ class KnownNames:
         for known in inside:
             if " ".join(known.split()) == name:
                 return known
+        if self._is_open(scope):
+            return name
         what = f'the threshold "{self.text}" names a check "{name}", which does not exist'
         if scope.name:
             what += f' in "{scope.name}"'
@@ -110,6 +112,13 @@ class KnownNames:
         listed = ", ".join(f'"{known}"' for known in dict.fromkeys(inside)) or "none; give one a name in `checks`"
         hint = f'Did you mean "{close[0]}"?' if close else f"Checks: {listed}"
         raise threshold_problem(what, hint, "unknown_check")
+
+    def _is_open(self, scope: Scope) -> bool:
+        """Return whether code may announce further checks in the scope."""
+        scenarios = list(enumerate(self.scenarios or ()))
+        if scope.scenario is not None:
+            return any(scenario.is_code for index, scenario in scenarios if index == scope.scenario)
+        return any(scenario.is_code and scope.endpoint in (None, *scenario.endpoints) for _, scenario in scenarios)
 
     def _is_inside(self, endpoint: int, scope: Scope) -> bool:
         if scope.scenario is not None:

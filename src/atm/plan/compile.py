@@ -17,6 +17,7 @@ from atm.models.threshold import Threshold
 from atm.plan.address_overrides import AddressOverrides
 from atm.plan.checks import Checks
 from atm.plan.client_key import is_pkcs12, key_problem
+from atm.plan.code_scenarios import OpenCode
 from atm.plan.criteria import Criteria
 from atm.plan.data_tables import DataTables
 from atm.plan.document import SpecDocument
@@ -74,6 +75,7 @@ def compile_plan(
     read_file: ReadFile | None = None,
     read_tls_file: ReadFile | None = None,
     open_table: OpenTable | None = None,
+    open_code: OpenCode | None = None,
     may_read: MayRead | None = None,
     files_may_be_missing: bool = False,
 ) -> CompiledTest:
@@ -82,14 +84,15 @@ def compile_plan(
     `default_seed` is used when the spec has none. `read_file` returns the bytes of a body or schema file and
     `read_tls_file` those of a TLS file; they raise OSError, or DataError for a file that must not be read; with None,
     no file may be read. `open_table` opens a table of test data; with None, files of test data are refused and rows
-    of the spec only checked. `may_read` decides which environment variables `{{env:…}}` may read; None = all. With
+    of the spec only checked. `open_code` loads a function of a Python file; with None, code is refused. `may_read`
+    decides which environment variables `{{env:…}}` may read; None = all. With
     `files_may_be_missing`, files that the functions report as FILE_MISSING are noted; the plan is then incomplete.
     Raises SpecError with every problem of the spec.
     """
     document = _document(source)
     findings = Findings()
     spec = TestSpec.read(document.data, (), findings)
-    compilation = _Compilation(spec, findings, environment, read_file, read_tls_file, open_table, may_read)
+    compilation = _Compilation(spec, findings, environment, read_file, read_tls_file, open_table, open_code, may_read)
     plan = compilation.plan(default_seed)
     hooks = compilation.hooks
     secrets = {**compilation.names.secrets, **hooks.secrets, **compilation.requests.secrets, **compilation.secrets}
@@ -132,18 +135,19 @@ class _Compilation:
         read_file: ReadFile | None,
         read_tls_file: ReadFile | None,
         open_table: OpenTable | None,
+        open_code: OpenCode | None,
         may_read: MayRead | None,
     ) -> None:
         self.spec = spec
         self.findings = findings
         self.notes = Findings()
         self.secrets: dict[str, str] = {}
-        self.names = Names(spec.variables, environment, findings, may_read)
+        self.names = Names(spec.variables, environment, findings, may_read, data=frozenset(spec.data))
         self._tls_files = Files(self.names, read_tls_file, "the working directory", "Leave it out")
         files = Files(self.names, read_file)
         self.requests = Requests(spec, self.names, Checks(self.names, files.schema), files)
         self.data = DataTables(spec.data, self.names, self.notes, open_table)
-        self.scenarios = Scenarios(spec, self.requests, findings, self.notes, self.data.tables)
+        self.scenarios = Scenarios(spec, self.requests, findings, self.notes, self.data.tables, open_code)
         self.hooks = Hooks(spec, self.names, self.notes, files, self.data.tables, self.scenarios.used_blocks)
         self.setup: CompiledHook | None = None
         self.teardown: CompiledHook | None = None
@@ -417,5 +421,6 @@ def _needs(flows: tuple[Flow, ...], origins: tuple[Origin, ...], connections: Co
         "scenarios": any(flow.program for flow in flows)
         or any(step.named_checks or any(isinstance(part, ValuePart) for part in step.parts) for step in steps),
         "before_user": any(flow.before_user for flow in flows),
+        "code": any(flow.code for flow in flows),
     }
     return tuple(name for name, needed in needs.items() if needed)

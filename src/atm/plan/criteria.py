@@ -9,7 +9,7 @@ from atm.errors import SpecError
 from atm.models.fields import Findings, Path
 from atm.models.outline import CheckName, ScenarioSteps
 from atm.models.spec import TestSpec
-from atm.models.threshold import IMPLIED, Threshold, parse_threshold
+from atm.models.threshold import IMPLIED, IMPLIED_OF_CODE, Threshold, parse_threshold
 from atm.models.threshold_spec import Thresholds
 
 _NAMED = (
@@ -34,13 +34,15 @@ class Criteria:
     """The thresholds of each endpoint or step by its index, with the path of the endpoint or step."""
 
     def thresholds(self) -> tuple[Threshold, ...]:
-        """Return every threshold; the implied one if there are none."""
+        """Return every threshold; the implied ones if there are none."""
         rules = self._rules(self.spec.thresholds, ("thresholds",))
         for index, (thresholds, path) in self.steps.items():
             rules += self._rules(thresholds, (*path, "thresholds"), endpoint=index)
         for index, (name, scenario) in enumerate((self.spec.scenarios or {}).items()):
             rules += self._rules(scenario.thresholds, ("scenarios", name, "thresholds"), scenario=index)
-        return tuple(rules) or (IMPLIED,)
+        if rules:
+            return tuple(rules)
+        return (IMPLIED, IMPLIED_OF_CODE) if any(scenario.is_code for scenario in self.scenarios) else (IMPLIED,)
 
     def _rules(
         self, thresholds: Thresholds, path: Path, *, endpoint: int | None = None, scenario: int | None = None

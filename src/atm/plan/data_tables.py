@@ -14,7 +14,7 @@ from typing import Literal
 from atm.errors import DataError
 from atm.models.data_spec import DataSpec
 from atm.models.fields import Findings, Path
-from atm.models.figures import count
+from atm.models.figures import count, counted
 from atm.plan.load_plan import Flow, Lane, Load, PreparedUsers, Segment
 from atm.plan.program import DataTable
 from atm.plan.table_uses import tables_of
@@ -65,6 +65,8 @@ class DataTables:
             if not users and not self._findings.touch(*source.path):
                 what = f'the data "{source.name}" is not used'
                 hint = f"Use a cell: {{{{{source.name}.{(source.table.columns or ('COLUMN',))[0]}}}}}, or remove it"
+                if not any(flow.program for flow in flows):
+                    hint = "Only steps of scenarios have test data: turn the requests into `scenarios`, or remove it"
                 self._notes.add(source.path, what, "unused_data", hint)
             if source.when_used_up == "recycle" or not source.table.rows or not users:
                 continue
@@ -151,12 +153,17 @@ class DataTables:
             users = max(1, int(most + 0.5))
             if users <= rows:
                 return lane
-            self._report(source, lane, f"{count(users)} users", f"only {count(rows)} users start")
+            self._report(
+                source,
+                lane,
+                counted(users, "user"),
+                f"only {counted(rows, 'user')} {'starts' if rows == 1 else 'start'}",
+            )
             return replace(lane, load=_clipped(load, rows))
         needed = _iterations(lane)
         if needed is not None and needed > rows:
-            starts = f"about {count(needed)} iterations"
-            self._report(source, lane, starts, f"it ends after {count(rows)} iterations")
+            starts = f"about {counted(needed, 'iteration')}"
+            self._report(source, lane, starts, f"it ends after {counted(rows, 'iteration')}")
         if load.model == "closed":
             return replace(lane, last_number=rows if lane.last_number is None else min(rows, lane.last_number))
         from atm.plan.pacer import Pacer
@@ -173,12 +180,12 @@ class DataTables:
         rows = source.table.rows
         if prepared.users <= rows:
             return lane
-        self._report(source, lane, f"{count(prepared.users)} prepared users", f"only {count(rows)} are prepared")
+        self._report(source, lane, counted(prepared.users, "prepared user"), f"only {count(rows)} can be prepared")
         load = replace(lane.load, max_in_flight=rows)
         return replace(lane, prepared=replace(prepared, users=rows), load=load)
 
     def _report(self, source: _Source, lane: Lane, needs: str, follows: str) -> None:
-        has = f"{count(source.table.rows)} row{'' if source.table.rows == 1 else 's'}"
+        has = counted(source.table.rows, "row")
         what = f'the data "{source.name}" has {has}, and "{lane.name}" has {needs}'
         again = "`pick: in_order`" if source.table.pick == "in_order" else "`when_used_up: recycle`"
         hint = f"Add rows, or use them again with {again}"

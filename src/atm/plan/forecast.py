@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from atm.models.forecast import Forecast, ForecastPhase, LevelPoint, Phase
 from atm.plan.load_plan import Lane, Load, LoadPlan, Origin, Segment
+from atm.plan.longest_path import most_in_iteration
 
 if TYPE_CHECKING:
     from atm.plan.compile import CompiledTest
@@ -48,11 +49,11 @@ def forecast(plan: LoadPlan) -> Forecast:
     """The forecast of a plan.
 
     For several lanes, `points` and `peak` are of the sum of their levels: arrivals per second of the open lanes, or
-    users if no lane is open. Figures that one lane leaves open are None.
+    users if no lane is open. Figures that one lane leaves open are None. For scenarios, `requests` are iterations.
     """
-    if len(plan.lanes) == 1:
-        return lane_forecast(plan.lanes[0])
-    forecasts = [lane_forecast(lane) for lane in plan.lanes]
+    forecasts = [_with_steps(lane_forecast(lane), most_in_iteration(plan.flows, lane)) for lane in plan.lanes]
+    if len(forecasts) == 1:
+        return forecasts[0]
     warm_up, planned = plan.warm_up_ns / 1e9, [ahead.total_seconds for ahead in forecasts]
     ends = _all_known(planned)
     shown = [lane for lane in plan.lanes if lane.load.model == "open"] or plan.lanes
@@ -72,6 +73,11 @@ def forecast(plan: LoadPlan) -> Forecast:
         most_seconds=None if most_seconds is None else max(most_seconds),
         most_requests=None if most_requests is None else sum(most_requests),
     )
+
+
+def _with_steps(ahead: Forecast, most: int) -> Forecast:
+    """Return the forecast of a lane whose iterations send `most` requests at most."""
+    return ahead if ahead.most_requests is None else replace(ahead, most_requests=ahead.most_requests * most)
 
 
 _Number = TypeVar("_Number", int, float)

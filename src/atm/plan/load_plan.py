@@ -26,6 +26,9 @@ PLAN_FORMAT = 2
 RETRY_NS = 1_000_000_000
 """How long after a failed attempt a user begins again with `Flow.before_user`."""
 
+CODE_STOP_NS = 1_500_000_000
+"""How long iterations of code may continue after a stop by a command."""
+
 MOST_SHARES = 10_000
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -114,6 +117,21 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Code:
+    """A function in a Python file that runs the iterations of a flow."""
+
+    file: str
+    """Absolute path."""
+    function: str
+    digest: str
+    """SHA-256 of the file, in hexadecimal."""
+    on_exception: Literal["continue", "stop_user", "stop_run"] = "continue"
+    """What follows an exception, which fails its iteration."""
+    tables: tuple[int, ...] = ()
+    """Indices of the data tables that the file uses."""
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
     """An ordered journey of one user; a plain endpoint is a flow with one step."""
 
@@ -139,6 +157,15 @@ class Flow:
     which in the open model has `Lane.prepared`. In random draws and values, the number of the user takes the place of
     the iteration's. A step that would end an iteration ends the attempt; after `RETRY_NS` the user begins again,
     without slots and cookies."""
+    code: Code | None = None
+    """Runs the iterations instead of `program`. Each of the steps is then a model for requests, of one endpoint: the
+    first for those beyond the limit of names, the others for the names that thresholds use. Further endpoints and
+    checks are announced when they are used first (`metrics.interval.Announcement`)."""
+
+    @property
+    def counts_iterations(self) -> bool:
+        """Whether its iterations are counted: they are more than a single request."""
+        return bool(self.program) or self.code is not None or len(self.steps) > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from atm.plan.load_plan import Flow, Lane
 from atm.plan.program import ChooseOp, JumpOp, LoopOp, Op, RequestOp, UnlessOp
 
 _Cost = TypeVar("_Cost", int, float)
@@ -29,6 +30,12 @@ def longest_path(program: Sequence[Op], cost: Callable[[Op], _Cost]) -> _Cost:
             following = max(longest[to] for to in op.to)
         longest[index] = cost(op) * rounds + following
     return longest[0]
+
+
+def most_in_iteration(flows: Sequence[Flow], lane: Lane) -> int:
+    """Return the most requests that an iteration of a lane sends; 1 for an endpoint."""
+    programs = [flows[flow].program for flow in lane.flows]
+    return max((most_requests(program) for program in programs if program), default=1)
 
 
 def most_requests(program: Sequence[Op]) -> int:

@@ -58,8 +58,8 @@ def _window(plan: LoadPlan, threshold: Threshold) -> Iterator[PlanNote]:
     # How many requests an iteration sends, the target decides.
     most = None if scenarios_of(plan) else _most_samples(plan, threshold, window)
     if not METRICS[threshold.metric].is_rate and most is not None and most < threshold.min_samples:
-        count = figures.count(round(most))
-        what = f"{ends}: {count} requests at most in {figures.planned(window)}, and min_samples is "
+        most_requests = figures.counted(round(most), "request")
+        what = f"{ends}: {most_requests} at most in {figures.planned(window)}, and min_samples is "
         hint = "Lower `min_samples`, raise the load, or judge a longer window"
         yield PlanNote(("thresholds",), f"{what}{threshold.min_samples}", "window_never_judged", hint)
 
@@ -72,7 +72,7 @@ def _most_samples(plan: LoadPlan, threshold: Threshold, window: int) -> float | 
 
 
 def _most_of_lane(plan: LoadPlan, lane: Lane, threshold: Threshold, window: int) -> float | None:
-    if any(len(flow.steps) > 1 or flow.program for flow in plan.flows):
+    if any(flow.counts_iterations for flow in plan.flows):
         # An iteration may send any number of requests.
         return None
     bounds = [] if lane.total is None else [float(lane.total)]

@@ -7,14 +7,23 @@ from dataclasses import replace
 
 from atm.models.outline import DataSource, OpenLane, ScenarioSteps
 from atm.plan.before_user import steps_before
-from atm.plan.load_plan import Flow, LoadPlan
+from atm.plan.forecast import lane_forecast
+from atm.plan.load_plan import Flow, Lane, LoadPlan
 
 
 def scenarios_of(plan: LoadPlan) -> tuple[ScenarioSteps, ...]:
     """Return the scenarios of a plan."""
-    closed = {flow for lane in plan.lanes if lane.load.model == "closed" for flow in lane.flows}
-    return tuple(
-        replace(scenario, is_open=flow not in closed) for flow, scenario in enumerate(scenarios_in(plan.flows))
+    lane_of = {flow: lane for lane in plan.lanes for flow in lane.flows}
+    return tuple(_in_lane(scenario, lane_of[flow]) for flow, scenario in enumerate(scenarios_in(plan.flows)))
+
+
+def _in_lane(scenario: ScenarioSteps, lane: Lane) -> ScenarioSteps:
+    ahead = lane_forecast(lane)
+    return replace(
+        scenario,
+        is_open=lane.load.model == "open",
+        measured_from=ahead.warm_up_seconds,
+        measured_until=ahead.total_seconds,
     )
 
 
@@ -50,7 +59,7 @@ def scenarios_in(flows: Sequence[Flow]) -> tuple[ScenarioSteps, ...]:
 
     There an iteration is one request, and engines count no iterations.
     """
-    if not any(flow.program or len(flow.steps) > 1 for flow in flows):
+    if not any(flow.counts_iterations for flow in flows):
         return ()
     return tuple(_scenario(flow) for flow in flows)
 
@@ -59,4 +68,4 @@ def _scenario(flow: Flow) -> ScenarioSteps:
     before = steps_before(flow)
     steps = dict.fromkeys(step.endpoint for index, step in enumerate(flow.steps) if index not in before)
     before_user = dict.fromkeys(step.endpoint for index, step in enumerate(flow.steps) if index in before)
-    return ScenarioSteps(flow.name, tuple(steps), before_user=tuple(before_user))
+    return ScenarioSteps(flow.name, tuple(steps), before_user=tuple(before_user), is_code=flow.code is not None)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from atm.errors import Problem
-from atm.models.fields import Path
 from atm.plan.document import SpecDocument
+from atm.plan.document_change import FLAGS, Change
+from atm.plan.request_overrides import change_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Overrides:
     """The flags that override a spec; None and empty mean not given. Texts are parsed as in a spec."""
 
     url: str | None = None
+    base_url: str | None = None
     requests: int | None = None
     concurrency: int | None = None
     rate: float | None = None
@@ -41,34 +42,21 @@ class Overrides:
     allow_open_cluster: bool | None = None
     insecure: bool = False
     connect_to: tuple[str, ...] = ()
+    json_body: str | None = None
+    """JSON text."""
+    form: tuple[str, ...] = ()
+    """`name=value`, or `name=@file`."""
+    user: str | None = None
+    """`name:password`."""
+    bearer: str | None = None
+    http2: bool = False
+    no_keepalive: bool = False
+    redirects: int | None = None
+    proxy: str | None = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
 
-
-FLAGS: Mapping[str, str] = {
-    "url": "URL",
-    "requests": "--requests",
-    "concurrency": "--concurrency",
-    "rate": "--rate",
-    "duration": "--duration",
-    "stages": "--stages",
-    "warm_up": "--warm-up",
-    "method": "--method",
-    "headers": "--header",
-    "data": "--data",
-    "timeout": "--timeout",
-    "expect_status": "--expect-status",
-    "expect_body": "--expect-body",
-    "thresholds": "--threshold",
-    "variables": "--var",
-    "seed": "--seed",
-    "engine": "--engine",
-    "processes": "--processes",
-    "on": "--on",
-    "workers": "--workers",
-    "allow_open_cluster": "--allow-open-cluster",
-    "insecure": "--insecure",
-    "connect_to": "--connect-to",
-}
-"""The flag of each override, shown as the place of its problems."""
 
 _SIMPLE = {
     "method": "method",
@@ -78,9 +66,7 @@ _SIMPLE = {
     "seed": "seed",
     "engine": "engine",
 }
-_OF_ONE_REQUEST = ("method", "body", "expect_body")
-"""Fields that a spec with endpoints has only in its endpoints."""
-_NOT_FOR_SCENARIOS = ("url", "method", "data", "expect_body")
+_NOT_FOR_SCENARIOS = ("url", "method", "data", "expect_body", "json_body", "form")
 """Overrides of a single request."""
 
 
@@ -99,7 +85,7 @@ def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument
     """
     if not isinstance(document.data, Mapping):
         return document
-    change = _Change(dict(document.data), dict(document.places))
+    change = Change(dict(document.data), dict(document.places))
     if change.data.get("scenarios") is not None:
         overrides = _for_scenarios(change, overrides)
     for name, target in _SIMPLE.items():
@@ -109,6 +95,9 @@ def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument
         change.drop("endpoints")
         change.put(("url",), overrides.url, FLAGS["url"])
         change.data.setdefault("name", overrides.url.partition("?")[0][:256])
+    if overrides.base_url is not None:
+        change.put(("base_url",), overrides.base_url, FLAGS["base_url"])
+    change_request(change, overrides)
     _change_fleet(change, overrides)
     _change_ends(change, overrides)
     _change_load(change, overrides)
@@ -116,7 +105,7 @@ def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument
     return replace(document, data=change.data, places=change.places, problems=tuple(change.problems))
 
 
-def _change_fleet(change: _Change, overrides: Overrides) -> None:
+def _change_fleet(change: Change, overrides: Overrides) -> None:
     """Put the flags of a fleet; processes of this machine replace a cluster of the spec, and the reverse."""
     if overrides.processes is not None:
         change.drop_in("fleet", "on", "workers", "allow_open_cluster")
@@ -128,99 +117,19 @@ def _change_fleet(change: _Change, overrides: Overrides) -> None:
             change.put(("fleet", name), value, FLAGS[name])
 
 
-def _for_scenarios(change: _Change, overrides: Overrides) -> Overrides:
+def _for_scenarios(change: Change, overrides: Overrides) -> Overrides:
     """Report the overrides of a single request, and return the others."""
     for name in _NOT_FOR_SCENARIOS:
-        if getattr(overrides, name) is not None:
+        if getattr(overrides, name) not in (None, ()):
             what = f"{FLAGS[name]} is for a single request, and this spec has scenarios"
             hint = "Use a variable in the step, and give its value: `--var NAME=VALUE`"
             if name == "url":
                 hint = 'Write `base_url: "{{base}}"` in the spec, and give its value: `--var base=URL`'
             change.unreadable(name, what, "conflict", hint)
-    return replace(overrides, url=None, method=None, data=None, expect_body=None)
+    return replace(overrides, url=None, method=None, data=None, expect_body=None, json_body=None, form=())
 
 
-def _in_steps(value: Any, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    """Return scenarios, blocks or steps with each of their objects edited, from outside to inside."""
-    if isinstance(value, list | tuple):
-        return [_in_steps(item, edit) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    edited = edit(dict(value))
-    return {name: _in_steps(item, edit) if name in _WITH_STEPS else item for name, item in edited.items()}
-
-
-_WITH_STEPS = ("steps", "otherwise", "choose")
-
-
-class _Change:
-    """The data being changed, and the source of each new value."""
-
-    def __init__(self, data: dict[str, Any], places: dict[Path, str]) -> None:
-        self.data = data
-        self.places = places
-        self.problems: list[Problem] = []
-        """Flags that cannot be read at all."""
-
-    def unreadable(self, flag: str, what: str, code: str, hint: str) -> None:
-        self.problems.append(Problem(what, code, place=FLAGS[flag], hint=hint))
-
-    def put(self, path: tuple[str, ...], value: Any, place: str) -> None:
-        """Set a field, at most one level deep."""
-        target = self.data
-        if len(path) == 2:
-            inner = self.data.get(path[0])
-            target = self.data[path[0]] = dict(inner) if isinstance(inner, Mapping) else {}
-        target.pop(f"{path[-1]}_seconds", None)
-        target[path[-1]] = value
-        for replaced in [other for other in self.places if other[: len(path)] == path]:
-            del self.places[replaced]
-        self.places[path] = place
-
-    def drop(self, *names: str) -> None:
-        for name in names:
-            self.data.pop(name, None)
-            self.data.pop(f"{name}_seconds", None)
-
-    def drop_in(self, outer: str, *names: str) -> None:
-        """Drop fields of an object."""
-        if isinstance(value := self.data.get(outer), Mapping):
-            self.data[outer] = {name: item for name, item in value.items() if name not in names}
-
-    def in_scenarios(self, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        """Edit every scenario and every step."""
-        for name in ("scenarios", "blocks"):
-            value = self.data.get(name)
-            if isinstance(value, Mapping):
-                self.data[name] = {key: _in_steps(item, edit) for key, item in value.items()}
-
-    def everywhere(self, name: str, value: Any, place: str) -> None:
-        """Set a field of the spec and remove it from the endpoints, or set it in the endpoints if only they have it."""
-        if value is None:
-            return
-        self.in_scenarios(lambda item: {key: inner for key, inner in item.items() if key not in _spellings(name)})
-        endpoints = self.data.get("endpoints")
-        if not isinstance(endpoints, list):
-            self.put((name,), value, place)
-            return
-        if name not in _OF_ONE_REQUEST:
-            self.put((name,), value, place)
-        changed: list[Any] = []
-        for index, endpoint in enumerate(endpoints):
-            if isinstance(endpoint, Mapping):
-                endpoint = {key: item for key, item in endpoint.items() if key not in _spellings(name)}
-                if name in _OF_ONE_REQUEST:
-                    endpoint[name] = value
-                    self.places[("endpoints", index, name)] = place
-            changed.append(endpoint)
-        self.data["endpoints"] = changed
-
-
-def _spellings(name: str) -> tuple[str, str]:
-    return name, f"{name}_seconds"
-
-
-def _change_ends(change: _Change, overrides: Overrides) -> None:
+def _change_ends(change: Change, overrides: Overrides) -> None:
     if overrides.duration is not None and overrides.requests is None:
         change.drop("total_requests")
     if overrides.requests is not None and overrides.duration is None:
@@ -231,7 +140,7 @@ def _change_ends(change: _Change, overrides: Overrides) -> None:
         change.put(("duration",), overrides.duration, FLAGS["duration"])
 
 
-def _change_load(change: _Change, overrides: Overrides) -> None:
+def _change_load(change: Change, overrides: Overrides) -> None:
     load = change.data.get("load")
     if not isinstance(load, Mapping):
         if overrides.stages is None and overrides.warm_up is None:
@@ -264,7 +173,7 @@ def _change_load(change: _Change, overrides: Overrides) -> None:
         change.put(("load", "warm_up"), overrides.warm_up, FLAGS["warm_up"])
 
 
-def _as_load(change: _Change) -> dict[str, Any]:
+def _as_load(change: Change) -> dict[str, Any]:
     """Convert the spec's flat fields to a `load`, so that stages or a warm-up can be added."""
     load: dict[str, Any] = {}
     rate = change.data.get("requests_per_second")
@@ -280,7 +189,7 @@ def _as_load(change: _Change) -> dict[str, Any]:
     return load
 
 
-def _keep(change: _Change, model: str, path: tuple[str], value: Any, place: str) -> None:
+def _keep(change: Change, model: str, path: tuple[str], value: Any, place: str) -> None:
     """Set one level in `load` and keep only what is compatible with it and its model."""
     gone = {"rate", "users", "stages", "start", "warm_up_level"} - set(path)
     gone |= (
@@ -291,7 +200,7 @@ def _keep(change: _Change, model: str, path: tuple[str], value: Any, place: str)
     change.put(("load", *path), value, place)
 
 
-def _stages(change: _Change, text: str) -> list[Any]:
+def _stages(change: Change, text: str) -> list[Any]:
     """Parse `30s:100,1m:500` as stages; durations and targets are checked later, with the spec."""
     stages: list[Any] = []
     for stage in text.split(","):
@@ -303,7 +212,7 @@ def _stages(change: _Change, text: str) -> list[Any]:
     return stages
 
 
-def _add_texts(change: _Change, overrides: Overrides) -> None:
+def _add_texts(change: Change, overrides: Overrides) -> None:
     lines: dict[str, tuple[str, list[str] | None]] = {}
     for text in overrides.headers:
         name, colon, value = text.partition(":")
@@ -339,7 +248,7 @@ def _add_texts(change: _Change, overrides: Overrides) -> None:
             change.places[("thresholds", "expressions", len(before) + index)] = FLAGS["thresholds"]
 
 
-def _replace_header(change: _Change, name: str, value: str | list[str] | None) -> None:
+def _replace_header(change: Change, name: str, value: str | list[str] | None) -> None:
     """Replace the same header of the spec and its endpoints, in any spelling, by the flag's."""
     given = change.data.get("headers")
     if isinstance(given, Mapping):

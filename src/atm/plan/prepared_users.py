@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import ceil
 
 from atm.models.fields import Findings, Path
-from atm.models.figures import count
+from atm.models.figures import count, counted
 from atm.models.scenario import ScenarioSpec
 from atm.models.spec import TestSpec
 from atm.plan.load import nanoseconds
@@ -51,7 +51,8 @@ def _with_prepared_users(scenario: ScenarioSpec, path: Path, lane: Lane, flow: F
     if users is None:
         users = _enough(lane, flow)
     elif limit is not None and users > limit:
-        what = f"the load has at most {count(limit)} iterations at once, so {count(users)} prepared users are too many"
+        most = counted(limit, "iteration")
+        what = f"the load has at most {most} at once, so {count(users)} prepared users are too many"
         findings.add((*path, "prepared_users"), what, "conflict", "Raise `max_in_flight`, or keep one of the two")
     rate = DEFAULT_RATE if scenario.prepare_rate is None else scenario.prepare_rate
     return replace(lane, prepared=PreparedUsers(users, rate), load=replace(lane.load, max_in_flight=users))

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from atm.models.fields import Findings, Path
+from atm.models.fields import Findings, Path, path_text
 from atm.models.scenario import ScenarioSpec
 from atm.models.spec import TestSpec
 from atm.plan.checks import MOST_NAMES
+from atm.plan.code_scenarios import CodeScenarios, OpenCode
 from atm.plan.load import nanoseconds
 from atm.plan.load_plan import Flow, Lane
 from atm.plan.program import DataTable, Op, RequestOp
@@ -39,6 +40,7 @@ class Scenarios:
     findings: Findings
     notes: Findings
     tables: Sequence[DataTable] = ()
+    open_code: OpenCode | None = None
     step_names: StepNames = field(init=False)
     used_blocks: set[str] = field(default_factory=set)
 
@@ -67,6 +69,10 @@ class Scenarios:
             self.findings.add((*path, "pace"), what, "conflict", "Remove it, or give the load `users`")
         lasts = model == "closed" or bool(scenario.before_user)
         keeps_session = (scenario.session or ("keep" if lasts else "new")) == "keep"
+        if scenario.code is not None:
+            code = CodeScenarios(self.spec, self.requests, self.step_names, self.tables, self.open_code)
+            return code.flow(name, scenario, path, keeps_session=keeps_session)
+        self._check_steps(scenario, path)
         names = self.requests.names
         requests = requests_of(scenario, path, (*path, "steps"), self.spec.blocks)
         slots = user_slots(requests, self.spec, self.findings, names.setup_values)
@@ -93,6 +99,14 @@ class Scenarios:
             keeps_session=keeps_session,
             pace_ns=0 if scenario.pace is None else nanoseconds(scenario.pace),
         )
+
+    def _check_steps(self, scenario: ScenarioSpec, path: Path) -> None:
+        if "on_exception" in scenario.written:
+            what = "on_exception belongs to code, and this scenario has steps"
+            self.findings.add((*path, "on_exception"), what, "conflict", "Remove it, or use `on_fail`")
+        if not scenario.steps and "steps" not in scenario.written and not self.findings.touch(*path, "steps"):
+            what = f"{path_text(path)} needs a field steps"
+            self.findings.add((*path, "steps"), what, "missing_field", "Add `steps`, or `code: FILE.py:FUNCTION`")
 
     def _compiler(self, name: str, around: Around, scope: Scope, *, keeps_session: bool) -> StepCompiler:
         return StepCompiler(

@@ -88,6 +88,8 @@ class Names:
     """The values of the scenario that is being compiled; None for an endpoint."""
     setup_values: Mapping[str, Slot] = field(default_factory=dict)
     """The variables that `setup` extracts, once it is compiled."""
+    data: frozenset[str] = frozenset()
+    """The names of test data."""
 
     def template(self, text: str, path: Path, encoding: Encoding = Encoding.RAW) -> Template:
         """Parse a text whose literals need no encoding (a header, a text body, the content of a JSON string)."""
@@ -312,6 +314,12 @@ class Names:
             what = f"{{{{{name}}}}} cannot be used inside another variable"
             hint = "Variables may hold built-ins and {{env:NAME}}, no other variables"
             self.findings.add(path, what, "nested_variable", hint, _character(match))
+            return
+        table, dot, _ = name.partition(".")
+        if self.scope is None and dot and table in self.data:
+            what = f"{{{{{name[:200]}}}}} is test data, which only steps of scenarios have"
+            hint = "Write the request as a scenario of one step: `scenarios: {NAME: {steps: [{GET: /path}]}}`"
+            self.findings.add(path, what, "no_test_data", hint, _character(match))
             return
         from atm.models.nearest import listed, nearest
 

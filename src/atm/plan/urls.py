@@ -117,6 +117,11 @@ def _normalised(text: str, path: Path, findings: Findings) -> str:
     return percent_encoded(_BAD_PERCENT.sub("%25", text), _SAFE)
 
 
+def clean_target(text: str) -> str:
+    """Return the path and query of a URL in code as they are sent: what must be percent-encoded is, once."""
+    return percent_encoded(_BAD_PERCENT.sub("%25", text.partition("#")[0]), _SAFE)
+
+
 def split_authority(head: str, text: str) -> tuple[str, str, int]:
     """Split `scheme://host:port` into its parts. Raises an error with message and hint."""
     scheme, separator, authority = head.partition("://")

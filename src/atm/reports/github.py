@@ -52,9 +52,10 @@ def step_summary(result: RunResult) -> str:
         f"Measurement **{verdict.measurement}**" + "".join(f"; {_cell(reason.what)}" for reason in verdict.reasons)
     )
     rate = figures.rate(metrics.requests_per_second)
+    requests = figures.counted(metrics.total_requests, "request")
     lines += [
         "",
-        f"{figures.count(metrics.total_requests)} requests in {figures.duration(metrics.duration_seconds)}, {rate} /s",
+        f"{requests} in {figures.duration(metrics.duration_seconds)}, {rate} /s",
     ]
     lines += _scenarios(result)
     lines += ["", "| endpoint | requests | failed | p50 | p95 | p99 |", "|---|---:|---:|---:|---:|---:|"]
@@ -65,6 +66,7 @@ def step_summary(result: RunResult) -> str:
         shown = name if name == "**total**" else _cell(name)
         lines.append(f"| {shown} | {' | '.join((*counts, *map(figures.time, times)))} |")
     lines += _checks(result)
+    lines += _exceptions(result)
     return "\n".join(lines) + "\n\n"
 
 
@@ -101,6 +103,17 @@ def _checks(result: RunResult) -> list[str]:
         counts = (figures.count(check.passed), figures.count(check.failed), figures.share(check.passed_share))
         lines.append(f"| {_cell(check.name)} | {_cell(check.endpoint)} | {' | '.join(counts)} |")
     return lines
+
+
+def _exceptions(result: RunResult) -> list[str]:
+    """Return a table of the exceptions that ended iterations of code."""
+    if not result.exceptions:
+        return []
+    rows = [
+        f"| {_cell(group.message)} | {_cell(group.scenario)} | {figures.count(group.count)} |"
+        for group in result.exceptions
+    ]
+    return ["", "| exception | scenario | count |", "|---|---|---:|", *rows]
 
 
 def _data(text: str) -> str:

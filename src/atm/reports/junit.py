@@ -1,13 +1,15 @@
 """The verdicts as JUnit XML, for CI servers that show test results.
 
-One suite with a case per threshold (`<failure>` has the measured value), one per endpoint (failed only if no response
-was as expected: single failures are for `error_rate` thresholds), one per check (failed if no evaluation passed: single
-failures are for thresholds on the check), one each for `setup` and `teardown` (failed if a step failed) and one for the
-measurement (failed if invalid).
+One suite per run, with a case per threshold (`<failure>` has the measured value), one per endpoint (failed only if no
+response was as expected: single failures are for `error_rate` thresholds), one per check (failed if no evaluation
+passed: single failures are for thresholds on the check), one each for `setup` and `teardown` (failed if a step failed)
+and one for the measurement (failed if invalid).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from atm.models import figures
@@ -18,11 +20,54 @@ from atm.models.run_figures import CheckFigures, HookFigures
 from atm.models.sanitize import printable
 
 
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A test of a batch without a result."""
+
+    name: str
+    problem: str = ""
+    """Why it could not be carried out; empty for one that was skipped."""
+
+
 def render_junit(result: RunResult) -> str:
-    """Return the document, UTF-8."""
-    run, metrics = result.run, result.metrics
+    """Return the document of one run, UTF-8."""
+    return render_suites([result])
+
+
+def render_suites(results: Sequence[RunResult | NotRun]) -> str:
+    """Return the document of several tests, with a suite for each, UTF-8."""
     suites = Element("testsuites", name="atm")
-    suite = SubElement(suites, "testsuite", name=_text(run.name), time=f"{metrics.duration_seconds:.3f}")
+    for result in results:
+        suite = SubElement(
+            suites, "testsuite", name=_text(result.name if isinstance(result, NotRun) else result.run.name)
+        )
+        if isinstance(result, NotRun):
+            _not_run(suite, result)
+        else:
+            _run(suite, result)
+        _count(suite)
+    _count(suites)
+    indent(suites)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(suites, encoding="unicode")}\n'
+
+
+def _count(parent: Element) -> None:
+    parent.set("tests", str(len(parent.findall(".//testcase"))))
+    for name, tag in (("failures", "failure"), ("skipped", "skipped"), ("errors", "error")):
+        parent.set(name, str(len(parent.findall(f".//testcase/{tag}"))))
+
+
+def _not_run(suite: Element, test: NotRun) -> None:
+    case = _case(suite, test.name, "run", "the test runs")
+    if test.problem:
+        _failed(case, "error", test.problem)
+    else:
+        SubElement(case, "skipped", message="the batch was stopped before it")
+
+
+def _run(suite: Element, result: RunResult) -> None:
+    run = result.run
+    suite.set("time", f"{result.metrics.duration_seconds:.3f}")
     if run.started_at:
         suite.set("timestamp", run.started_at.strftime("%Y-%m-%dT%H:%M:%S"))
     if run.error:
@@ -37,13 +82,6 @@ def render_junit(result: RunResult) -> str:
         _check(suite, result.run.name, check)
     _hook(suite, run.name, "teardown", result.teardown)
     _measurement(suite, result)
-    for parent in (suites, suite):
-        parent.set("tests", str(len(suite)))
-        parent.set("failures", str(len(suite.findall("testcase/failure"))))
-        parent.set("skipped", str(len(suite.findall("testcase/skipped"))))
-        parent.set("errors", str(len(suite.findall("testcase/error"))))
-    indent(suites)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(suites, encoding="unicode")}\n'
 
 
 def _case(suite: Element, run: str, kind: str, name: str) -> Element:
@@ -74,7 +112,7 @@ def _endpoint(suite: Element, result: RunResult, entry: NamedEndpointMetrics) ->
     if not entry.total_requests:
         SubElement(case, "skipped", message="no request was sent to this endpoint")
         return
-    counts = f"{figures.count(entry.successful_requests)} of {figures.count(entry.total_requests)} requests ok"
+    counts = f"{figures.count(entry.successful_requests)} of {figures.counted(entry.total_requests, 'request')} ok"
     if entry.successful_requests:
         SubElement(case, "system-out").text = _text(counts)
         return
@@ -96,6 +134,16 @@ def _check(suite: Element, run: str, check: CheckFigures) -> None:
         SubElement(case, "system-out").text = _text(counts)
     else:
         _failed(case, "failure", counts)
+
+
+def _exceptions(suite: Element, result: RunResult, scenario: str) -> None:
+    """Add a failed case for a scenario in code whose iterations ended by exceptions."""
+    raised = [group for group in result.exceptions if group.scenario == scenario]
+    if raised:
+        count = figures.count(sum(group.count for group in raised))
+        detail = "\n".join(f"{figures.count(group.count)} × {group.message}\n{group.traceback}" for group in raised)
+        case = _case(suite, result.run.name, "exceptions", f"{scenario} raises no exception")
+        _failed(case, "failure", f"{count} iterations ended by an exception", detail)
 
 
 def _hook(suite: Element, run: str, name: str, hook: HookFigures | None) -> None:

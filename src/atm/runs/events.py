@@ -13,6 +13,7 @@ from atm.models.events import (
     AnyRunEvent,
     FinishedEvent,
     IntervalEvent,
+    SampledIterationEvent,
     SampleEvent,
     SoFar,
     StartedEvent,
@@ -20,8 +21,8 @@ from atm.models.events import (
 
 if TYPE_CHECKING:
     from atm.metrics.live_status import LiveStatus
-    from atm.models.run import SampledExchange
     from atm.models.run_figures import FiguresSoFar, Second
+    from atm.models.samples import SampledExchange, SampledIteration
     from atm.storage.records import Run, RunEvent
 
 MOST_ERRORS = 10
@@ -53,6 +54,12 @@ def sample(exchange: SampledExchange, sequence: int, at: datetime) -> SampleEven
     """Return the event for a sampled request."""
     names = set(SampleEvent.model_fields) - {"kind", "sequence", "at"}
     return SampleEvent(sequence=sequence, at=at, **{name: getattr(exchange, name) for name in names})
+
+
+def sampled_iteration(iteration: SampledIteration, sequence: int, at: datetime) -> SampledIterationEvent:
+    """Return the event for a sampled iteration."""
+    names = set(SampledIterationEvent.model_fields) - {"kind", "sequence", "at"}
+    return SampledIterationEvent(sequence=sequence, at=at, **{name: getattr(iteration, name) for name in names})
 
 
 def finished(run: Run, sequence: int) -> FinishedEvent:

@@ -51,7 +51,12 @@ class LiveFigures:
         times = RunTimes(min(aggregate.warm_up_ns, end_ns), end_ns, end_ns)
         return (
             whole_metrics(aggregate.collector, times, is_open=aggregate.is_open),
-            endpoint_metrics(aggregate.collector, times, aggregate.endpoints, is_open=aggregate.is_open),
+            endpoint_metrics(
+                aggregate.collector,
+                times,
+                aggregate.collector.described(aggregate.endpoints),
+                is_open=aggregate.is_open,
+            ),
         )
 
     async def _new_aggregate(self, run: Run) -> _Aggregate:

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from atm.config import Settings
 from atm.engine.environment import usable_cores
 from atm.errors import Problem, SpecError
+from atm.models import figures
 from atm.plan.compile import CompiledTest, compile_plan
 from atm.plan.files import ReadFile
 from atm.plan.forecast import forecast, lane_forecast, leads_to
 from atm.plan.hooks import CompiledHook
 from atm.plan.load_plan import Lane, LoadPlan
-from atm.plan.longest_path import most_requests
+from atm.plan.longest_path import most_in_iteration, most_requests
 from atm.plan.targets import TargetRules
+from atm.runs.code_directory import CodeDirectory
 from atm.tables.table_request import OpenTable
 
 _CODE = "target_not_allowed"
@@ -37,6 +40,8 @@ class Policy:
     max_seconds: float | None = None
     max_requests: int | None = None
     max_processes: int = field(default_factory=usable_cores)
+    code_dir: Path | None = None
+    """Where specs may have code; None: nowhere."""
     fleet_clusters: tuple[str, ...] = ()
     """As in a spec's `fleet.on`."""
 
@@ -51,6 +56,7 @@ class Policy:
             max_requests=settings.max_requests,
             max_processes=settings.max_processes or usable_cores(),
             fleet_clusters=settings.fleet_clusters,
+            code_dir=settings.code_dir,
             max_seconds=settings.max_duration.total_seconds() if settings.max_duration else None,
         )
 
@@ -78,10 +84,16 @@ class Policy:
             default_seed=seed,
             read_file=read_file,
             open_table=open_table,
+            open_code=CodeDirectory(self.code_dir).open,
             may_read=self.may_read,
             files_may_be_missing=files_may_be_missing,
         )
-        problems = [*self._beyond_caps(test), *self._beyond_fleet(test), *self._refused(test)]
+        problems = [
+            *self._beyond_caps(test),
+            *self._beyond_fleet(test),
+            *self._uncountable(test),
+            *self._refused(test),
+        ]
         if problems:
             raise SpecError(problems)
         return self._capped(
@@ -100,16 +112,14 @@ class Policy:
         """Apply the caps where the spec sets no limit: rate of a closed model, requests in flight, total requests."""
         lanes, notes = test.plan.lanes, list(test.notes)
         if self.max_rate is not None and any(_has_no_rate(lane) for lane in lanes):
-            share = (self.max_rate - _fixed_rate(lanes)) / sum(_has_no_rate(lane) for lane in lanes)
-            lanes = tuple(
-                replace(lane, load=replace(lane.load, max_rate=share)) if _has_no_rate(lane) else lane for lane in lanes
-            )
+            share = (self.max_rate - _fixed_rate(test.plan)) / sum(_has_no_rate(lane) for lane in lanes)
+            lanes = tuple(_throttled_to(share, test.plan, lane) if _has_no_rate(lane) else lane for lane in lanes)
             notes.append(_throttled(f"{self.max_rate:g} requests per second", "ATM_MAX_RATE"))
         if self.max_users is not None and (opened := sum(lane.load.model == "open" for lane in lanes)):
             share_of_users = max(1, int(self.max_users - _users(lanes)) // opened)
             lanes = tuple(_limited(lane, share_of_users) if lane.load.model == "open" else lane for lane in lanes)
         if self.max_requests is not None and forecast(test.plan).most_requests is None:
-            lanes = _with_totals(lanes, _bounds(test.plan), self.max_requests - _hook_requests(test))
+            lanes = _with_totals(test.plan, lanes, self.max_requests - _hook_requests(test))
             notes.append(_throttled(f"{self.max_requests:,} requests", "ATM_MAX_REQUESTS"))
         return replace(test, plan=replace(test.plan, lanes=lanes), notes=tuple(notes))
 
@@ -126,7 +136,7 @@ class Policy:
         plan = test.plan
         lanes, planned = plan.lanes, forecast(plan)
         problems = []
-        rate, users = _fixed_rate(lanes), _users(lanes)
+        rate, users = _fixed_rate(plan), _users(lanes)
         if self.max_rate is not None:
             # Closed loads without a rate get what the others leave.
             needs_more = rate > 0 and any(_has_no_rate(lane) for lane in lanes)
@@ -143,8 +153,8 @@ class Policy:
             # A load without a number of requests ends with those that the hooks leave, at least one.
             most = (planned.most_requests or 1) + of_hooks
             if most > self.max_requests:
-                counted = f", {of_hooks:,} of them in setup and teardown" if of_hooks else ""
-                what, limit = f"{most:,} requests{counted}", f"{self.max_requests:,}"
+                of_them = f", {of_hooks:,} of them in setup and teardown" if of_hooks else ""
+                what, limit = f"{figures.counted(most, 'request')}{of_them}", f"{self.max_requests:,}"
                 problems.append(_cap("total_requests", what, limit, "ATM_MAX_REQUESTS"))
         if self.max_users is not None and users > self.max_users:
             problems.append(_cap("users", f"{users:g} users", str(self.max_users), "ATM_MAX_USERS"))
@@ -173,6 +183,12 @@ class Policy:
             return []
         return [_cap("fleet.processes", f"{processes} processes", str(self.max_processes), "ATM_MAX_PROCESSES")]
 
+    def _uncountable(self, test: CompiledTest) -> list[Problem]:
+        if self.max_requests is None or not any(flow.code for flow in test.plan.flows):
+            return []
+        what = "this server limits the requests of a run (ATM_MAX_REQUESTS), and those of code cannot be counted before"
+        return [Problem(what, "code_not_allowed", path="scenarios", hint="Write the scenario with `steps`")]
+
     def _refused(self, test: CompiledTest) -> list[Problem]:
         connections = test.plan.connections
         problems = [
@@ -200,9 +216,18 @@ def _has_no_rate(lane: Lane) -> bool:
     return lane.load.model == "closed" and lane.load.max_rate is None
 
 
-def _fixed_rate(lanes: Sequence[Lane]) -> float:
-    """Return the iterations per second that the lanes start at most, of lanes that say so."""
-    return sum(lane_forecast(lane).peak if lane.load.model == "open" else (lane.load.max_rate or 0.0) for lane in lanes)
+def _fixed_rate(plan: LoadPlan) -> float:
+    """Return the most requests per second of the lanes that have a rate."""
+    return sum(
+        (lane_forecast(lane).peak if lane.load.model == "open" else (lane.load.max_rate or 0.0))
+        * most_in_iteration(plan.flows, lane)
+        for lane in plan.lanes
+    )
+
+
+def _throttled_to(rate: float, plan: LoadPlan, lane: Lane) -> Lane:
+    """Return the closed lane with a limit for its requests per second."""
+    return replace(lane, load=replace(lane.load, max_rate=rate / most_in_iteration(plan.flows, lane)))
 
 
 def _users(lanes: Sequence[Lane]) -> float:
@@ -217,17 +242,15 @@ def _limited(lane: Lane, users: int) -> Lane:
     return replace(lane, load=replace(load, max_in_flight=min(load.max_in_flight or users, users)), prepared=prepared)
 
 
-def _bounds(plan: LoadPlan) -> list[int | None]:
-    """Return the most iterations of each lane; None if only the target's speed limits them."""
-    return [lane_forecast(lane).most_requests for lane in plan.lanes]
-
-
-def _with_totals(lanes: Sequence[Lane], bounds: Sequence[int | None], most: int) -> tuple[Lane, ...]:
-    """Divide the requests that the bounded lanes leave among the others."""
-    left = most - sum(bound for bound in bounds if bound is not None)
-    share = max(1, left // bounds.count(None))
+def _with_totals(plan: LoadPlan, lanes: Sequence[Lane], most: int) -> tuple[Lane, ...]:
+    """Divide the requests that the bounded lanes of a plan leave among the others, whose speed the target decides."""
+    bounds = [lane_forecast(lane).most_requests for lane in plan.lanes]
+    requests = [most_in_iteration(plan.flows, lane) for lane in plan.lanes]
+    left = most - sum(bound * times for bound, times in zip(bounds, requests, strict=True) if bound is not None)
+    share = left // bounds.count(None)
     return tuple(
-        replace(lane, total=share) if bound is None else lane for lane, bound in zip(lanes, bounds, strict=True)
+        replace(lane, total=max(1, share // times)) if bound is None else lane
+        for lane, bound, times in zip(lanes, bounds, requests, strict=True)
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from atm.metrics.interval import EndpointInterval
 from atm.metrics.scenarios import ScenarioTotals, check_figures, scenario_metrics
 from atm.models.outline import CheckName, ScenarioSteps
 from atm.models.run_figures import CheckFigures, ScenarioMetrics
+from atm.runs.spool_history import MOST_LIVE_ITERATIONS, MOST_LIVE_SAMPLES
 from atm.runs.started import checks_of, scenarios_of
 from atm.storage import StorageInterface
 from atm.storage.series.windows import Window
@@ -22,8 +25,14 @@ class RunOutline:
     scenarios: Sequence[ScenarioSteps] = ()
     checks: Sequence[CheckName] = ()
 
-    def figures(self, window: Window, seconds: float) -> tuple[Sequence[ScenarioMetrics], Sequence[CheckFigures]]:
-        """Return the figures of a window of `seconds` measured ones, which has all endpoints and scenarios."""
+    def figures(
+        self, window: Window, spans: Sequence[tuple[float, float]]
+    ) -> tuple[Sequence[ScenarioMetrics], Sequence[CheckFigures]]:
+        """Return the figures of a window, which has all endpoints and scenarios.
+
+        `spans` are its measured parts, from and to, in seconds since the start of the run. The rate of a scenario is
+        that in the time in which its own load was planned.
+        """
         totals = ScenarioTotals(self.scenarios, self.checks)
         for (flow, warm_up), iterations in window.iterations.items():
             if not warm_up and flow < len(self.scenarios):
@@ -34,13 +43,51 @@ class RunOutline:
         measured = [
             window.endpoints.get((index, False)) or EndpointInterval(index) for index in range(len(self.endpoints))
         ]
-        metrics = scenario_metrics(totals, self.endpoints, measured, [seconds] * len(self.scenarios))
+        seconds = [_seconds_of(scenario, spans) for scenario in self.scenarios]
+        metrics = scenario_metrics(totals, self.endpoints, measured, seconds)
         return metrics, check_figures(totals, self.endpoints)
 
 
+def _seconds_of(scenario: ScenarioSteps, spans: Sequence[tuple[float, float]]) -> float:
+    end = math.inf if scenario.measured_until is None else scenario.measured_until
+    return sum(max(0.0, min(until, end) - max(begin, scenario.measured_from)) for begin, until in spans)
+
+
 async def outline_of(storage: StorageInterface, run_id: str, endpoints: Sequence[str]) -> RunOutline:
-    """Return the outline of a run with these endpoints."""
+    """Return the outline of a run with these endpoints, and those that its code has announced so far."""
     first = await storage.series.events(run_id, 0, 1)
     if not first or first[0].kind != "started":
         return RunOutline(endpoints)
-    return RunOutline(endpoints, scenarios_of(first[0].data), checks_of(first[0].data))
+    outline = RunOutline(endpoints, scenarios_of(first[0].data), checks_of(first[0].data))
+    if not any(scenario.is_code for scenario in outline.scenarios):
+        return outline
+    last = await _last_second(storage, run_id)
+    return outline if last is None else _extended(outline, last)
+
+
+async def _last_second(storage: StorageInterface, run_id: str) -> Mapping[str, Any] | None:
+    """Return the figures so far of the last second; their endpoints, scenarios and checks are in the order of indices.
+
+    After it come at most the samples of that second, and the end of the run.
+    """
+    written = await storage.series.written(run_id)
+    samples = MOST_LIVE_SAMPLES + MOST_LIVE_ITERATIONS
+    events = await storage.series.events(run_id, max(written.last_event - samples - 2, 0), 2 * samples)
+    seconds = [event.data["so_far"] for event in events if event.kind == "interval"]
+    return seconds[-1] if seconds else None
+
+
+def _extended(outline: RunOutline, so_far: Mapping[str, Any]) -> RunOutline:
+    names = [str(endpoint["name"]) for endpoint in so_far["endpoints"]]
+    indices = {name: index for index, name in enumerate(names)}
+    scenarios = [
+        replace(
+            scenario,
+            endpoints=tuple(
+                dict.fromkeys((*scenario.endpoints, *(indices[step["endpoint"]] for step in figures["steps"])))
+            ),
+        )
+        for scenario, figures in zip(outline.scenarios, so_far.get("scenarios", ()), strict=True)
+    ]
+    checks = [CheckName(check["name"], indices[check["endpoint"]]) for check in so_far.get("checks", ())]
+    return RunOutline(names, scenarios, checks)

@@ -11,7 +11,7 @@ from atm.metrics.collector import Collector
 from atm.metrics.interval import Interval
 from atm.metrics.live_status import LiveStatus, judged
 from atm.metrics.sampled import exchange, sampled_iteration
-from atm.models.events import IntervalEvent, SampleEvent, StartedEvent
+from atm.models.events import IntervalEvent, SampledIterationEvent, SampleEvent, StartedEvent
 from atm.models.outcome import RunOutcome, RunStatus, StopReason
 from atm.models.run import RunResult
 from atm.models.samples import SampledExchange, SampledIteration
@@ -89,10 +89,12 @@ class SpoolHistory:
         new_events = [_stored(events.interval(self._judge.after(interval, self._collector), self._next(), at))]
         samples = tuple(self._live_samples(interval))
         new_events += [_stored(events.sample(sample, self._next(), at)) for sample in samples]
+        iterations = tuple(self._live_iterations(interval))
+        new_events += [_stored(events.sampled_iteration(each, self._next(), at)) for each in iterations]
         for part in interval.endpoints:
             part.apart = part.endpoint in self._collector.endpoints_apart
         stored = replace(interval, samples=[], sampled_iterations=[])
-        to_store: tuple[StoredSample, ...] = (*samples, *self._live_iterations(interval))
+        to_store: tuple[StoredSample, ...] = (*samples, *iterations)
         return _Entry(tuple(new_events), stored, to_store, self._collector.completed)
 
     def _live_samples(self, interval: Interval) -> Iterator[SampledExchange]:
@@ -136,7 +138,7 @@ class _Judge:
         return judged(collector, self._thresholds, self._circumstances)
 
 
-def _stored(event: StartedEvent | IntervalEvent | SampleEvent) -> RunEvent:
+def _stored(event: StartedEvent | IntervalEvent | SampleEvent | SampledIterationEvent) -> RunEvent:
     return RunEvent(event.sequence, event.kind, event.at, events.to_data(event))
 
 

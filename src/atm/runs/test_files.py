@@ -49,15 +49,19 @@ class KnownTables:
     def __init__(self) -> None:
         self._tables: dict[_TableKey, OpenedTable] = {}
 
-    def of(self, digest: str, layout: Layout, check: Callable[[], OpenedTable]) -> OpenedTable:
-        """Return what is known, or the result of `check`. Raises as that does."""
+    def of(
+        self, digest: str, layout: Layout, read: Callable[[], OpenedTable], require: Callable[[], None]
+    ) -> OpenedTable:
+        """Return what `read` finds, or what is known of it if `require` does not raise."""
         key = _TableKey(digest, layout)
         known = self._tables.get(key)
         if known is None:
-            known = replace(check(), path="")
+            known = replace(read(), path="")
             while len(self._tables) >= _MOST_KNOWN:
                 self._tables.pop(next(iter(self._tables)), None)
             self._tables[key] = known
+        else:
+            require()
         return known
 
 
@@ -84,11 +88,17 @@ class FileReader:
             try:
                 asyncio.run_coroutine_threadsafe(self._copy(self._files, digest), self._files.loop).result()
             except NotFoundError:
-                what = f'the version of the file "{file}" that this run names was deleted'
-                raise DataError(
-                    Problem(what, FILE_MISSING, hint="Run the test again, with its present files")
-                ) from None
+                raise _deleted(file) from None
         return copy
+
+    def require(self, file: str) -> None:
+        """Raise DataError unless the content of a file is stored."""
+        digest = self.digest(file)
+        assert self._files is not None
+        try:
+            asyncio.run_coroutine_threadsafe(_begin(self._files.read(digest)), self._files.loop).result()
+        except NotFoundError:
+            raise _deleted(file) from None
 
     def digest(self, file: str) -> str:
         """Return the digest of a file. Raises DataError for one that the test does not have."""
@@ -105,6 +115,11 @@ class FileReader:
         incomplete = self._folder / f".{digest}"
         await write_content(files.read(digest), incomplete)
         await asyncio.to_thread(incomplete.replace, self._folder / digest)
+
+
+async def _begin(content: AsyncIterator[bytes]) -> None:
+    async for _ in content:
+        return
 
 
 async def write_content(content: AsyncIterator[bytes], path: Path) -> None:
@@ -128,7 +143,13 @@ class CheckedTables:
             return checked_table(request)
         layout = request.layout
         digest = self._reader.digest(request.file)
-        return self._known.of(digest, layout, lambda: _table(self._reader, self._folder, request.file, layout))
+        file = request.file
+        return self._known.of(
+            digest,
+            layout,
+            read=lambda: _table(self._reader, self._folder, file, layout),
+            require=lambda: self._reader.require(file),
+        )
 
 
 class RunTables:
@@ -151,6 +172,11 @@ def _table(reader: FileReader, folder: Path, file: str, layout: Layout) -> Opene
     opened = OpenedTable(table.path, table.columns, table.rows)
     table.close()
     return opened
+
+
+def _deleted(file: str) -> DataError:
+    what = f'the version of the file "{file}" that this run names was deleted'
+    return DataError(Problem(what, FILE_MISSING, hint="Run the test again, with its present files"))
 
 
 def _missing(file: str) -> DataError:

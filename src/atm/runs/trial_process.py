@@ -33,8 +33,9 @@ async def _try(job: Job) -> dict[str, object]:
     if result.run.error and not result.samples:
         hint = result.setup.hint if result.setup else ""
         return {"failed": "engine", "problems": [asdict(Problem(result.run.error, "not_tried", hint=hint))]}
+    steps = steps_tried(result.samples, result.sampled_iterations, result.requests_of_endpoints)
     return {
-        "exchanges": [step.model_dump(mode="json") for step in steps_tried(result.samples, result.sampled_iterations)],
+        "exchanges": [step.model_dump(mode="json") for step in steps],
         "checks": [asdict(check) for check in result.checks],
     }
 

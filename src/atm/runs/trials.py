@@ -17,7 +17,7 @@ from atm import child_process
 from atm.engine.executor import new_run_id
 from atm.errors import AtmError, CredentialError, EngineError, Problem
 from atm.models.run_figures import CheckFigures
-from atm.models.samples import SampledStep
+from atm.models.samples import TriedStep
 from atm.plan.compile import CompiledTest
 from atm.runs.job import Job
 
@@ -42,7 +42,7 @@ class TooManyTrialsError(AtmError):
 class Trial:
     """What the requests of a spec came to, each sent once; of a step in a loop, its first request."""
 
-    exchanges: list[SampledStep]
+    exchanges: list[TriedStep]
     """Secrets masked."""
     checks: list[CheckFigures]
     """Of every request, those of further rounds of a loop included."""
@@ -129,7 +129,7 @@ class Trials:
         assert isinstance(exchanges, list)
         assert isinstance(checks, list)
         return Trial(
-            [SampledStep.model_validate(exchange) for exchange in exchanges],
+            [TriedStep.model_validate(exchange) for exchange in exchanges],
             [CheckFigures(**check) for check in checks],
         )
 

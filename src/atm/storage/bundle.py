@@ -80,7 +80,7 @@ _LINES_PER_PART = 50
 
 _SUMMARY = DiskFormat(RunSummary)
 _STRINGS = TypeAdapter(tuple[str, ...])
-_STORED_KINDS = frozenset({"started", "interval", "sample", "finished"})
+_STORED_KINDS = frozenset({"started", "interval", "sample", "iteration", "finished"})
 _Value = TypeVar("_Value")
 
 

@@ -17,10 +17,12 @@ from prometheus_client.registry import Collector
 
 from atm.api.deps import Plane
 from atm.api.routes.series import endpoint_names
+from atm.api.worker_metrics import WorkerFamilies
 from atm.errors import CorruptDataError, NotFoundError
 from atm.metrics.histogram import Histogram, highest_of
 from atm.metrics.interval import EndpointInterval, IterationInterval
 from atm.models.outcome import RunStatus
+from atm.runs.live_workers import live_workers
 from atm.runs.scenario_windows import outline_of
 from atm.storage import StorageInterface
 from atm.storage.records import RunQuery, RunSummary
@@ -78,6 +80,7 @@ async def _families(storage: StorageInterface) -> list[Metric]:
     )
     checks = CounterMetricFamily("atm_checks", "Evaluations of checks, by result.", labels=[*labels, "check", "result"])
     in_flight = GaugeMetricFamily("atm_run_requests_in_flight", "Requests in flight.", labels=labels[:2])
+    workers = WorkerFamilies()
     for run in await _shown(storage):
         # The data of one run may be damaged by a disk or an earlier version; export the others.
         try:
@@ -91,6 +94,7 @@ async def _families(storage: StorageInterface) -> list[Metric]:
             )
             seconds = (await storage.series.written(run.id)).next_interval
             last = await storage.series.generator(run.id, 1, max(seconds - 1, 0))
+            workers.add(run, await live_workers(storage, run.id))
         except (CorruptDataError, NotFoundError, ValueError, TypeError, LookupError) as error:
             log.warning("run %s is missing from the metrics: %s", run.id, error)
             continue
@@ -110,7 +114,7 @@ async def _families(storage: StorageInterface) -> list[Metric]:
         for point in last:
             in_flight.add_metric([run.id, _text(run.name)], point.generator.in_flight)
     scenario_families = [iterations, iteration_durations, checks]
-    return [info, runs, requests, statuses, received, durations, *scenario_families, in_flight]
+    return [info, runs, requests, statuses, received, durations, *scenario_families, in_flight, *workers.families]
 
 
 def _text(value: str) -> str:

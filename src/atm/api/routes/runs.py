@@ -26,6 +26,7 @@ from atm.models.control.runs import (
 )
 from atm.models.outcome import RunOutcome, RunStatus
 from atm.models.run import Measurement, RunResult
+from atm.runs.live_workers import live_workers
 from atm.runs.service import Request as RunRequest
 from atm.runs.views import run_view, summary_view
 from atm.storage.records import FINAL, Order, Run, RunQuery
@@ -118,7 +119,12 @@ async def read_run(plane: Plane, run_id: RunId) -> RunDetail:
     run = await plane.storage.runs.get(run_id)
     samples = await plane.storage.series.samples(run_id)
     view = await _view(plane, run)
-    return RunDetail(**dict(view), sampled_requests=[sampled_request(sample) for sample in samples[:MOST_SAMPLES]])
+    is_shared = run.status is RunStatus.RUNNING and run.spec.get("fleet")
+    return RunDetail(
+        **dict(view),
+        sampled_requests=[sampled_request(sample) for sample in samples[:MOST_SAMPLES]],
+        workers=await live_workers(plane.storage, run_id) if is_shared else (),
+    )
 
 
 async def _view(plane: ControlPlane, run: Run) -> RunView:

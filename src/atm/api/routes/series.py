@@ -34,7 +34,7 @@ async def endpoint_names(storage: StorageInterface, run_id: str) -> list[str]:
     first = await storage.series.events(run_id, 0, 1)
     names = first[0].data.get("endpoints") if first and first[0].kind == "started" else None
     if isinstance(names, list):
-        return [str(name) for name in names]
+        return list((await outline_of(storage, run_id, [str(name) for name in names])).endpoints)
     run = await storage.runs.get(run_id)
     endpoints = run.spec.get("endpoints")
     if not isinstance(endpoints, list) or not endpoints:
@@ -77,11 +77,12 @@ async def read_intervals(
     journeys = await _scenario_points(storage, run_id, outline, chosen, start, end)
     merged = window_view(window, names) if window else None
     if merged and outline.scenarios:
-        seconds = sum(point.duration_ns for point in generator if point.phase not in ("warm_up", "drain")) / 1e9
+        measured = [point for point in generator if point.phase not in ("warm_up", "drain")]
+        spans = [(float(point.start), point.start + point.duration_ns / 1e9) for point in measured]
         whole = await storage.series.window(
             run_id, start, end, range(len(names)), histograms=(), scenarios=len(outline.scenarios)
         )
-        scenarios, checks = outline.figures(whole, seconds)
+        scenarios, checks = outline.figures(whole, spans)
         merged = merged.model_copy(update={"scenarios": list(scenarios), "checks": list(checks)})
     return IntervalsView(
         run_id=run_id,

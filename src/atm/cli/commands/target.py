@@ -54,7 +54,9 @@ def command(
     except TargetServerError as error:
         raise _of_flags(error, port) from None
     if not json:
-        answered = f" stopped after {figures.count(stats.received)} requests, {figures.count(stats.completed)} answered"
+        answered = (
+            f" stopped after {figures.counted(stats.received, 'request')}, {figures.count(stats.completed)} answered"
+        )
         output.out.lines([paper.line(answered)])
     return ExitCode.PASSED
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from atm.cli import request_options as r
 from atm.cli.exchange import step_lines
 from atm.cli.options import ColorOption, DebugOption, JsonOption, VariableOption
 from atm.cli.output import Color, Output
@@ -17,12 +18,28 @@ from atm.models.outcome import Outcome
 from atm.plan.try_plan import one_of_each
 
 if TYPE_CHECKING:
-    from atm.models.samples import SampledStep
+    from atm.models.samples import TriedStep
 
 
 def command(
     spec: Annotated[str, typer.Argument(metavar="SPEC|URL|-", help="A YAML or JSON file, a URL, or - for stdin.")],
     var: VariableOption = None,
+    header: r.HeaderOption = None,
+    data: r.DataOption = None,
+    method: r.MethodOption = None,
+    json_body: r.JsonBodyOption = None,
+    form: r.FormOption = None,
+    timeout: r.TimeoutOption = None,
+    user: r.UserOption = None,
+    bearer: r.BearerOption = None,
+    http2: r.Http2Option = False,
+    redirects: r.RedirectsOption = None,
+    proxy: r.ProxyOption = None,
+    ca: r.CaOption = None,
+    cert: r.CertOption = None,
+    key: r.KeyOption = None,
+    insecure: r.InsecureOption = False,
+    connect_to: r.ConnectToOption = None,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
@@ -33,13 +50,32 @@ def command(
     values, secrets masked, and whether the response is as the spec expects. Exit code 0 if all are, 99 if one is not, 3
     if there was no response at all.
     """
-    from atm.cli.specs import compile_source
+    from atm.cli.specs import body_text, compile_source, secret_text
     from atm.engine.executor import Execution
     from atm.models.samples import steps_tried
     from atm.plan.overrides import Overrides
 
     output = Output.of(color, json=json)
-    test = compile_source(spec, Overrides(variables=tuple(var or ())))
+    overrides = Overrides(
+        variables=tuple(var or ()),
+        method=method or ("POST" if data is not None or json_body is not None or form else None),
+        headers=tuple(header or ()),
+        data=body_text(data),
+        json_body=body_text(json_body, "--json-body"),
+        form=tuple(form or ()),
+        timeout=timeout,
+        user=secret_text(user, "--user", spec),
+        bearer=secret_text(bearer, "--bearer", spec),
+        http2=http2,
+        redirects=redirects,
+        proxy=proxy,
+        ca=ca,
+        cert=cert,
+        key=key,
+        insecure=insecure,
+        connect_to=tuple(connect_to or ()),
+    )
+    test = compile_source(spec, overrides)
     result = asyncio.run(Execution(replace(test, plan=one_of_each(test.plan))).run())
     if result.teardown is not None and result.teardown.status == "failed":
         what = f"teardown: {result.teardown.described}"
@@ -48,7 +84,7 @@ def command(
         hint = result.setup.hint if result.setup else ""
         raise EngineError(Problem(result.run.error, "not_tried", hint=hint))
     order = {name: number for number, name in enumerate(test.plan.endpoints)}
-    tried = steps_tried(result.samples, result.sampled_iterations)
+    tried = steps_tried(result.samples, result.sampled_iterations, result.requests_of_endpoints)
     samples = sorted(tried, key=lambda sample: order[sample.endpoint])
     if json:
         output.document({"endpoints": [_document(sample) for sample in samples]})
@@ -61,6 +97,6 @@ def command(
     return ExitCode.PASSED if all(sample.outcome == Outcome.OK for sample in samples) else ExitCode.THRESHOLDS_FAILED
 
 
-def _document(sample: SampledStep) -> dict[str, Any]:
+def _document(sample: TriedStep) -> dict[str, Any]:
     document = sample.model_dump(mode="json", exclude={"warm_up", "reason", "at_seconds", "request_number", "think_ms"})
     return {"ok": sample.outcome == Outcome.OK, **document}

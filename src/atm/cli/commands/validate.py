@@ -13,6 +13,7 @@ from atm.models import figures
 from atm.models.exit_code import ExitCode
 from atm.plan.forecast import forecast
 from atm.plan.load_plan import LoadPlan
+from atm.plan.outline import scenarios_of
 
 
 def command(
@@ -53,11 +54,12 @@ def sentence(plan: LoadPlan) -> str:
         parts.append(f"for {figures.planned(ahead.seconds)}{warm_up}")
     if ahead.requests is not None:
         about = "" if ahead.requests == plan.total else "≈ "
-        parts.append(f"{about}{figures.count(ahead.requests)} requests")
+        noun = "iteration" if scenarios_of(plan) else "request"
+        parts.append(f"{about}{figures.counted(ahead.requests, noun)}")
     if any(threshold.is_implied for threshold in plan.thresholds):
         parts.append("no thresholds (implied: no request may fail)")
     else:
-        parts.append(f"{len(plan.thresholds)} {'threshold' if len(plan.thresholds) == 1 else 'thresholds'}")
+        parts.append(figures.counted(len(plan.thresholds), "threshold"))
     return f"valid: {', '.join(parts)}, seed {plan.seed}"
 
 

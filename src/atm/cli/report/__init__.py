@@ -2,11 +2,12 @@
 
 Blocks have a fixed order, verdicts first; a block without content is left out. `report_lines` returns the whole report.
 Each block is a function from a `Sheet` (result and paper) to lines, in `verdicts.py`, `summary.py`, `scenarios.py`,
-`distribution.py`, `workers.py` and `details.py`.
+`distribution.py`, `workers.py`, `code.py` and `details.py`.
 """
 
 from __future__ import annotations
 
+from atm.cli.report.code import blocking, exceptions
 from atm.cli.report.data import data
 from atm.cli.report.details import endpoints, failures
 from atm.cli.report.distribution import shape
@@ -29,6 +30,8 @@ FIGURES: tuple[Block, ...] = (
     times,
     shape,
     failures,
+    exceptions,
+    blocking,
     checks,
     steps,
     endpoints,

@@ -174,6 +174,6 @@ def _narrow_endpoints(sheet: Sheet, shown: Sequence[NamedEndpointMetrics]) -> li
             f"{name} {sheet.time(value)}"
             for name, value in (("p50", entry.latency_p50_ms), ("p99", entry.latency_p99_ms))
         ]
-        facts = [f"{figures.count(entry.total_requests)} requests", failed, *times]
+        facts = [figures.counted(entry.total_requests, "request"), failed, *times]
         lines += sheet.facts(facts, start=6)
     return lines

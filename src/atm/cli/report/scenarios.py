@@ -153,7 +153,7 @@ def _row(
             line.right(sheet.in_unit(value), end)
         return [line]
     facts = [f"{reached} reached"] if reached else []
-    facts += [f"{figures.count(entry.total_requests)} requests", f"{figures.count(entry.failed_requests)} failed"]
+    facts += [figures.counted(entry.total_requests, "request"), f"{figures.count(entry.failed_requests)} failed"]
     facts += [f"{title} {sheet.time(value)}" for title, value in zip(_TIMES[::2], times[::2], strict=True)]
     return [paper.line("   ").add(paper.fitted(name, paper.width - 3)), *sheet.facts(facts, start=8)]
 

@@ -193,7 +193,7 @@ def unreachable(sheet: Sheet) -> list[Line]:
     metrics = sheet.result.metrics
     if not sheet.unanswered or not metrics.failed_requests:
         return []
-    answered = f"0 of {figures.count(metrics.total_requests)} requests got a response"
+    answered = f"0 of {figures.counted(metrics.total_requests, 'request')} got a response"
     sign = sheet.paper.signs.failed
     lines = _headline(sheet, sign, Style.FAIL, "UNREACHABLE", answered, ExitCode.UNREACHABLE)
     shown = set()

@@ -7,7 +7,9 @@ import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from atm.engine.asyncio_engine.run import Run
@@ -21,6 +23,7 @@ from atm.plan.load_plan import LoadPlan
 from atm.version import VERSION
 
 if TYPE_CHECKING:
+    from atm.engine.asyncio_engine.code_watch import CodeWatch, Place
     from atm.engine.asyncio_engine.users.session import Session
 
 CAPABILITIES = frozenset(
@@ -34,6 +37,7 @@ CAPABILITIES = frozenset(
         Capability.TARGET_RULES,
         Capability.SCENARIOS,
         Capability.BEFORE_USER,
+        Capability.CODE,
     }
 )
 
@@ -43,6 +47,9 @@ SWITCH_INTERVAL = 0.0002
 # Reference counting frees a run's objects; the collector is only needed for rare cycles (an exception and its frame).
 # Scanning ten thousand objects takes under a millisecond, and objects from before the run are frozen, never scanned.
 _YOUNG_OBJECTS = 10_000
+
+_BLOCKED_NS = 500_000_000
+"""A loop that has not turned for this long will not answer to a command."""
 
 _lock = threading.Lock()
 _runs = 0
@@ -107,6 +114,9 @@ class _LoadThread(threading.Thread):
         self._door = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._run: Run | None = None
+        self._watch: CodeWatch | None = None
+        """None for a plan without code."""
+        self._is_given_up = False
 
     # Called from any thread
 
@@ -115,9 +125,32 @@ class _LoadThread(threading.Thread):
             self.cancel()
         else:
             self._pass_on(lambda run: run.stop(self._control.stop_reason or StopReason.STOPPED))
+            self._give_up_later()
 
     def cancel(self) -> None:
         self._pass_on(Run.cancel)
+        self._give_up_later()
+
+    def _give_up_later(self) -> None:
+        """End the run in any case if its code still blocks the loop after some time."""
+        if self._watch is not None:
+            from atm.engine.asyncio_engine.code_watch import GIVE_UP_SECONDS
+
+            timer = threading.Timer(GIVE_UP_SECONDS, self._give_up)
+            timer.daemon = True
+            timer.start()
+
+    def _give_up(self) -> None:
+        with self._door:
+            run, watch = self._run, self._watch
+        if run is None or watch is None or monotonic_ns() - run.turned_at < _BLOCKED_NS:
+            return
+        place = watch.place()
+        what = f"the run was ended while code blocked it: {place.text if place else 'unknown place'}"
+        hint = "Use `await user.think(…)` or `await asyncio.sleep(…)`, and asyncio.to_thread for calls that block"
+        self._is_given_up = True
+        self.handover.fail(EngineError(Problem(what, "code_blocked", hint=hint)))
+        watch.interrupt()
 
     def set_secret(self, slot: str, value: str) -> None:
         require_sendable(slot, value)
@@ -137,21 +170,27 @@ class _LoadThread(threading.Thread):
             with tuned_interpreter():
                 report = loop.run_until_complete(self._main(loop))
         except EngineError as error:
-            self.handover.fail(error)
+            self._fail(error)
         except BaseException as error:  # noqa: BLE001  # no frame above a thread: the caller raises it
-            self.handover.fail(_died(error))
+            self._fail(_died(error))
         else:
             self.handover.succeed(report)
         finally:
             loop.close()
+
+    def _fail(self, error: EngineError) -> None:
+        """Report an error, unless the run was given up: its caller no longer waits."""
+        if not self._is_given_up:
+            self.handover.fail(error)
 
     async def _main(self, loop: asyncio.AbstractEventLoop) -> EngineReport:
         require_secrets(self._plan, self._secrets)
         _require_shareable(self._plan)
         run = Run(loop, self._plan, self._secrets, self.handover.deliver, self._on_session_end, self._starts_at_ns)
         loop.set_exception_handler(lambda _loop, context: run.crash(_error_in(context)))
+        watch = self._new_watch(loop, run)
         with self._door:
-            self._run, self._loop = run, loop
+            self._run, self._loop, self._watch = run, loop, watch
         try:
             # Queued commands are delivered in the loop's first turn, when the run must already be in progress.
             running = loop.create_task(run.until_done())
@@ -159,9 +198,28 @@ class _LoadThread(threading.Thread):
             self._control.listen(self)
             return await running
         finally:
+            if watch is not None:
+                watch.end()
             with self._door:
                 self._run = self._loop = None
             await _wait_for_closed_sockets()
+
+    def _new_watch(self, loop: asyncio.AbstractEventLoop, run: Run) -> CodeWatch | None:
+        """Start to watch the code of the plan; None if it has none."""
+        codes = [flow.code for flow in self._plan.flows if flow.code]
+        if not codes:
+            return None
+        from atm.engine.asyncio_engine.code_watch import CodeWatch
+
+        watch = CodeWatch(threading.get_ident(), [Path(code.file) for code in codes], lambda: run.turned_at)
+
+        def report(place: Place, length: int) -> None:
+            with suppress(RuntimeError):  # the run has ended, and its loop is closed
+                loop.call_soon_threadsafe(run.blocked, place.function, place.text, length)
+
+        watch.report = report
+        watch.start()
+        return watch
 
 
 def _require_shareable(plan: LoadPlan) -> None:

@@ -23,10 +23,11 @@ from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
 from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.engine.base import LaneReport
 from atm.models.outcome import StopReason
-from atm.plan.load_plan import LoadPlan
+from atm.plan.load_plan import CODE_STOP_NS, LoadPlan
 from atm.plan.pacer import NEVER, peak_users
 
 if TYPE_CHECKING:
+    from atm.engine.asyncio_engine.users.code_flows import CodeFlows
     from atm.engine.asyncio_engine.users.scenarios import Scenarios
 
 
@@ -43,6 +44,8 @@ class RunParts:
     flows: Sequence[Sequence[PreparedStep]]
     scenarios: Scenarios | None
     """None if no flow needs a session."""
+    code: CodeFlows | None
+    """None if no flow is code."""
     wake_at: Callable[[int], None]
     """Wake the loop at a time, the latest."""
     lane_ended: Callable[[], None]
@@ -91,6 +94,15 @@ class LaneRun:
             schedule.user_free,
             schedule.user_failed,
         )
+        if parts.code is not None and self.lane.flows[0] in parts.code.models:
+            return parts.code.users(
+                self.lane.flows[0],
+                context,
+                parts.dialer.origin_of,
+                self._new_pool,
+                schedule.user_stopped,
+                parts.stop_as_planned,
+            )
         if scenarios is None:
             return lambda pool, _number: User(context, pool)
         scenario_context = scenarios.context(
@@ -118,6 +130,10 @@ class LaneRun:
         elif self.give_up_at == NEVER:
             # All iterations had started, and the last finish was awaited without a limit.
             self.give_up_at = now + self._plan.graceful_stop_ns
+        if reason is StopReason.STOPPED and self._plan.flows[self.lane.flows[0]].code is not None:
+            # Code may wait for anything.
+            self.give_up_at = min(self.give_up_at, now + CODE_STOP_NS)
+            self.wake_at(self.give_up_at)
 
     def cancel(self, now: int) -> None:
         """Start no more iterations and close every connection."""
@@ -132,11 +148,14 @@ class LaneRun:
 
     def new_user(self) -> User:
         """Create a user without connections."""
-        pool = Pool(self._parts.loop, self._parts.dialer, self._parts.crash)
+        pool = self._new_pool()
         is_lasting = self._is_closed or self.lane.prepared is not None
         number = self._plan.share.index(self._users_made) + 1 if is_lasting else 0
         self._users_made += 1
         return self._make_user(pool, number)
+
+    def _new_pool(self) -> Pool:
+        return Pool(self._parts.loop, self._parts.dialer, self._parts.crash)
 
     def retire(self, user: User) -> None:
         """Close the connections of a user who leaves the load, or begins anew."""

@@ -30,6 +30,7 @@ from atm.plan.load_plan import LoadPlan
 from atm.plan.pacer import NEVER, SECOND
 
 if TYPE_CHECKING:
+    from atm.engine.asyncio_engine.users.code_flows import CodeFlows
     from atm.engine.asyncio_engine.users.scenarios import Scenarios
     from atm.engine.asyncio_engine.users.session import Session
 
@@ -68,11 +69,16 @@ class Run:
         self._dialer = Dialer(loop, plan, self._secrets, self._ledger.health, limits)
         self._deadlines = Deadlines(self.wake_at)
         scenarios = self._new_scenarios()
-        self._flows = (
+        self._flows: list[tuple[PreparedStep, ...]] = (
             scenarios.flows
             if scenarios
             else [tuple(PreparedStep(plan, step, self._secrets) for step in flow.steps) for flow in plan.flows]
         )
+        code = self._new_code()
+        if code is not None:
+            self._flows = [
+                (code.models[flow],) if flow in code.models else steps for flow, steps in enumerate(self._flows)
+            ]
         parts = RunParts(
             loop,
             plan,
@@ -82,6 +88,7 @@ class Run:
             Redirects(plan, self._dialer),
             self._flows,
             scenarios,
+            code,
             self.wake_at,
             self._settle,
             self._stop_as_planned,
@@ -92,6 +99,8 @@ class Run:
         self._longest_first = sorted(self._lanes, key=_planned_end, reverse=True)
         self._timer = open_timer(loop, self._wake)
         self._timer_at = NEVER
+        self.turned_at = 0
+        """When the loop was awake last; 0 before the start."""
         self._done: asyncio.Future[EngineReport] = loop.create_future()
         self._starts_at = starts_at_ns
         self._started_at = datetime.now(UTC)
@@ -106,6 +115,14 @@ class Run:
         return Scenarios(
             self._plan, self._secrets, [TableRows(table) for table in self._plan.data], self._on_session_end
         )
+
+    def _new_code(self) -> CodeFlows | None:
+        """Load the code of the plan; None if it has none, which then does not import what that needs."""
+        if not any(flow.code for flow in self._plan.flows):
+            return None
+        from atm.engine.asyncio_engine.users.code_flows import CodeFlows
+
+        return CodeFlows(self._loop, self._plan, self._secrets)
 
     async def until_done(self) -> EngineReport:
         """Run from start to end. Raises the error that made the run impossible to continue."""
@@ -148,6 +165,12 @@ class Run:
                 lane.stop(now, StopReason.STOPPED)
                 lane.settle()
 
+    def blocked(self, function: str, place: str, length: int) -> None:
+        """Record a call of code that blocked the loop, by the function of its scenario."""
+        flows = [index for index, flow in enumerate(self._plan.flows) if flow.code and flow.code.function == function]
+        if self._ledger.code is not None and not self._done.done():
+            self._ledger.code.blocked(flows[0] if flows else -1, place, length)
+
     def cancel(self) -> None:
         """Start no more iterations and close every connection."""
         now = self._now()
@@ -178,7 +201,7 @@ class Run:
             self._timer.set(at)
 
     def _wake(self) -> None:
-        now = monotonic_ns()
+        self.turned_at = now = monotonic_ns()
         self._ledger.health.late(now - self._timer_at)
         self._timer_at = NEVER
         if self._done.done():

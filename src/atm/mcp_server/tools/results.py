@@ -88,7 +88,8 @@ class ResultTools:
             limit=limit, name=name, status=status, outcome=outcome, passed=passed, tag=tag, text=text, cursor=cursor
         )
         total = "" if page.total is None else f" of {figures.count(page.total)}"
-        head = f"{len(page.runs)}{total} runs, newest first (times are response times)"
+        noun = "run" if len(page.runs) == 1 else "runs"
+        head = f"{len(page.runs)}{total} {noun}, newest first (times are response times)"
         lines = [head, *(summaries.short(run) for run in page.runs)] if page.runs else ["no run matches"]
         if page.next:
             lines.append("there are more: call again with cursor=next_cursor")

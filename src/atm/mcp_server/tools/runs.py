@@ -81,12 +81,26 @@ class Course:
             ahead = self.progress.queue_position if self.progress else None
             if self.started is not None or (self.progress and self.progress.status is RunStatus.RUNNING):
                 return "starting"
-            return f"queued: {ahead} runs ahead" if ahead else "queued: about to start"
+            return f"queued: {figures.counted(ahead, 'run')} ahead" if ahead else "queued: about to start"
         so_far = self.second.so_far
         return (
             f"{figures.clock(self.elapsed)} {self.second.phase}  {figures.rate(self.second.requests_per_second)}/s  "
-            f"p95 {figures.time(so_far.latency_p95_ms)}  failed {figures.count(so_far.failed)}"
+            f"p95 {figures.time(so_far.latency_p95_ms)}  failed {figures.count(so_far.failed)}{self._workers()}"
         )
+
+    @property
+    def lost(self) -> list[str]:
+        """The workers that were lost, and why."""
+        workers = self.second.workers if self.second else ()
+        return [f"{cleaned(w.name, 60)}: {cleaned(w.message, 200)}" for w in workers if w.state == "lost"]
+
+    def _workers(self) -> str:
+        workers = self.second.workers if self.second else ()
+        if not workers:
+            return ""
+        sending = sum(worker.state == "running" for worker in workers)
+        lost = f", {len(self.lost)} lost" if self.lost else ""
+        return f"  workers {sending} of {len(workers)} sending{lost}"
 
 
 class RunTools:
@@ -297,6 +311,7 @@ def _so_far(course: Course) -> dict[str, Any]:
     if course.second is not None:
         so_far = course.second.so_far
         update |= {"requests_completed": so_far.completed, "measurement": so_far.measurement}
+        update["workers_lost"] = course.lost[:10]
     if course.progress is not None:
         update["queue_position"] = course.progress.queue_position
     return update
@@ -312,7 +327,7 @@ def _most(admitted: Admitted) -> str:
     if demand.seconds is not None:
         parts.append(f"for at most {figures.planned(demand.seconds)}")
     if demand.requests is not None:
-        parts.append(f"at most {figures.count(demand.requests)} requests")
+        parts.append(f"at most {figures.counted(demand.requests, 'request')}")
     return f", {', '.join(parts)}" if parts else ""
 
 

@@ -151,7 +151,7 @@ class ScheduleTools:
         control = await self._services.control()
         view = await control.schedules.get(schedule)
         await control.schedules.delete(view.id)
-        text = f"deleted schedule {summaries.name(view.name)}; its {view.run_count} runs stay"
+        text = f"deleted schedule {summaries.name(view.name)}; runs that it started stay: {view.run_count}"
         return answer(text, Deleted(id=view.id))
 
     def _answer(self, view: ScheduleView, done: str) -> CallToolResult:

@@ -234,7 +234,7 @@ def _bounds(plan: PlanView) -> PlanBounds:
 def _answer(checked: SpecAnswer) -> CallToolResult:
     lines = []
     if not checked.valid:
-        lines.append(f"NOT VALID: {len(checked.problems)} problems")
+        lines.append(f"NOT VALID: {figures.counted(len(checked.problems), 'problem')}")
         for problem in checked.problems[:MOST_PROBLEMS]:
             where = f" (at {problem.path})" if problem.path else ""
             lines.append(f"- {problem.message}{where}{f'; {problem.hint}' if problem.hint else ''}")
@@ -254,16 +254,16 @@ def _answer(checked: SpecAnswer) -> CallToolResult:
 def _in_words(plan: PlanBounds) -> str:
     peak = f"{figures.rate(plan.peak)} requests/s" if plan.model == "open" else f"{plan.peak:g} users"
     seconds = "" if plan.most_seconds is None else f", at most {figures.planned(plan.most_seconds)}"
-    requests = "" if plan.most_requests is None else f", at most {figures.count(plan.most_requests)} requests"
+    requests = "" if plan.most_requests is None else f", at most {figures.counted(plan.most_requests, 'request')}"
     hosts = ", ".join(quoted(host, 80) for host in plan.hosts)
-    endpoints = "1 endpoint" if len(plan.endpoints) == 1 else f"{len(plan.endpoints)} endpoints"
+    endpoints = figures.counted(len(plan.endpoints), "endpoint")
     return f"{plan.model} model, up to {peak}{seconds}{requests}, {endpoints} on {hosts}"
 
 
 def _test_line(test: TestView) -> str:
     state = "" if test.enabled else ", disabled"
     last = f"; last: {summaries.short(test.last_run)}" if test.last_run else "; never run"
-    return f"- {summaries.name(test.name)}, {test.runs} runs{state}{last}"
+    return f"- {summaries.name(test.name)}, {figures.counted(test.runs, 'run')}{state}{last}"
 
 
 def tools(services: ToolServices) -> list[StrictTool]:

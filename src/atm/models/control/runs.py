@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -9,8 +10,9 @@ from pydantic import Field
 
 from atm.models.control.base import Answer, Name, Notes, Request, Spec, Tags
 from atm.models.control.first_design import EndpointMetricsView, SampledRequest
+from atm.models.fleet_figures import WorkerSecond
 from atm.models.outcome import RunOutcome, RunStatus, StopReason
-from atm.models.run import Measurement, Metrics
+from atm.models.run import Measurement, Metrics, is_empty, may_be_absent
 from atm.models.run_figures import Figure
 
 
@@ -105,6 +107,8 @@ class RunDetail(RunView):
 
     sampled_requests: list[SampledRequest]
     """At most 100 samples; `/samples` has all of them."""
+    workers: Sequence[WorkerSecond] = Field((), exclude_if=is_empty, json_schema_extra=may_be_absent)
+    """During a run on several workers: each of them in the last second. Its result has `fleet`."""
 
 
 class Deleted(Answer):

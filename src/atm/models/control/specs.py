@@ -10,7 +10,7 @@ from atm.models.control.base import Answer, Name, Request, Spec
 from atm.models.control.errors import ErrorEntry
 from atm.models.forecast import Forecast
 from atm.models.run_figures import CheckFigures
-from atm.models.samples import SampledStep
+from atm.models.samples import TriedStep
 
 
 class ValidateRequest(Request):
@@ -96,7 +96,7 @@ class TryRequest(Request):
 class TryAnswer(Answer):
     """One sampled request per endpoint, or per step that one iteration of each scenario reached."""
 
-    exchanges: list[SampledStep]
+    exchanges: list[TriedStep]
     checks: list[CheckFigures]
     """Of every request of the trial; of a step that was not reached without an evaluation."""
 

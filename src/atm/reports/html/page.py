@@ -23,6 +23,7 @@ from atm.reports.html.charts import (
     rate_chart,
     time_chart,
 )
+from atm.reports.html.code import blocking, exceptions
 from atm.reports.html.iterations import waterfalls
 from atm.reports.html.markup import Child, Markup, markup, tag
 from atm.reports.html.parts import card, cores, doubted, table, time_text, wrapping
@@ -76,6 +77,8 @@ def render_html(result: RunResult) -> str:
         checks(result),
         test_data(result),
         failures(result),
+        exceptions(result),
+        blocking(result),
         statuses_and_generator(result),
         waterfalls(result),
         workers(result),
@@ -267,7 +270,7 @@ def _times_over_time(result: RunResult) -> Markup | None:
 def _failures_over_time(result: RunResult) -> Markup | None:
     kinds = failure_kinds(result)
     if not kinds:
-        none = f"None in {figures.count(result.metrics.total_requests)} requests"
+        none = f"None in {figures.counted(result.metrics.total_requests, 'request')}"
         return card("Failures", tag("p", none, class_="muted")) if result.metrics.total_requests else None
     legend = _legend(*((outcome.value, colour) for outcome, colour in kinds))
     return card("Failures", legend, both(lambda width: failure_chart(result, width)), note="/s")

@@ -27,6 +27,7 @@ def intervals_of(rows: Iterable[IntervalRow]) -> list[Interval]:
             intervals[row.start] = Interval(
                 row.start, part.phase, part.duration_ns, part.offered, [], part.generator, list(part.failures)
             )
+            intervals[row.start].code = part.code
     for start, interval in intervals.items():
         interval.endpoints = sorted(endpoints.get(start, ()), key=lambda part: (part.endpoint, not part.warm_up))
         interval.iterations = sorted(iterations.get(start, ()), key=lambda part: (part.flow, not part.warm_up))

@@ -115,7 +115,12 @@ class Rollup:
                 totals.add((ALL, part.warm_up), part)
         totals.add_scenarios(interval.iterations, interval.checks)
         totals.generated = Generated(
-            interval.phase, interval.duration_ns, interval.offered, interval.generator, interval.failures
+            interval.phase,
+            interval.duration_ns,
+            interval.offered,
+            interval.generator,
+            interval.failures,
+            interval.code,
         )
         span = self._span(LEVELS[0], second)
         for part in interval.endpoints:

@@ -13,6 +13,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from atm.metrics.code_interval import NO_CODE, CodeInterval
 from atm.metrics.interval import COUNTS, HISTOGRAMS, EndpointInterval, FailureGroup, GeneratorInterval
 from atm.metrics.spread import in_milliseconds, spread_ns
 from atm.models.outcome import Outcome
@@ -94,9 +95,10 @@ class Generated:
     offered: float
     generator: GeneratorInterval
     failures: Sequence[FailureGroup] = ()
+    code: CodeInterval = NO_CODE
 
     def merge(self, later: Generated) -> None:
-        """Merge a later span: sums, maxima, time-weighted shares; failures are dropped, as only 1 s rows have them."""
+        """Merge a later span: sums, maxima, time-weighted shares; only 1 s rows have failures and code."""
         target, source = self.generator, later.generator
         duration_ns = self.duration_ns + later.duration_ns
         for name in _GENERATOR_SUMS:
@@ -113,6 +115,7 @@ class Generated:
         self.duration_ns = duration_ns
         self.phase = later.phase
         self.failures = ()
+        self.code = NO_CODE
 
 
 def endpoint_row(resolution: int, start: int, interval: EndpointInterval, endpoint: int) -> IntervalRow:
@@ -159,6 +162,8 @@ def generator_row(resolution: int, start: int, generated: Generated) -> Interval
     }
     if generated.failures:
         document["failures"] = [_failure_document(failure) for failure in generated.failures]
+    if generated.code:
+        document["code"] = generated.code.to_json()
     histograms = {name: getattr(generator, name) for name in codec.GENERATOR_HISTOGRAMS}
     figures = figures_text(spread_ns(generator.schedule_lag))
     return IntervalRow(resolution, start, GENERATOR, False, dumps(document), figures, codec.encode(histograms))
@@ -195,7 +200,8 @@ def generated_of(row: IntervalRow) -> Generated:
         document = json.loads(row.counts)
         generator = GeneratorInterval(**(document["generator"] | codec.decode(row.histograms)))
         failures = [_failure(part) for part in document.get("failures", ())]
-        return Generated(document["phase"], document["duration_ns"], document["offered"], generator, failures)
+        code = CodeInterval.from_json(document["code"]) if "code" in document else NO_CODE
+        return Generated(document["phase"], document["duration_ns"], document["offered"], generator, failures, code)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a row of a generator: {error!r}") from error
 

@@ -1160,6 +1160,20 @@ export type components = {
          */
         AuditOutcome: "done" | "refused" | "failed";
         /**
+         * BlockingFigures
+         * @description A place in code that kept the load generator from doing anything else.
+         */
+        BlockingFigures: {
+            /** Scenario */
+            scenario: string;
+            /** Place */
+            place: string;
+            /** Count */
+            count: number;
+            /** Seconds */
+            seconds: number;
+        };
+        /**
          * CheckFigures
          * @description Evaluations of one check at one endpoint in the measured load.
          */
@@ -1849,6 +1863,27 @@ export type components = {
              * @default
              */
             hint: string;
+        };
+        /**
+         * ExceptionFigures
+         * @description Exceptions of one kind that ended iterations of a scenario in code.
+         */
+        ExceptionFigures: {
+            /** Scenario */
+            scenario: string;
+            /** Message */
+            message: string;
+            /** Count */
+            count: number;
+            /** First Seconds */
+            first_seconds: number;
+            /** Last Seconds */
+            last_seconds: number;
+            /**
+             * Traceback
+             * @default
+             */
+            traceback: string;
         };
         /**
          * FailureSummary
@@ -3186,6 +3221,8 @@ export type components = {
             };
             /** Sampled Requests */
             sampled_requests: components["schemas"]["SampledRequest"][];
+            /** Workers */
+            workers?: components["schemas"]["WorkerSecond"][];
         };
         /**
          * RunInfo
@@ -3268,6 +3305,10 @@ export type components = {
              * @default []
              */
             data: components["schemas"]["DataFigures"][];
+            /** Exceptions */
+            exceptions?: components["schemas"]["ExceptionFigures"][];
+            /** Blocking */
+            blocking?: components["schemas"]["BlockingFigures"][];
             setup?: components["schemas"]["HookFigures"] | null;
             teardown?: components["schemas"]["HookFigures"] | null;
             fleet?: components["schemas"]["FleetFigures"] | null;
@@ -4291,12 +4332,71 @@ export type components = {
             };
         };
         /**
+         * TriedStep
+         * @description One request of a trial.
+         */
+        TriedStep: {
+            /** Request Number */
+            request_number: number;
+            /** Endpoint */
+            endpoint: string;
+            /** Warm Up */
+            warm_up: boolean;
+            /** Reason */
+            reason: string;
+            outcome: components["schemas"]["Outcome"];
+            /** Message */
+            message: string;
+            /** At Seconds */
+            at_seconds: number;
+            /** Response Ms */
+            response_ms: number;
+            /** Service Ms */
+            service_ms: number;
+            /** First Byte Ms */
+            first_byte_ms: number | "Infinity" | null;
+            /** Status */
+            status: number | null;
+            /** Url */
+            url: string;
+            /** Request Head */
+            request_head: string;
+            /** Request Headers */
+            request_headers: [
+                string,
+                string
+            ][];
+            /** Request Body */
+            request_body: string;
+            /** Request Body Bytes */
+            request_body_bytes: number;
+            /** Response Head */
+            response_head: string | null;
+            /** Response Headers */
+            response_headers: [
+                string,
+                string
+            ][];
+            /** Response Body */
+            response_body: string;
+            /** Response Body Bytes */
+            response_body_bytes: number;
+            /** Think Ms */
+            think_ms: number;
+            /** Checks */
+            checks: components["schemas"]["StepCheck"][];
+            /** Values */
+            values: components["schemas"]["StepValue"][];
+            /** Requests */
+            requests: number;
+        };
+        /**
          * TryAnswer
          * @description One sampled request per endpoint, or per step that one iteration of each scenario reached.
          */
         TryAnswer: {
             /** Exchanges */
-            exchanges: components["schemas"]["SampledStep"][];
+            exchanges: components["schemas"]["TriedStep"][];
             /** Checks */
             checks: components["schemas"]["CheckFigures"][];
         };
@@ -4428,6 +4528,40 @@ export type components = {
             message: string;
             /** Clock Error Ms */
             clock_error_ms: number;
+        };
+        /**
+         * WorkerSecond
+         * @description One worker in one second of a run in progress, warm-up included; of one that sends no more, zeros and null.
+         */
+        WorkerSecond: {
+            /** Name */
+            name: string;
+            /** Host */
+            host: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "ended" | "lost";
+            /** Share */
+            share: number;
+            /** Requests Per Second */
+            requests_per_second: number;
+            /** Schedule Lag P99 Ms */
+            schedule_lag_p99_ms: number | "Infinity" | null;
+            /** Cpu Share */
+            cpu_share: number;
+            /** Busiest Thread Share */
+            busiest_thread_share: number;
+            /** In Flight */
+            in_flight: number;
+            /** Delta */
+            delta: number;
+            /**
+             * Message
+             * @default
+             */
+            message: string;
         };
         /**
          * ErrorDocument
@@ -5207,7 +5341,7 @@ export type components = {
                      * Steps
                      * @description What an iteration does, in order.
                      */
-                    steps: (({
+                    steps?: (({
                         /**
                          * Name
                          * @description Name, shown in reports as `scenario/name`; default: method and URL as written.
@@ -5956,6 +6090,18 @@ export type components = {
                          */
                         use: string | number | boolean;
                     })[];
+                    /**
+                     * Code
+                     * @description Instead of `steps`: a function in a Python file that is an iteration, as `FILE.py:FUNCTION`.
+                     * @example shop.py:checkout
+                     */
+                    code?: string | number | boolean;
+                    /**
+                     * On exception
+                     * @description With `code`: what follows an exception, which fails its iteration; default: `continue`.
+                     * @enum {unknown}
+                     */
+                    on_exception?: "continue" | "stop_user" | "stop_run";
                     /**
                      * Before user
                      * @description What each user does once, before its first iteration, as logging in; its requests have figures of their own, apart from those of the run. Its variables and cookies stay with the user.
@@ -10511,6 +10657,44 @@ export type components = {
             at_seconds: number;
         };
         /**
+         * SampledIterationEvent
+         * @description A whole iteration of a scenario was sampled; `/runs/{id}/iterations` has it with its requests.
+         */
+        SampledIterationEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "iteration";
+            /** Sequence */
+            sequence: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Scenario */
+            scenario: string;
+            /** Number */
+            number: number;
+            /**
+             * Reason
+             * @enum {string}
+             */
+            reason: "first" | "failure" | "slowest";
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "completed" | "failed";
+            /** At Seconds */
+            at_seconds: number;
+            /** Time Ms */
+            time_ms: number;
+            /** Active Ms */
+            active_ms: number;
+        };
+        /**
          * ScenarioSoFar
          * @description One scenario since the start of the measured load.
          */
@@ -10560,6 +10744,21 @@ export type components = {
              * @default []
              */
             before_user: number[];
+            /**
+             * Measured From
+             * @default 0
+             */
+            measured_from: number;
+            /**
+             * Measured Until
+             * @default null
+             */
+            measured_until: number | null;
+            /**
+             * Is Code
+             * @default false
+             */
+            is_code: boolean;
         };
         /**
          * SoFar
@@ -10606,6 +10805,8 @@ export type components = {
             checks?: components["schemas"]["CheckFigures"][];
             /** Data */
             data?: components["schemas"]["DataFigures"][];
+            /** Exceptions */
+            exceptions?: components["schemas"]["ExceptionFigures"][];
             /**
              * Thresholds
              * @default []
@@ -10674,41 +10875,7 @@ export type components = {
             /** @default null */
             forecast: components["schemas"]["Forecast"] | null;
         };
-        /**
-         * WorkerSecond
-         * @description One worker in one second of a run in progress, warm-up included; of one that sends no more, zeros and null.
-         */
-        WorkerSecond: {
-            /** Name */
-            name: string;
-            /** Host */
-            host: string;
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "running" | "ended" | "lost";
-            /** Share */
-            share: number;
-            /** Requests Per Second */
-            requests_per_second: number;
-            /** Schedule Lag P99 Ms */
-            schedule_lag_p99_ms: number | "Infinity" | null;
-            /** Cpu Share */
-            cpu_share: number;
-            /** Busiest Thread Share */
-            busiest_thread_share: number;
-            /** In Flight */
-            in_flight: number;
-            /** Delta */
-            delta: number;
-            /**
-             * Message
-             * @default
-             */
-            message: string;
-        };
-        RunEventMessage: components["schemas"]["StartedEvent"] | components["schemas"]["IntervalEvent"] | components["schemas"]["SampleEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["FinishedEvent"];
+        RunEventMessage: components["schemas"]["StartedEvent"] | components["schemas"]["IntervalEvent"] | components["schemas"]["SampleEvent"] | components["schemas"]["SampledIterationEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["FinishedEvent"];
         /**
          * ListChange
          * @description An event of GET /events: a run was created, changed or deleted.
@@ -10736,6 +10903,7 @@ export type AppriseTarget = components['schemas']['AppriseTarget'];
 export type AuditEntryView = components['schemas']['AuditEntryView'];
 export type AuditList = components['schemas']['AuditList'];
 export type AuditOutcome = components['schemas']['AuditOutcome'];
+export type BlockingFigures = components['schemas']['BlockingFigures'];
 export type CheckFigures = components['schemas']['CheckFigures'];
 export type CheckPointView = components['schemas']['CheckPointView'];
 export type CompareAnswer = components['schemas']['CompareAnswer'];
@@ -10761,6 +10929,7 @@ export type EndpointMetrics = components['schemas']['EndpointMetrics'];
 export type EndpointMetricsView = components['schemas']['EndpointMetricsView'];
 export type EngineView = components['schemas']['EngineView'];
 export type ErrorEntry = components['schemas']['ErrorEntry'];
+export type ExceptionFigures = components['schemas']['ExceptionFigures'];
 export type FailureSummary = components['schemas']['FailureSummary'];
 export type FiringList = components['schemas']['FiringList'];
 export type FiringOutcome = components['schemas']['FiringOutcome'];
@@ -10855,6 +11024,7 @@ export type TestRequest = components['schemas']['TestRequest'];
 export type TestView = components['schemas']['TestView'];
 export type ThresholdResult = components['schemas']['ThresholdResult'];
 export type TimelinePoint = components['schemas']['TimelinePoint'];
+export type TriedStep = components['schemas']['TriedStep'];
 export type TryAnswer = components['schemas']['TryAnswer'];
 export type TryRequest = components['schemas']['TryRequest'];
 export type Unit = components['schemas']['Unit'];
@@ -10864,6 +11034,7 @@ export type Verdict = components['schemas']['Verdict'];
 export type Webhook = components['schemas']['Webhook'];
 export type WindowView = components['schemas']['WindowView'];
 export type WorkerFigures = components['schemas']['WorkerFigures'];
+export type WorkerSecond = components['schemas']['WorkerSecond'];
 export type ErrorDocument = components['schemas']['ErrorDocument'];
 export type TestSpec = components['schemas']['TestSpec'];
 export type CheckName = components['schemas']['CheckName'];
@@ -10875,11 +11046,11 @@ export type FinishedEvent = components['schemas']['FinishedEvent'];
 export type IntervalEvent = components['schemas']['IntervalEvent'];
 export type ProgressEvent = components['schemas']['ProgressEvent'];
 export type SampleEvent = components['schemas']['SampleEvent'];
+export type SampledIterationEvent = components['schemas']['SampledIterationEvent'];
 export type ScenarioSoFar = components['schemas']['ScenarioSoFar'];
 export type ScenarioSteps = components['schemas']['ScenarioSteps'];
 export type SoFar = components['schemas']['SoFar'];
 export type StartedEvent = components['schemas']['StartedEvent'];
-export type WorkerSecond = components['schemas']['WorkerSecond'];
 export type RunEventMessage = components['schemas']['RunEventMessage'];
 export type ListChange = components['schemas']['ListChange'];
 export type $defs = Record<string, never>;

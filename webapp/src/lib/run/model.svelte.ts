@@ -3,6 +3,7 @@ import { address, api, ApiProblem } from "$lib/api/client";
 import type {
     CheckFigures,
     DataFigures,
+    ExceptionFigures,
     DistributionView,
     FinishedEvent,
     IntervalEvent,
@@ -29,6 +30,7 @@ import {
 import { type Figures, type Percentiles, ofEvent, ofMetrics, ofPoint } from "./figures";
 import { rowResolution } from "./resolution";
 import type { Scenario } from "./scenarios";
+import { endedRows, liveRows, type WorkerRow } from "./workers";
 
 /** At most this many single seconds are drawn; a longer run is read again in stretches that the server merges. */
 const MOST_SECONDS = 1200;
@@ -91,11 +93,24 @@ export class RunModel {
         return (this.isFinal ? this.result?.data : this.last?.so_far.data) ?? [];
     });
 
+    /** Exceptions of scenarios in code, in the whole run or so far. */
+    readonly exceptions = $derived.by((): readonly ExceptionFigures[] => {
+        return (this.isFinal ? this.result?.exceptions : this.last?.so_far.exceptions) ?? [];
+    });
+
+    /** The workers in the last second, or over the whole run; empty for a run in one process. */
+    readonly workers = $derived.by((): readonly WorkerRow[] => {
+        if (this.isFinal) return this.result?.fleet ? endedRows(this.result.fleet) : [];
+        return liveRows(this.last?.workers ?? []);
+    });
+
     started = $state.raw<StartedEvent | null>(null);
     last = $state.raw<IntervalEvent | null>(null);
     progress = $state.raw<ProgressEvent | null>(null);
     /** Grows with each stored sample: the views of samples read them again. */
     samplesKept = $state(0);
+    /** Sampled iterations, and the end of the run, which adds the slowest ones. */
+    iterationsKept = $state(0);
 
     window = $state.raw<Window | null>(null);
     endpoint = $state<string | null>(null);
@@ -209,6 +224,8 @@ export class RunModel {
             const point = merged.find((each) => each.endpoint === name);
             const metrics = whole?.find((each) => each.name === name);
             const figures = metrics ? ofMetrics(metrics) : point ? ofPoint(point, seconds) : null;
+            // What requests of code beyond the limit of names are counted under.
+            if (name.endsWith("/(other)") && !point?.started && !metrics) return [];
             return figures ? [{ name, index, figures, known: drawable(known.get(name) ?? []) }] : [];
         });
         this.rowsResolution = Math.max(answer.resolution, 1);
@@ -217,7 +234,7 @@ export class RunModel {
     #watch(): void {
         this.#close = openStream({
             url: () => address(`/runs/${encodeURIComponent(this.id)}/events`, { after: this.#seen }),
-            events: ["started", "interval", "sample", "progress", "finished"],
+            events: ["started", "interval", "sample", "iteration", "progress", "finished"],
             onEvent: (name, data, id) => {
                 if (id) this.#seen = Number(id);
                 this.#take(name, data);
@@ -254,6 +271,9 @@ export class RunModel {
             case "sample":
                 this.samplesKept += 1;
                 break;
+            case "iteration":
+                this.iterationsKept += 1;
+                break;
             case "progress":
                 this.progress = JSON.parse(data) as ProgressEvent;
                 if (this.run && this.run.status !== this.progress.status && !FINAL.has(this.progress.status)) {
@@ -268,6 +288,8 @@ export class RunModel {
 
     #takeInterval(event: IntervalEvent): void {
         this.last = event;
+        if (event.so_far.endpoints.length > this.endpoints.length)
+            this.endpoints = event.so_far.endpoints.map((each) => each.name);
         const drawsItself = this.endpoint === null && this.kind === "response" && this.resolution === 1;
         if (drawsItself && event.second < MOST_SECONDS) this.seconds = merged(this.seconds, [stretchOfEvent(event)]);
         this.#sinceMerged += 1;
@@ -292,6 +314,7 @@ export class RunModel {
             await this.#readResult();
             await this.reread();
             this.samplesKept += 1;
+            this.iterationsKept += 1;
         } catch (error) {
             this.#fail(error);
         }

@@ -141,9 +141,9 @@ class EndpointFigures:
         self.outcomes[Outcome.UNFINISHED] = self.outcomes.get(Outcome.UNFINISHED, 0) + 1
         self.touched = True
 
-    def count_not_reached(self) -> None:
-        """Count an iteration that ended without a request of this step."""
-        self.not_reached += 1
+    def count_not_reached(self, count: int = 1) -> None:
+        """Count iterations that ended without a request of this step."""
+        self.not_reached += count
         self.touched = True
 
     def missed(self, field: str) -> None:

@@ -99,7 +99,7 @@ class IterationSampler:
         self._body_bytes = sampling.body_bytes
         self._slowest = sampling.slowest_iterations
         self._flows = [
-            _Wanted(sampling.first_iterations, sampling.failed_iterations) if flow.program else None
+            _Wanted(sampling.first_iterations, sampling.failed_iterations) if flow.program or flow.code else None
             for flow in plan.flows
         ]
         self._pending: list[tuple[EndedIteration, str]] = []

@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
+from atm.engine.asyncio_engine.ledger.code_books import CodeBooks
 from atm.engine.asyncio_engine.ledger.data_books import DataBooks
 from atm.engine.asyncio_engine.ledger.endpoint_figures import Counts, EndpointFigures, as_histogram, bucketed
 from atm.engine.asyncio_engine.ledger.health import Health
 from atm.engine.asyncio_engine.ledger.iteration_sampler import IterationSampler
 from atm.engine.asyncio_engine.ledger.masker import Masker
 from atm.engine.asyncio_engine.ledger.sampler import Sampler
+from atm.metrics.code_interval import NO_CODE
 from atm.metrics.interval import CheckInterval, EndpointInterval, FailureGroup, Interval, IterationInterval
 from atm.plan.load_plan import LoadPlan
 from atm.plan.pacer import NEVER, SECOND
@@ -31,7 +33,18 @@ class LoadState(NamedTuple):
 class IterationBooks:
     """Iterations of one flow in the current second, warm-up or measured load."""
 
-    __slots__ = ("_active_time", "_time", "completed", "drained", "failed", "flow", "started", "unfinished", "warm_up")
+    __slots__ = (
+        "_active_time",
+        "_time",
+        "code_ns",
+        "completed",
+        "drained",
+        "failed",
+        "flow",
+        "started",
+        "unfinished",
+        "warm_up",
+    )
 
     def __init__(self, flow: int, *, warm_up: bool) -> None:
         self.flow = flow
@@ -46,7 +59,7 @@ class IterationBooks:
 
     def take(self) -> IterationInterval | None:
         """Return the counts since the last call, None if there were none."""
-        if not (self.started or self.completed or self.failed or self.unfinished):
+        if not (self.started or self.completed or self.failed or self.unfinished or self.code_ns):
             return None
         taken = IterationInterval(
             self.flow,
@@ -58,12 +71,13 @@ class IterationBooks:
             as_histogram(self._time),
             as_histogram(self._active_time),
             self.drained,
+            self.code_ns,
         )
         self._clear()
         return taken
 
     def _clear(self) -> None:
-        self.started = self.completed = self.failed = self.unfinished = self.drained = 0
+        self.started = self.completed = self.failed = self.unfinished = self.drained = self.code_ns = 0
         self._time: Counts = defaultdict(int)
         self._active_time: Counts = defaultdict(int)
 
@@ -75,6 +89,15 @@ class CheckBooks:
         self._warm_up = warm_up
         self._counts = [[0, 0] for _ in range(checks)]
         self._touched: set[int] = set()
+
+    @property
+    def length(self) -> int:
+        """Number of checks that it has room for."""
+        return len(self._counts)
+
+    def grow(self, checks: int) -> None:
+        """Make room for checks that are used first."""
+        self._counts += [[0, 0] for _ in range(checks - len(self._counts))]
 
     def count(self, check: int, *, passed: bool) -> None:
         """Count an evaluation."""
@@ -108,7 +131,9 @@ class Ledger:
         self.health = Health()
         self.sampler = Sampler(plan.sampling, len(plan.endpoints), masker)
         self.iteration_sampler = IterationSampler(plan, masker)
-        self.counts_iterations = any(len(flow.steps) > 1 or flow.program for flow in plan.flows)
+        self.code = CodeBooks(plan, masker) if any(flow.code for flow in plan.flows) else None
+        """None in a plan without code."""
+        self.counts_iterations = any(flow.counts_iterations for flow in plan.flows)
         """False where each iteration is a single request, whose figures already cover it."""
         self._on_interval = on_interval
         self._second = 0
@@ -135,6 +160,27 @@ class Ledger:
         """Return the books of the plan's checks."""
         return self._checks[is_warm_up]
 
+    def code_endpoint(self, flow: int, name: str, method: str, url: str) -> int:
+        """Return the endpoint of a name in a scenario in code, which may be new."""
+        assert self.code is not None
+        index = self.code.endpoint(flow, name, method, url)
+        while len(self.measured) < self.code.endpoints:
+            self.warm_up.append(EndpointFigures(len(self.warm_up), warm_up=True))
+            self.measured.append(EndpointFigures(len(self.measured), warm_up=False))
+            self.sampler.add_endpoint()
+        return index
+
+    def count_code_check(self, name: str, endpoint: int, *, passed: bool, is_warm_up: bool) -> int | None:
+        """Count a check of a scenario in code, which may be new; return its index, None beyond the limit."""
+        assert self.code is not None
+        index = self.code.check(name, endpoint)
+        if index is not None:
+            books = self._checks[is_warm_up]
+            if index >= books.length:
+                books.grow(self.code.checks)
+            books.count(index, passed=passed)
+        return index
+
     def end_second(self, state: LoadState) -> None:
         """Emit the full second that has ended, and start the next one."""
         self._emit(SECOND, state)
@@ -146,6 +192,9 @@ class Ledger:
         self._emit(max(1, end - self.second_end + SECOND), state)
 
     def _emit(self, duration: int, state: LoadState) -> None:
+        if self.code is not None:
+            for (endpoint, warm_up), count in self.code.not_reached().items():
+                (self.warm_up if warm_up else self.measured)[endpoint].count_not_reached(count)
         endpoints, failures = self._taken()
         interval = Interval(
             second=self._second,
@@ -160,6 +209,7 @@ class Ledger:
             checks=self._taken_checks(),
             data=self.data.take(),
             sampled_iterations=self.iteration_sampler.take(),
+            code=NO_CODE if self.code is None else self.code.take(),
         )
         self._offered = state.offered
         self._on_interval(interval)

@@ -84,6 +84,7 @@ class Sampler:
         self._body_bytes = sampling.body_bytes
         self._slowest = sampling.slowest
         self._firsts_left = [sampling.first_per_endpoint] * endpoints
+        self._first_per_endpoint = sampling.first_per_endpoint
         self._failures_left: dict[tuple[int, Outcome], int] = {}
         self._failures_per_kind = sampling.failures_per_kind
         self._bound = _ALWAYS
@@ -93,6 +94,11 @@ class Sampler:
         self._pending: list[PendingSample] = []
         self.slower_than: list[int] = [self._limit(endpoint) for endpoint in range(endpoints)]
         """Per endpoint: an ok request with a longer response time (ns) is a candidate."""
+
+    def add_endpoint(self) -> None:
+        """Make room for an endpoint that is used first."""
+        self._firsts_left.append(self._first_per_endpoint)
+        self.slower_than.append(self._limit(len(self.slower_than)))
 
     def keep_ok(self, request: SampledRequest, response: SampledResponse, now: int) -> None:
         """Consider an ok request for sampling."""

@@ -16,7 +16,7 @@ from atm.engine.asyncio_engine.users.traced_request import TracedRequest
 from atm.engine.asyncio_engine.users.user import Connections, Request, User, UserContext
 from atm.models.outcome import Outcome
 
-_SET_COOKIE = re.compile(rb"(?i)\nset-cookie[ \t]*:")
+SET_COOKIE = re.compile(rb"(?i)\nset-cookie[ \t]*:")
 
 
 class SessionUser(Protocol):
@@ -67,7 +67,7 @@ class ScenarioRequest(Request):
             return
         # Iterations with a session have such steps only.
         step = cast("ScenarioStep", self.step)
-        if session.jar is not None and _SET_COOKIE.search(response.raw):
+        if session.jar is not None and SET_COOKIE.search(response.raw):
             self._store_cookies(session, response)
         withheld = False
         if step.follows_redirects and response.status in REDIRECTS:
@@ -143,11 +143,11 @@ class ScenarioRequest(Request):
         self._bare = self.data
         origin = self.destination
         target = self.data.split(b" ", 2)[1].removeprefix(origin.url.encode())
-        self.data = _with_cookies(self.data, cookies_of(session, origin, target, self._scope_context))
+        self.data = with_cookies(self.data, cookies_of(session.jar, origin, target, self._scope_context))
         return True
 
 
-def _with_cookies(request: bytes, cookies: bytes) -> bytes:
+def with_cookies(request: bytes, cookies: bytes) -> bytes:
     """Join cookies to the Cookie header of a request, or add one before Content-Length."""
     if not cookies:
         return request

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from atm.engine.asyncio_engine.ledger.ledger import CheckBooks
 from atm.engine.asyncio_engine.scenario.answer import Answer
 from atm.engine.asyncio_engine.scenario.condition import condition_of
+from atm.engine.asyncio_engine.scenario.cookies import Jar
 from atm.engine.asyncio_engine.scenario.extract import extract_of
 from atm.engine.asyncio_engine.scenario.message import failed_check, nothing_to_extract
 from atm.engine.asyncio_engine.scenario.scope import Context
@@ -91,7 +92,7 @@ class ScenarioStep(PreparedStep):
     def cookies_for(self, session: Session, target: bytes) -> bytes:
         """Return the value of the Cookie header for a request of this step."""
         assert session.jar is not None
-        return cookies_of(session, self._destination, target, self._context)
+        return cookies_of(session.jar, self._destination, target, self._context)
 
     def judge(
         self, session: Session, response: Response, time_ns: int, books: CheckBooks, *, withheld: bool
@@ -140,13 +141,13 @@ class ScenarioStep(PreparedStep):
         return [text_form(session.slots[slot]) for slot in self._secret_slots]
 
 
-def cookies_of(session: Session, origin: Origin, target: bytes, context: Context) -> bytes:
+def cookies_of(jar: Jar | None, origin: Origin, target: bytes, context: Context) -> bytes:
     """Return the value of the Cookie header for a request of a user; empty without a cookie for it."""
-    if session.jar is None:
+    if jar is None:
         return b""
     now_s = context.wall_ns() // 1_000_000_000
     is_https = origin.scheme == "https"
-    header = session.jar.header(host=origin.host, path=path_of(target), is_https=is_https, now_s=now_s)
+    header = jar.header(host=origin.host, path=path_of(target), is_https=is_https, now_s=now_s)
     return header.encode("latin-1", "replace")
 
 

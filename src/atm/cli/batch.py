@@ -1,0 +1,141 @@
+"""Several specs in one `atm run`: one after the other, with one table, one JUnit file and one exit code at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atm.cli.batch_table import batch_lines
+from atm.cli.error_code import code_of
+from atm.cli.files import write_whole
+from atm.cli.output import Output
+from atm.cli.run_output import finish
+from atm.cli.specs import compile_document, document_of, is_folder
+from atm.cli.text import Style
+from atm.engine.choose import choose_engine
+from atm.errors import AtmError, CapabilityError, OutputError, Problem, SpecError
+from atm.models.exit_code import ExitCode, first_of
+
+if TYPE_CHECKING:
+    from atm.models.run import RunResult
+    from atm.plan.compile import CompiledTest
+    from atm.plan.overrides import Overrides
+
+_IN_FOLDERS = (".yaml", ".yml")
+
+
+@dataclass(slots=True)
+class BatchEntry:
+    """One spec of a batch and what became of it."""
+
+    source: str
+    test: CompiledTest
+    result: RunResult | None = None
+    problem: Problem | None = None
+    """Why it has no result: it could not be carried out."""
+    code: ExitCode | None = None
+    """None for one that was skipped."""
+
+    @property
+    def name(self) -> str:
+        return self.test.plan.name
+
+
+Execute = Callable[[BatchEntry], tuple["RunResult", bool]]
+"""Runs a test; returns its result and whether it is in the history."""
+
+
+def expanded(given: Sequence[str]) -> list[str]:
+    """Return the sources; those of a folder are its YAML files, by name. Raises SpecError for one without any."""
+    sources: list[str] = []
+    for source in given:
+        if not is_folder(source):
+            sources.append(source)
+            continue
+        found = sorted(str(file) for file in Path(source).iterdir() if file.suffix in _IN_FOLDERS and file.is_file())
+        if not found:
+            hint = "Specs in a folder end in .yaml or .yml"
+            raise SpecError(Problem(f"there is no spec in {source}", "spec_not_found", path="SPEC", hint=hint))
+        sources += found
+    return sources
+
+
+def compiled(sources: Sequence[str], overrides: Overrides) -> list[BatchEntry]:
+    """Compile all specs and check that an engine can run each. Raises SpecError with the problems of all of them."""
+    entries: list[BatchEntry] = []
+    problems: list[Problem] = []
+    for source in sources:
+        try:
+            document = document_of(source, overrides)
+            test = compile_document(document)
+            choose_engine(test.plan)
+            entries.append(BatchEntry(source, test))
+        except (SpecError, CapabilityError) as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise SpecError(problems)
+    return entries
+
+
+def run_batch(entries: Sequence[BatchEntry], output: Output, execute: Execute, junit: Path | None) -> int:
+    """Run the tests one after the other; a run that is stopped or cancelled skips the rest. Return the exit code."""
+    for number, entry in enumerate(entries, start=1):
+        if not output.json:
+            # With --quiet, only what stands in the report tells the tests apart.
+            surface = output.out if output.quiet else output.err
+            surface.lines([surface.paper.line(f" test {number} of {len(entries)}: {entry.name}", Style.DIM)])
+        try:
+            entry.code = _run(entry, output, execute)
+        except KeyboardInterrupt:
+            entry.code = ExitCode.INTERRUPTED
+        if entry.code is ExitCode.INTERRUPTED:
+            break
+    return _conclude(entries, output, junit)
+
+
+def _run(entry: BatchEntry, output: Output, execute: Execute) -> ExitCode:
+    try:
+        entry.result, saved = execute(entry)
+    except OutputError:
+        raise
+    except AtmError as error:
+        entry.problem = error.problems[0]
+        if not output.json:
+            output.failures(error.problems)
+        return code_of(error)
+    if output.json:
+        return ExitCode(entry.result.verdict.exit_code)
+    return ExitCode(finish(entry.result, output, {}, saved=saved))
+
+
+def _conclude(entries: Sequence[BatchEntry], output: Output, junit: Path | None) -> int:
+    code = first_of(entry.code for entry in entries if entry.code is not None)
+    problems: list[Problem] = []
+    if junit is not None:
+        from atm.reports.junit import NotRun, render_suites
+
+        suites = [entry.result or NotRun(entry.name, entry.problem.what if entry.problem else "") for entry in entries]
+        try:
+            write_whole(junit, render_suites(suites))
+        except OutputError as error:
+            problems += error.problems
+            code = first_of([code, ExitCode.OUTPUT_FAILED])
+    if output.json:
+        output.document({"runs": [_document(entry) for entry in entries], "exit_code": int(code)})
+    else:
+        output.out.lines(batch_lines(entries, code, output.out.paper))
+    output.failures(problems)
+    return code
+
+
+def _document(entry: BatchEntry) -> dict[str, object]:
+    state = "ended" if entry.result else "failed" if entry.problem else "skipped"
+    return {
+        "spec": entry.source,
+        "name": entry.name,
+        "state": state,
+        "error": entry.problem.what if entry.problem else None,
+        "result": entry.result.model_dump(mode="json") if entry.result else None,
+    }

@@ -1,0 +1,171 @@
+"""Load a Python file of a test: its own folder comes first on the path of imports, problems name file and line."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+from atm.code.scenario import CodeScenario, Declaring
+from atm.errors import DataError, Problem
+from atm.plan.code_scenarios import CodeFunction
+
+
+@dataclass(frozen=True, slots=True)
+class CodeModule:
+    """A Python file that was loaded."""
+
+    path: Path
+    module: ModuleType
+    digest: str
+    scenarios: dict[str, CodeScenario]
+    """Those declared with `@scenario`, by name."""
+    settings: dict[str, Any]
+    """The fields of the spec that it sets with `test`."""
+    data: frozenset[str]
+    """Names of the test data that it uses."""
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """Return a coroutine function by its name, or that of its scenario. Raises DataError."""
+        function = self.scenarios[name].function if name in self.scenarios else getattr(self.module, name, None)
+        if function is None:
+            names = sorted({*self.scenarios, *_coroutine_functions(self.module)})
+            hint = f"It has: {', '.join(names)}" if names else "Write `async def NAME(user): …`"
+            raise _problem(f'there is no function "{name}"', "code_not_found", self.path.name, hint)
+        place = f"{self.path.name}:{_line_of(function)}"
+        hint = f"Write `async def {name}(user):`"
+        if not inspect.iscoroutinefunction(function):
+            raise _problem(f'"{name}" is not a coroutine function', "bad_code", place, hint)
+        try:
+            inspect.signature(function).bind(None)
+        except TypeError:
+            what = f'"{name}" cannot be called with one argument, the user'
+            raise _problem(what, "bad_code", place, hint) from None
+        return function
+
+    def line(self, name: str) -> int:
+        """Return the line of a scenario."""
+        return _line_of(self.scenarios[name].function)
+
+
+def load(path: Path) -> CodeModule:
+    """Load a file, once for each content of it in this process. Raises DataError with file, line and remedy."""
+    path = path.resolve()
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        what = f"the file cannot be read: {error.strerror or error}"
+        raise _problem(what, "file_not_read", path.name, "Paths are relative to the directory of the spec") from None
+    digest = sha256(source).hexdigest()
+    loaded = _loaded.get(path)
+    if loaded is None or loaded.digest != digest:
+        loaded = _loaded[path] = _load(path, source, digest)
+    return loaded
+
+
+_loaded: dict[Path, CodeModule] = {}
+
+
+def _load(path: Path, source: bytes, digest: str) -> CodeModule:
+    try:
+        tree = ast.parse(source, str(path))
+    except SyntaxError as error:
+        raise _problem(f"invalid syntax: {error.msg}", "bad_code", f"{path.name}:{error.lineno or 1}") from None
+    name = f"atm_code_{path.stem}_{digest[:8]}"
+    spec = spec_from_file_location(name, path)
+    assert spec is not None
+    module = module_from_spec(spec)
+    folder = str(path.parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    sys.modules[name] = module
+    try:
+        with Declaring() as declarations:
+            exec(compile(tree, str(path), "exec", dont_inherit=True), vars(module))
+    except BaseException as error:
+        del sys.modules[name]
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise import_problem(error, path) from error
+    scenarios: dict[str, CodeScenario] = {}
+    for scenario in declarations.scenarios:
+        if scenario.name in scenarios:
+            place = f"{path.name}:{_line_of(scenario.function)}"
+            hint = "Give one of them another name: `@atm.scenario(name=…)`"
+            raise _problem(f'two scenarios are called "{scenario.name}"', "duplicate_name", place, hint)
+        scenarios[scenario.name] = scenario
+    return CodeModule(path, module, digest, scenarios, declarations.settings, frozenset(_data_in(tree)))
+
+
+def register(name: str, function: Callable[..., Any]) -> Path:
+    """Make a function that is already there a scenario of its file, without loading that again; return the file."""
+    path = Path(inspect.getfile(function)).resolve()
+    digest = sha256(path.read_bytes()).hexdigest()
+    loaded = _loaded.get(path)
+    if loaded is None or loaded.digest != digest:
+        source = sys.modules[function.__module__]
+        loaded = _loaded[path] = CodeModule(path, source, digest, {}, {}, frozenset())
+    loaded.scenarios[name] = CodeScenario(name, function, {})
+    return path
+
+
+def open_function(text: str, directory: Path) -> CodeFunction:
+    """Load `FILE.py:FUNCTION`, relative to a directory. Raises DataError."""
+    file, colon, function = text.rpartition(":")
+    if not colon or not file.endswith(".py") or not function.isidentifier():
+        hint = "Write file and function: `code: shop.py:checkout`"
+        raise DataError(Problem(f'"{text}" does not name a function in a Python file', "bad_code", hint=hint))
+    module = load(directory / file)
+    module.function(function)
+    return CodeFunction(str(module.path), function, module.digest, module.data)
+
+
+def import_problem(error: BaseException, path: Path) -> DataError:
+    """Return what an exception at the import of a file means: with the last line of it that was executed."""
+    line = last_line(error.__traceback__, path)
+    place = f"{path.name}:{line}" if line else path.name
+    kind = type(error).__name__
+    hint = "The file is imported before the run; `python FILE` shows the whole traceback"
+    if isinstance(error, ModuleNotFoundError):
+        hint = f"Install it into the environment of atm: `pip install {(error.name or '').partition('.')[0]}`"
+    return _problem(f"{kind}: {error}" if str(error) else kind, "code_failed", place, hint)
+
+
+def last_line(traceback: TracebackType | None, path: Path) -> int:
+    """Return the line of the innermost frame in a file; 0 if there is none."""
+    line = 0
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == str(path):
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def _data_in(tree: ast.AST) -> Iterator[str]:
+    """Yield each name in a call like `user.data("accounts")`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "data":
+            for argument in node.args[:1]:
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                    yield argument.value
+
+
+def _coroutine_functions(module: ModuleType) -> Iterator[str]:
+    for name, value in vars(module).items():
+        if inspect.iscoroutinefunction(value) and value.__module__ == module.__name__:
+            yield name
+
+
+def _line_of(function: Any) -> int:
+    return getattr(getattr(inspect.unwrap(function), "__code__", None), "co_firstlineno", 1)
+
+
+def _problem(what: str, code: str, place: str, hint: str = "") -> DataError:
+    return DataError(Problem(what, code, place=place, hint=hint))

@@ -1,0 +1,97 @@
+"""What a Python file declares: scenarios by `@scenario`, and the settings of the whole test by `test`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+if TYPE_CHECKING:
+    from atm.code.user import User
+
+    Iterate = Callable[[User], Awaitable[object]]
+
+_Iterate = TypeVar("_Iterate", bound="Callable[[User], Awaitable[object]]")
+
+
+@dataclass(frozen=True, slots=True)
+class CodeScenario:
+    """A function that is a scenario, with its settings."""
+
+    name: str
+    function: Iterate
+    settings: dict[str, Any]
+    """Fields of a scenario of a spec."""
+
+
+@dataclass(slots=True)
+class Declarations:
+    """What a file has declared while it was loaded."""
+
+    scenarios: list[CodeScenario] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Fields of the spec."""
+
+
+_current: ContextVar[Declarations | None] = ContextVar("declarations", default=None)
+
+
+class Declaring:
+    """Collects what is declared inside a `with` block."""
+
+    def __enter__(self) -> Declarations:
+        declarations = Declarations()
+        self._token = _current.set(declarations)
+        return declarations
+
+    def __exit__(self, *_error: object) -> None:
+        _current.reset(self._token)
+
+
+def declare(scenario: CodeScenario) -> None:
+    """Add a scenario to the file that is being loaded; without one, nothing happens."""
+    declarations = _current.get()
+    if declarations is not None:
+        declarations.scenarios.append(scenario)
+
+
+@overload
+def scenario(function: _Iterate, /) -> _Iterate: ...
+
+
+@overload
+def scenario(*, name: str | None = None, **settings: Any) -> Callable[[_Iterate], _Iterate]: ...
+
+
+def scenario(function: Any = None, /, *, name: str | None = None, **settings: Any) -> Any:
+    """Declare that a coroutine function is a scenario: each call of it is one iteration of one user.
+
+    The keyword arguments are the fields of a scenario in a spec: `weight`, `load`, `headers`, `timeout`, `cookies`,
+    `pace`, `thresholds` and others. `name` is by default that of the function.
+
+        @atm.scenario(weight=3)
+        async def checkout(user: atm.User) -> None:
+            await user.get("/cart", name="cart")
+    """
+
+    def decorate(decorated: Any) -> Any:
+        declare(CodeScenario(name or decorated.__name__, decorated, settings))
+        return decorated
+
+    return decorate if function is None else decorate(function)
+
+
+def test(**settings: Any) -> None:
+    """Set fields of the spec for a file that `atm run` is given: `base_url`, `duration`, `load`, `thresholds`, ….
+
+        atm.test(base_url="https://shop.example.com", duration="1m", concurrency=20)
+
+    Call it once, at the top level of the file.
+    """
+    declarations = _current.get()
+    if declarations is not None:
+        declarations.settings.update(settings)
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # or pytest would take it for a test

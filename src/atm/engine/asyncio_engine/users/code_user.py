@@ -1,0 +1,430 @@
+"""A virtual user of a scenario in code: each iteration is a task over the user's coroutine, which sends by `send`.
+
+The coroutine is driven through `_Timed`, which measures the time that the code takes, apart from the engine's own, and
+counts the outcomes of responses that the code has seen when it waits again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from dataclasses import dataclass
+from random import Random
+from time import monotonic_ns
+from typing import Any, cast
+
+from atm.code.module import CodeModule
+from atm.code.response import Response
+from atm.code.user import NOTHING, Call, IterationFailedError
+from atm.code.user import User as CodeOfUser
+from atm.engine.asyncio_engine.scenario.cookies import Jar
+from atm.engine.asyncio_engine.scenario.scope import Context
+from atm.engine.asyncio_engine.users.code_errors import described
+from atm.engine.asyncio_engine.users.code_model import CodeModel, CodeStep, body_of, target_of
+from atm.engine.asyncio_engine.users.code_request import CodeRequest
+from atm.engine.asyncio_engine.users.data_rows import DataRows
+from atm.engine.asyncio_engine.users.scenario_request import with_cookies
+from atm.engine.asyncio_engine.users.scenario_step import cookies_of
+from atm.engine.asyncio_engine.users.session import Session
+from atm.engine.asyncio_engine.users.trace import Trace
+from atm.engine.asyncio_engine.users.traces import Traces
+from atm.engine.asyncio_engine.users.user import Connections, User, UserContext
+from atm.models.sanitize import printable
+from atm.plan.load_plan import Code, Flow, LoadPlan, Origin
+from atm.plan.pacer import NEVER
+from atm.plan.randomness import draw_at
+from atm.plan.urls import split_authority
+
+_LONGEST_NAME = 128
+_MOST_CACHED = 10_000
+"""Requests, and steps of requests, that a scenario keeps ready."""
+_RANDOM_PLACE = 1 << 20
+"""Beyond the places of random values in a plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeContext(UserContext):
+    """Objects that all users of a scenario in code share."""
+
+    loop: asyncio.AbstractEventLoop
+    plan: LoadPlan
+    flow: Flow
+    code: Code
+    module: CodeModule
+    model: CodeModel
+    scope: Context
+    data: DataRows
+    tables: dict[str, int]
+    traces: Traces
+    new_connections: Callable[[], Connections]
+    """For a request beside another one of the same user."""
+    on_user_stopped: Callable[[User, int], None]
+    stop_run: Callable[[], None]
+    origin_of: Callable[[str, str, int], int]
+
+
+class CodePause:
+    """A think time. `deadline` is NEVER when it has ended."""
+
+    __slots__ = ("_future", "_user", "armed_at", "deadline")
+
+    def __init__(self, user: CodeUser, future: asyncio.Future[None], deadline: int) -> None:
+        self._user = user
+        self._future = future
+        self.deadline = deadline
+        self.armed_at = deadline
+
+    def time_out(self, _now: int) -> None:
+        """End the wait."""
+        self.deadline = NEVER
+        if not self._future.done():
+            self._future.set_result(None)
+
+
+class CodeUser(User):
+    """Runs the iterations of a function, each as a task of the loop."""
+
+    def __init__(self, context: CodeContext, connections: Connections, number: int) -> None:
+        """`number` is 0 in an open load, where it is that of the iteration."""
+        super().__init__(context, connections)
+        self._code = context
+        self._number = number
+        self._function = context.module.function(context.code.function)
+        self.request = self._first_request = CodeRequest(self, context, connections)
+        self._requests = [self._first_request]
+        self._seen: CodeRequest | None = None
+        """The request whose response the code gets in its next step."""
+        self._task: asyncio.Task[None] | None = None
+        self._api: CodeOfUser | None = None
+        self.jar: Jar | None = None
+        self.trace: Trace | None = None
+        self.scope = context.scope
+        self._session = Session(0, 0, context.data, None)
+        self._used: list[int] = []
+        self._sent = 0
+        self.calls = 0
+        """Requests that the code has made; those that were sent have been awaited."""
+        self.ended_at = 0
+        """When the last step of the code ended."""
+        self._think_ns = 0
+        self._is_leaving = False
+        self.is_running = False
+        """The code is running now."""
+        self.own_ns = 0
+        """Time that the engine took within this step of the code."""
+
+    @property
+    def is_busy(self) -> bool:
+        return self._task is not None
+
+    def begin(self, number: int, flow: int, intended: int, now: int, is_warm_up: bool) -> None:
+        """Start iteration `number` at `now`."""
+        ledger, code = self._ledger, self._code
+        if now >= ledger.second_end:
+            ledger.roll(now)
+        self._code_books = books = ledger.books(flow, is_warm_up=is_warm_up)
+        books.started += 1
+        iteration = self.iteration
+        iteration.number, iteration.flow, iteration.intended = number, flow, intended
+        iteration.is_warm_up, iteration.position = is_warm_up, 0
+        pace = code.flow.pace_ns
+        self.not_before = intended + pace if pace else 0
+        user_number = self._number or number
+        if self._api is None or not code.flow.keeps_session:
+            self._api = CodeOfUser(self, user_number)
+            self.jar = Jar() if code.flow.uses_cookies else None
+        self._api.begin(number)
+        self._session.begin(number, user_number)
+        self._count_rows(number)
+        self._used = []
+        self._sent = self.calls = self._think_ns = 0
+        self._session.trace = self.trace = code.traces.begin(flow, is_warm_up=is_warm_up)
+        ledger.health.thinking += 1
+        coroutine = _Timed(self, self._function(self._api))
+        self._task = code.loop.create_task(cast("Coroutine[Any, Any, None]", coroutine))
+        self._task.add_done_callback(self._ended)
+
+    # `Driver` of the code
+
+    def send(self, call: Call) -> asyncio.Future[Response]:
+        """Send a request of the code."""
+        now = monotonic_ns()
+        if self._task is None or self._is_leaving:
+            raise RuntimeError("the iteration of this user has ended: a request must be awaited within it")
+        ledger, code, iteration = self._ledger, self._code, self.iteration
+        if self._seen is not None:
+            # The code has seen it: this is its next await.
+            self.settle()
+        step, data, bare = self._prepared(call)
+        if now >= ledger.second_end:
+            ledger.roll(now)
+        request = self._first_request if self._first_request.is_free else self._other_request()
+        intended = now if self._sent or self._think_ns else min(iteration.intended, now)
+        request.at = self._sent
+        self._sent += 1
+        request.holds = call.holds
+        if step.endpoint not in self._used:
+            self._used.append(step.endpoint)
+        future: asyncio.Future[Response] = code.loop.create_future()
+        ledger.health.thinking -= 1
+        request.reserve(future)
+        request.by_main = self.is_running
+        request.send(step, data, bare, call.url, intended, now)
+        if self.is_running:
+            self.own_ns += monotonic_ns() - now
+        return future
+
+    def count(self, response: Response) -> None:
+        """Count the outcome of a response that was held back."""
+        for request in self._requests:
+            if request.has(response):
+                request.settle()
+                return
+
+    def pause(self, seconds: float) -> asyncio.Future[None]:
+        """Return a future that is done after a think time."""
+        now = monotonic_ns()
+        future: asyncio.Future[None] = self._code.loop.create_future()
+        length = max(0, int(seconds * 1e9))
+        self._think_ns += length
+        pause = CodePause(self, future, now + length)
+        self._code.deadlines.arm(pause, now + length)
+        return future
+
+    def random(self) -> Random:
+        """Return random numbers for the iteration."""
+        return Random(draw_at(self._code.plan.seed, self.iteration.number, _RANDOM_PLACE, 0))
+
+    def row(self, data: str) -> dict[str, Any]:
+        """Return a row of test data by its columns."""
+        table = self._code.tables.get(data)
+        if table is None:
+            names = ", ".join(self._code.tables) or "none"
+            raise LookupError(f'the spec has no test data "{data}"; it has: {names}')
+        columns = self._code.plan.data[table].columns
+        return {name: self._session.cell(table, column, _RANDOM_PLACE) for column, name in enumerate(columns)}
+
+    # Called by requests
+
+    def has_response(self, request: CodeRequest) -> None:
+        """Count the outcome of a request as soon as the code has seen its response."""
+        self._ledger.health.thinking += 1
+        if request.by_main:
+            self._seen = request
+        else:
+            # After the step of the task that waits for it.
+            self._code.loop.call_soon(self._code.loop.call_soon, request.settle_unless_held)
+
+    def settle(self) -> None:
+        """Count the outcome that the code has seen, unless it is held back."""
+        request, self._seen = self._seen, None
+        if request is not None:
+            request.settle_unless_held()
+
+    def add_code_time(self, began: int) -> None:
+        """Record a step of the code that began at a time."""
+        self.is_running = False
+        self.ended_at = ended = monotonic_ns()
+        self._code_books.code_ns += max(ended - began - self.own_ns, 0)
+        if self._seen is not None:
+            self.settle()
+
+    # The end of an iteration
+
+    def leave_unfinished(self) -> None:
+        """Leave the iteration unfinished because the run ends."""
+        self._is_leaving = True
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+        self._abandon_requests()
+        self._ledger.health.thinking -= 1
+        self._books.unfinished += 1
+
+    def close(self) -> None:
+        """Close every connection of a user without a request."""
+        for request in self._requests:
+            request.close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if self._is_leaving or task is not self._task:
+            if not task.cancelled():
+                task.exception()
+            return
+        self._task = None
+        ledger, now = self._ledger, self.ended_at
+        error: BaseException | None = (
+            asyncio.CancelledError("the code cancelled its own task") if task.cancelled() else task.exception()
+        )
+        self._abandon_requests()
+        ledger.health.thinking -= 1
+        if error is None and self.calls > self._sent:
+            error = RuntimeError(f"{self.calls - self._sent} requests were not awaited: `await user.get(…)`")
+        if monotonic_ns() >= ledger.second_end:
+            ledger.roll(monotonic_ns())
+        iteration, sending = self.iteration, self._context.sending
+        sending.last_finish = max(sending.last_finish, now)
+        assert ledger.code is not None
+        if error is not None:
+            self._raised(error, now)
+        ledger.code.ended(iteration.flow, self._used, is_warm_up=iteration.is_warm_up)
+        if self.trace is not None:
+            self._session.think_ns = self._think_ns
+            self._code.traces.end(iteration, self._session, now, is_completed=error is None)
+            self.trace = None
+        self._leave(error, now)
+
+    def _leave(self, error: BaseException | None, now: int) -> None:
+        """Count the iteration, and hand the user back."""
+        books = self._books
+        if error is None:
+            time = max(now - self.iteration.intended, 0)
+            books.complete(time, max(time - self._think_ns, 0))
+            books.drained += now > self._context.sending.end
+            self._context.on_end(self, now)
+            return
+        books.failed += 1
+        policy = "continue" if isinstance(error, IterationFailedError) else self._code.code.on_exception
+        if policy == "stop_run":
+            self._code.stop_run()
+        if policy == "stop_user":
+            self._api = None
+            self._code.on_user_stopped(self, now)
+        else:
+            self._context.on_end(self, now)
+
+    def _raised(self, error: BaseException, now: int) -> None:
+        code, flow = self._ledger.code, self.iteration.flow
+        assert code is not None
+        message, traceback = described(error, self._code.module.path, lambda text: code.wants_traceback(flow, text))
+        code.raised(flow, message, traceback, now - self._ledger.epoch, is_warm_up=self.iteration.is_warm_up)
+
+    def _abandon_requests(self) -> None:
+        self._seen = None
+        for request in self._requests:
+            if request.is_in_flight:
+                self._ledger.health.thinking += 1
+            request.abandon()
+
+    def _other_request(self) -> CodeRequest:
+        """Return a free request for one beside others."""
+        for request in self._requests:
+            if request.is_free:
+                return request
+        request = CodeRequest(self, self._context, self._code.new_connections())
+        self._requests.append(request)
+        return request
+
+    def _count_rows(self, number: int) -> None:
+        tables = self._code.code.tables
+        if tables:
+            for table, row in self._code.data.rows_begun(tables, self._number, number):
+                self._ledger.data.count(table, row)
+
+    # Preparing requests
+
+    def _prepared(self, call: Call) -> tuple[CodeStep, bytes, bytes]:
+        """Return the step of a request, its bytes, and those without the cookies of the jar."""
+        model = self._code.model
+        key: object = None
+        if call.json is NOTHING and call.body is None and not call.headers and not call.params:
+            key = (call.method, call.url, call.name, call.timeout, call.expect)
+            try:
+                constant = model.constants.get(key)
+            except TypeError:  # a list of expected statuses
+                key = constant = None
+            if constant is not None:
+                step, bare = constant
+                return step, self._with_cookies(step, bare), bare
+        path, origin_index, origin = self._place(call.url)
+        step = self._step_of(call, path, origin_index)
+        target = target_of((model.path if origin is None else "") + path, call.params)
+        body, content_type = body_of(call)
+        bare = model.written(call.method, target, call.headers, body, content_type, b"", origin)
+        if key is not None and len(model.constants) < _MOST_CACHED:
+            model.constants[key] = (step, bare)
+        return step, self._with_cookies(step, bare), bare
+
+    def _with_cookies(self, step: CodeStep, bare: bytes) -> bytes:
+        jar = self.jar
+        if jar is None or not len(jar):
+            return bare
+        origin = self._context.origins.origins[step.origin]
+        target = bare.split(b" ", 2)[1].removeprefix(origin.url.encode())
+        return with_cookies(bare, cookies_of(jar, origin, target, self.scope))
+
+    def _place(self, url: str) -> tuple[str, int, Origin | None]:
+        """Return the path of a URL and its origin, None for that of the base_url."""
+        model = self._code.model
+        if url.startswith("/") and not url.startswith("//"):
+            return url, model.origin, None
+        authority, _, path = url.partition("://")[2].partition("/")
+        head = f"{url.partition('://')[0]}://{authority.partition('?')[0]}"
+        scheme, host, port = split_authority(head, url)
+        base = model.base
+        path = f"/{path}"
+        if (scheme, host, port) == (base.scheme, base.host, base.port):
+            return path.removeprefix(model.path) if model.path else path, model.origin, None
+        index = self._code.origin_of(scheme, host, port)
+        return path, index, self._context.origins.origins[index]
+
+    def _step_of(self, call: Call, path: str, origin: int) -> CodeStep:
+        model, flow = self._code.model, self.iteration.flow
+        expect = call.expect if isinstance(call.expect, int | str | None) else tuple(call.expect)
+        key = (call.method, call.name or path, call.timeout, expect, origin)
+        step = model.steps.get(key)
+        if step is not None:
+            return step
+        name = printable(call.name or f"{call.method} {path.partition('?')[0].partition('#')[0]}")
+        name = f"{model.name}/{name}"
+        if len(name) > _LONGEST_NAME:
+            name = name[: _LONGEST_NAME - 1] + "…"
+        url = path.partition("?")[0] if call.name is None or call.params else path
+        base = model.path if origin == model.origin else ""
+        url = printable(f"{self._context.origins.origins[origin].url}{base}{url}")
+        endpoint = self._ledger.code_endpoint(flow, name, call.method, url[:2000])
+        step = CodeStep(model, call.method, endpoint, call.timeout, expect, origin)
+        if len(model.steps) < _MOST_CACHED:
+            model.steps[key] = step
+        return step
+
+
+class _Timed(Coroutine[Any, Any, None]):
+    """The coroutine of an iteration, with the time that it takes."""
+
+    __slots__ = ("_coroutine", "_send", "_user")
+
+    def __init__(self, user: CodeUser, coroutine: Coroutine[Any, Any, object]) -> None:
+        self._user = user
+        self._coroutine = coroutine
+        self._send = coroutine.send
+
+    def send(self, value: Any) -> Any:
+        user = self._user
+        user.own_ns = 0
+        user.is_running = True
+        began = monotonic_ns()
+        try:
+            return self._send(value)
+        except StopIteration:
+            raise StopIteration(None) from None
+        finally:
+            user.add_code_time(began)
+
+    def throw(self, *error: Any) -> Any:
+        user = self._user
+        user.own_ns = 0
+        user.is_running = True
+        began = monotonic_ns()
+        try:
+            return self._coroutine.throw(*error)
+        except StopIteration:
+            raise StopIteration(None) from None
+        finally:
+            user.add_code_time(began)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        raise TypeError("driven by its task")

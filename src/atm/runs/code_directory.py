@@ -1,0 +1,59 @@
+"""The directory from which a server may run Python code. A process of its own finds out what a file has."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path, PurePosixPath
+
+from atm import child_process
+from atm.errors import DataError, Problem
+from atm.plan.code_scenarios import CodeFunction, code_refused
+
+MOST_SECONDS = 20.0
+"""Within which a file must be imported."""
+
+
+class CodeDirectory:
+    """Opens functions of the files below a directory."""
+
+    def __init__(self, directory: Path | None) -> None:
+        """With None, no code may run."""
+        self._directory = directory
+
+    def open(self, text: str) -> CodeFunction:
+        """Load `FILE.py:FUNCTION` in a process of its own. Raises DataError."""
+        if self._directory is None:
+            raise code_refused("this server runs no Python code: its operator has not set ATM_CODE_DIR")
+        base = self._directory.resolve()
+        file, colon, function = text.rpartition(":")
+        written = PurePosixPath(file)
+        path = (base / file).resolve()
+        if not colon or written.is_absolute() or ".." in written.parts or not path.is_relative_to(base):
+            what = f'the file "{file}" is not below the directory for code of this server'
+            hint = "Name it relative to that directory: `code: shop.py:checkout`"
+            raise DataError(Problem(what, "code_not_allowed", hint=hint))
+        return self._read(base, f"{path.relative_to(base)}:{function}")
+
+    def _read(self, base: Path, text: str) -> CodeFunction:
+        process = child_process.start(
+            "atm.code.reader_process",
+            str(base),
+            text,
+            directory=base,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            answer, _ = process.communicate(timeout=MOST_SECONDS)
+            document = json.loads(answer)
+        except (subprocess.TimeoutExpired, ValueError):
+            process.kill()
+            process.communicate()
+            what = f"{text.partition(':')[0]} could not be imported within {MOST_SECONDS:.0f} s"
+            raise DataError(Problem(what, "code_failed", hint="Import it yourself: `python FILE`")) from None
+        if "problems" in document:
+            raise DataError([Problem(**problem) for problem in document["problems"]])
+        found = document["function"]
+        return CodeFunction(found["file"], found["function"], found["digest"], frozenset(found["data"]))

@@ -1,0 +1,68 @@
+"""How a run of code ends: by stop and cancel, in code that waits and in code that blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+import atm
+from atm.engine.base import Control
+from atm.models.outcome import RunStatus, StopReason
+from atm.models.run import RunResult
+from atm.testing import TargetServer
+from tests.code.files import written
+
+WAITS = {
+    "sleeps": "await asyncio.sleep(600)",
+    "thinks": "await user.think(600)",
+    "swallows": """
+        while True:
+            try:
+                await asyncio.sleep(600)
+            except asyncio.CancelledError:
+                pass""",
+    "requests": "await user.get('/never')",
+}
+
+
+def ended(path: Path, *, cancel: bool) -> tuple[RunResult, float]:
+    """Run a file, end the run after its first second, and return the result and how long the end took."""
+    control = Control()
+    at = 0.0
+
+    def second(_interval: atm.Interval) -> None:
+        nonlocal at
+        if not at:
+            at = time.monotonic()
+            control.cancel() if cancel else control.stop()
+
+    result = asyncio.run(atm.run(str(path), on_interval=second, control=control))
+    return result, time.monotonic() - at
+
+
+@pytest.mark.parametrize(
+    ("wait", "cancel"),
+    [("sleeps", True), ("swallows", True), ("requests", True), ("thinks", False), ("swallows", False)],
+)
+def test_code_that_waits_ends_soon_and_its_iterations_are_unfinished(
+    tmp_path: Path, target: TargetServer, wait: str, cancel: bool
+) -> None:
+    code = f"atm.test(base_url={target.url!r}, duration='60s', concurrency=3)\n@atm.scenario\nasync def s(user):\n"
+    path = written(tmp_path, f"{code}    await user.get('/fixed')\n    {WAITS[wait].strip()}\n")
+    result, _ = ended(path, cancel=cancel)
+    (scenario,) = result.scenarios
+    assert (scenario.started, scenario.unfinished) == (3, 3)
+    assert result.run.stop_reason is (StopReason.CANCELLED if cancel else StopReason.STOPPED)
+    assert not result.exceptions
+
+
+@pytest.mark.parametrize("call", ["time.sleep(600)", "while True: pass"], ids=["sleep", "loop"])
+def test_code_that_blocks_the_loop_is_named_and_given_up(tmp_path: Path, target: TargetServer, call: str) -> None:
+    code = f"import time\natm.test(base_url={target.url!r}, duration='60s', concurrency=3)\n@atm.scenario\n"
+    code += f"async def s(user):\n    await user.get('/fixed')\n    await user.think(1.2)\n    {call}\n"
+    result, _ = ended(written(tmp_path, code), cancel=False)
+    assert result.run.status is RunStatus.FAILED
+    assert "while code blocked it: s (shop.py:10)" in (result.run.error or "")
