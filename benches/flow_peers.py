@@ -70,7 +70,14 @@ def _code(base_url: str, _scratch: Path) -> Command:
     return Command((str(BIN / "atm"), "run", str(_SCRIPTS / "flow_code.py"), *shape, *options))
 
 
+def _locustfile(base_url: str, _scratch: Path) -> Command:
+    shape = ("--host", base_url, "--users", str(USERS), "--duration", f"{_SPARE_SECONDS}s")
+    options = ("--json", "--quiet", "--no-history")
+    return Command((str(BIN / "atm"), "run", str(_SCRIPTS / "flow_locustfile.py"), *shape, *options))
+
+
 CODE = "atm code"
+LOCUSTFILE = "atm locustfile"
 LOCUST = "Locust FastHttpUser"
 _COMMANDS: Mapping[str, Callable[[str, Path], Command]] = {
     ATM: _atm,
@@ -79,7 +86,7 @@ _COMMANDS: Mapping[str, Callable[[str, Path], Command]] = {
     LOCUST: _locust,
     "goose": _goose,
 }
-_OF_CODE: Mapping[str, Callable[[str, Path], Command]] = {CODE: _code, LOCUST: _locust}
+_OF_CODE: Mapping[str, Callable[[str, Path], Command]] = {CODE: _code, LOCUSTFILE: _locustfile, LOCUST: _locust}
 """Compared by `benches.python_code`."""
 
 

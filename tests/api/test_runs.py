@@ -35,6 +35,9 @@ def test_a_run_is_watched_from_its_start_to_its_end(client: httpx.Client, target
     assert (run["status"], run["tags"], run["notes"]) == ("completed", ["api", "smoke"], "first")
     assert run["metrics"]["total_requests"] == target.settled_stats().received == 100
     result = client.get(f"/runs/{run_id}/result").json()
+    report = client.get(f"/runs/{run_id}/report.md")
+    assert report.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert f"Run `{run_id}`" in report.text
     assert result["metrics"] == run["metrics"]
     # A client that reconnects with the last id receives the events after it, each once.
     later = [int(number) for number, _, _ in events(client, run_id, last="3") if number]

@@ -13,6 +13,7 @@ from tests.cli.program import atm
 from tools.repository import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+LOCUSTFILE = ROOT / "examples" / "locustfile.py"
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +34,12 @@ def test_an_example_runs_as_it_says(path: Path, target: TargetServer, tmp_path: 
     assert process.code in (0, 4, 99), process.err
     assert result["metrics"]["error_rate"] < 0.02
     assert result["metrics"]["total_requests"] > 0
+
+
+def test_the_example_of_a_locustfile_runs_as_it_is(target: TargetServer, tmp_path: Path) -> None:
+    load = ("--host", target.url, "--users", "5", "-z", "2s")
+    process = atm(tmp_path, "run", str(LOCUSTFILE), *load, "--json", "--no-history")
+    result = json.loads(process.out)
+    assert process.code in (0, 4), process.err
+    assert result["metrics"]["total_requests"] > 0
+    assert result["metrics"]["failed_requests"] == 0

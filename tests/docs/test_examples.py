@@ -50,7 +50,7 @@ class Block:
     @property
     def file_name(self) -> str:
         """Where a spec is kept, from its first line: `# shop.yaml`."""
-        match = re.match(r"# (\S+\.yaml)\n", self.text)
+        match = re.match(r"# (\S+\.(?:yaml|py))\n", self.text)
         return match[1] if match else ""
 
 

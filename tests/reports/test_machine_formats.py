@@ -11,8 +11,9 @@ from atm.models.outcome import Outcome
 from atm.models.run import Measurement
 from atm.models.run_figures import HookFigures
 from atm.reports.csv import render_csv
-from atm.reports.github import step_summary, workflow_commands
+from atm.reports.github import workflow_commands
 from atm.reports.junit import render_junit
+from atm.reports.markdown import render_markdown
 from tests.cli import results
 from tests.metrics.shop import shop_result, shop_result_with_data
 
@@ -91,7 +92,7 @@ def test_github_commands_cannot_be_smuggled_in() -> None:
 
 def test_the_step_summary_is_a_table_that_names_cannot_break() -> None:
     evil = results.endpoint("GET /a|b`<img>")
-    text = step_summary(results.result(endpoint_metrics=[evil]))
+    text = render_markdown(results.result(endpoint_metrics=[evil]))
     assert "| GET /a\\|b\\`\\<img\\> | 30,000 | 38 | 12.4 ms | 48.9 ms | 132 ms |" in text
     assert "| ✗ failed | error\\_rate \\< 0.1 % | 0.13 % | all 38 on POST /orders |" in text
 
@@ -162,7 +163,7 @@ def test_junit_has_a_case_for_setup_and_one_for_teardown() -> None:
 
 
 def test_the_step_summary_has_scenarios_and_failed_checks() -> None:
-    text = step_summary(shop_result())
+    text = render_markdown(shop_result())
     assert "| browse | 30 | 8 | 8 | 1.00 s | 3.00 s | 3.00 s | 71.4 % |" in text
     assert "3 of 5 checks passed every time" in text
     assert "| in stock known | browse/open | 19 | 1 | 95.0 % |" in text
@@ -172,6 +173,17 @@ def test_the_step_summary_has_scenarios_and_failed_checks() -> None:
 def test_the_step_summary_says_what_setup_and_teardown_did() -> None:
     setup = HookFigures(status="passed", steps=2, seconds=0.5)
     teardown = HookFigures(status="failed", steps=1, seconds=1.5, failed_step="teardown/a|b", message="503")
-    lines = step_summary(results.result(setup=setup, teardown=teardown)).splitlines()
+    lines = render_markdown(results.result(setup=setup, teardown=teardown)).splitlines()
     assert "Setup **passed** · 2 steps in 500 ms" in lines
     assert r"Teardown **failed** at teardown/a\|b: 503 · 1 step in 1.5 s" in lines
+
+
+def test_markdown_lists_failures_with_text_of_the_target_in_code_spans() -> None:
+    result = results.result()
+    evil = "a `b` | @team <img src=x> http://evil.example"
+    failures = [result.failures[0].model_copy(update={"message": evil, "count": 7}), *result.failures[1:]]
+    text = render_markdown(result.model_copy(update={"failures": failures}))
+    [row] = [line for line in text.splitlines() if "evil.example" in line]
+    assert "| `a 'b' \\| @team <img src=x> http://evil.example` |" in row
+    assert text.splitlines()[0].startswith("## ")
+    assert f"Run `{result.run.id}`" in text

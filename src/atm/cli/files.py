@@ -29,6 +29,12 @@ def _html(result: RunResult) -> str:
     return render_html(result)
 
 
+def _markdown(result: RunResult) -> str:
+    from atm.reports.markdown import render_markdown
+
+    return render_markdown(result)
+
+
 def _junit(result: RunResult) -> str:
     from atm.reports.junit import render_junit
 
@@ -36,7 +42,7 @@ def _junit(result: RunResult) -> str:
 
 
 Writer = Callable[["RunResult"], str]
-WRITERS: Mapping[str, Writer] = {".json": _json, ".csv": _csv, ".html": _html}
+WRITERS: Mapping[str, Writer] = {".json": _json, ".csv": _csv, ".html": _html, ".md": _markdown}
 """Renderer of `-o` by file name suffix."""
 
 

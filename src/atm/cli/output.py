@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TextIO
@@ -149,6 +150,10 @@ class Output:
 
         github = environment.get("GITHUB_ACTIONS") == "true"
         return cls(surface(sys.stdout), surface(sys.stderr), json, quiet, github)
+
+    def code_prints(self) -> AbstractContextManager[object]:
+        """Return the block in which code of users runs: with `--json`, what it prints goes to stderr."""
+        return redirect_stdout(sys.stderr) if self.json else nullcontext()
 
     def document(self, document: Any) -> None:
         """Print one JSON document on stdout."""

@@ -9,6 +9,7 @@ import typer
 COMMON = "Common options"
 LOAD = "Load"
 REQUEST = "Request"
+LOCUSTFILES = "Locustfiles"
 CREDENTIALS = "Credentials"
 CONNECTIONS = "Connections"
 RESULT = "Result"

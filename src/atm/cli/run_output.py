@@ -82,7 +82,8 @@ def _document(result: RunResult, unicode: bool) -> str:
 
 
 def _write_github(result: RunResult, output: Output) -> list[Problem]:
-    from atm.reports.github import step_summary, workflow_commands
+    from atm.reports.github import workflow_commands
+    from atm.reports.markdown import render_markdown
 
     # With --json, stdout is reserved for the document; the runner also reads workflow commands from stderr.
     surface = output.err if output.json else output.out
@@ -92,7 +93,7 @@ def _write_github(result: RunResult, output: Output) -> list[Problem]:
         return problems
     try:
         with Path(path).open("a", encoding="utf-8") as summary:
-            summary.write(step_summary(result))
+            summary.write(render_markdown(result))
     except OSError as error:
         what = f"cannot write the step summary: {error.strerror or error}"
         problems.append(Problem(what, "unwritable", path="GITHUB_STEP_SUMMARY", place=path))

@@ -33,11 +33,7 @@ def is_folder(source: str) -> bool:
 def read_source(source: str) -> SpecDocument:
     """Read the spec from a file, or from stdin for `-`. Raises SpecError if it cannot be read."""
     if source.endswith(".py"):
-        from atm.code.document import read_code_spec
-
-        if not Path(source).exists():
-            raise SpecError(_not_found(source))
-        return read_code_spec(source)
+        return _code_document(source, Overrides())
     from atm.plan.spec_reader import read_spec_text
 
     if source == "-":
@@ -49,6 +45,15 @@ def read_source(source: str) -> SpecDocument:
     except OSError as error:
         what = f"cannot read {source}: {error.strerror or error}"
         raise SpecError(Problem(what, "unreadable_spec", path="SPEC")) from None
+
+
+def _code_document(source: str, overrides: Overrides) -> SpecDocument:
+    # Imported here because few specs are code.
+    from atm.code.document import read_code_spec
+
+    if not Path(source).exists():
+        raise SpecError(_not_found(source))
+    return read_code_spec(source, overrides)
 
 
 def _not_found(source: str) -> Problem:
@@ -78,6 +83,8 @@ def document_of(source: str, overrides: Overrides) -> SpecDocument:
     """Read the spec of `source` and apply the overrides. Raises SpecError if it cannot be read."""
     if is_url(source):
         return with_overrides(SpecDocument({}), _with_url(overrides, source))
+    if source.endswith(".py"):
+        return _code_document(source, overrides)
     return with_overrides(read_source(source), overrides)
 
 

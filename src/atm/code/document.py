@@ -9,16 +9,29 @@ from atm.code.module import CodeModule, load
 from atm.errors import DataError, SpecError
 from atm.models.fields import Path as FieldPath
 from atm.plan.document import SpecDocument
+from atm.plan.overrides import Overrides, with_overrides
+
+_NO_FLAGS = Overrides()
 
 
-def read_code_spec(file: str) -> SpecDocument:
-    """Load a Python file as a spec. Raises SpecError with file, line and remedy."""
+def read_code_spec(file: str, overrides: Overrides = _NO_FLAGS) -> SpecDocument:
+    """Load a Python file as a spec, with flags. Raises SpecError with file, line and remedy."""
     path = Path(file)
     try:
         module = load(path)
     except DataError as error:
         raise SpecError(error.problems) from error.__cause__
-    return document_of(module)
+    if module.locustfile is None:
+        return with_overrides(document_of(module), overrides)
+    # Imported here because other files do not need it.
+    from atm.code.locust.spec import locust_spec
+
+    name = module.path.name
+    data, others = locust_spec(module.locustfile, name, overrides)
+    places: dict[FieldPath, str] = {
+        ("scenarios", scenario): f"{name}:{module.locustfile.lines.get(scenario, 1)}" for scenario in data["scenarios"]
+    }
+    return with_overrides(SpecDocument({"name": module.path.stem, **data}, places, str(module.path)), others)
 
 
 def document_of(module: CodeModule) -> SpecDocument:

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import Any
+from types import CodeType, ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any
 
+from atm.code.locust.recognition import is_locustfile
 from atm.code.scenario import CodeScenario, Declaring
 from atm.errors import DataError, Problem
 from atm.plan.code_scenarios import CodeFunction
+
+if TYPE_CHECKING:
+    from atm.code.locust.locustfile import Locustfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class CodeModule:
     """The fields of the spec that it sets with `test`."""
     data: frozenset[str]
     """Names of the test data that it uses."""
+    locustfile: Locustfile | None = None
+    """What it declares if it is a locustfile."""
 
     def function(self, name: str) -> Callable[..., Any]:
         """Return a coroutine function by its name, or that of its scenario. Raises DataError."""
@@ -49,6 +55,15 @@ class CodeModule:
             what = f'"{name}" cannot be called with one argument, the user'
             raise _problem(what, "bad_code", place, hint) from None
         return function
+
+    def leaving(self, name: str) -> Callable[..., Any] | None:
+        """Return what users of a function do at the end of a run."""
+        return self.scenarios[name].leave if name in self.scenarios else None
+
+    def close(self) -> None:
+        """Do what the file demands after a run."""
+        if self.locustfile is not None:
+            self.locustfile.end()
 
     def line(self, name: str) -> int:
         """Return the line of a scenario."""
@@ -87,11 +102,14 @@ def _load(path: Path, source: bytes, digest: str) -> CodeModule:
         sys.path.insert(0, folder)
     sys.modules[name] = module
     try:
+        code = compile(tree, str(path), "exec", dont_inherit=True)
+        if is_locustfile(tree):
+            return _locustfile(path, tree, code, module, digest)
         with Declaring() as declarations:
-            exec(compile(tree, str(path), "exec", dont_inherit=True), vars(module))
+            exec(code, vars(module))
     except BaseException as error:
         del sys.modules[name]
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt | DataError):
             raise
         raise import_problem(error, path) from error
     scenarios: dict[str, CodeScenario] = {}
@@ -102,6 +120,14 @@ def _load(path: Path, source: bytes, digest: str) -> CodeModule:
             raise _problem(f'two scenarios are called "{scenario.name}"', "duplicate_name", place, hint)
         scenarios[scenario.name] = scenario
     return CodeModule(path, module, digest, scenarios, declarations.settings, frozenset(_data_in(tree)))
+
+
+def _locustfile(path: Path, tree: ast.Module, code: CodeType, module: ModuleType, digest: str) -> CodeModule:
+    # Imported here because other files do not need it.
+    from atm.code.locust.loader import load_locustfile, scenarios_of
+
+    file = load_locustfile(path, tree, code, module)
+    return CodeModule(path, module, digest, scenarios_of(file), {}, frozenset(), file)
 
 
 def register(name: str, function: Callable[..., Any]) -> Path:

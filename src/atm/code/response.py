@@ -46,7 +46,7 @@ class Response:
     the block instead.
     """
 
-    __slots__ = ("_json", "_received", "elapsed", "is_counted", "message", "outcome", "status", "url")
+    __slots__ = ("_json", "_received", "elapsed", "is_counted", "message", "outcome", "redirects", "status", "url")
 
     def __init__(
         self, received: Received, url: str, status: int, outcome: Outcome, message: str, elapsed: float
@@ -61,6 +61,8 @@ class Response:
         self.message = message
         self.elapsed = elapsed
         """Seconds from the intended start to the last byte."""
+        self.redirects = 0
+        """How many redirects were followed."""
         self.is_counted = False
 
     @property

@@ -23,6 +23,8 @@ class CodeScenario:
     function: Iterate
     settings: dict[str, Any]
     """Fields of a scenario of a spec."""
+    leave: Iterate | None = None
+    """Called for each user that is there at the end of the run; its requests count, but it is no iteration."""
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 if TYPE_CHECKING:
     from asyncio import Future
 
+    from atm.code.cookies import Jar
     from atm.code.response import Response
 
 Expected = int | str | Iterable[int | str]
@@ -41,6 +42,15 @@ class Driver(Protocol):
 
     def row(self, data: str) -> dict[str, Any]: ...
 
+    def cookies(self) -> Jar | None:
+        """Return the cookies of the user; None if its scenario uses none."""
+        ...
+
+    def stop_run(self) -> None: ...
+
+    @property
+    def base_url(self) -> str: ...
+
 
 class Call:
     """A request that begins when it is awaited: `response = await user.get("/")`.
@@ -53,6 +63,7 @@ class Call:
         "_response",
         "body",
         "expect",
+        "follows_redirects",
         "has_json",
         "headers",
         "holds",
@@ -87,6 +98,8 @@ class Call:
         self.body = data
         self.timeout = timeout
         self.expect = expect
+        self.follows_redirects = True
+        """Whether redirects are followed, if the scenario follows them at all."""
         self.holds = False
         driver.calls += 1
 
@@ -98,10 +111,14 @@ class Call:
         self._response = await self
         return self._response
 
+    def count(self, response: Response) -> None:
+        """Count the outcome of the response, which was held back (`holds`)."""
+        self._driver.count(response)
+
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, Exception) and not self._response.is_counted:
             self._response.fail(f"{type(error).__name__}: {error}")
-        self._driver.count(self._response)
+        self.count(self._response)
 
 
 class _Nothing:
@@ -118,7 +135,7 @@ class User:
     load each iteration is a new user, unless the scenario has `session: keep`.
     """
 
-    __slots__ = ("_driver", "_group", "_random", "iteration", "number", "variables")
+    __slots__ = ("_driver", "_group", "_random", "iteration", "number", "pause_after", "stops", "variables")
 
     def __init__(self, driver: Driver, number: int) -> None:
         self._driver = driver
@@ -130,10 +147,15 @@ class User:
         """The number of the iteration in its scenario, from 1, over all users."""
         self.variables: dict[str, Any] = {}
         """Values to keep from one iteration to the next."""
+        self.pause_after = 0.0
+        """Closed load: seconds from the end of this iteration to the next one of the user, part of neither."""
+        self.stops = False
+        """This iteration is the last one of the user."""
 
     def begin(self, iteration: int) -> None:
         """Begin an iteration; called by the engine."""
         self.iteration = iteration
+        self.pause_after = 0.0
         self._group = ""
         self._random = None
 
@@ -220,6 +242,24 @@ class User:
     def fail(self, message: str) -> NoReturn:
         """End the iteration as failed."""
         raise IterationFailedError(message)
+
+    def stop(self) -> None:
+        """Let this iteration be the last one of the user."""
+        self.stops = True
+
+    def stop_run(self) -> None:
+        """Let no other iteration begin: the run ends when those in progress have ended."""
+        self._driver.stop_run()
+
+    @property
+    def base_url(self) -> str:
+        """The address that URLs beginning with / continue."""
+        return self._driver.base_url
+
+    @property
+    def cookies(self) -> Jar | None:
+        """The cookies of the user; None in a scenario with `cookies: false`."""
+        return self._driver.cookies()
 
     @property
     def random(self) -> Random:

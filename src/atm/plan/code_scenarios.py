@@ -73,6 +73,7 @@ class CodeScenarios:
             function.digest,
             scenario.on_exception or "continue",
             tuple(indices[data] for data in sorted(function.data) if data in indices),
+            tuple((key, value) for key, value in self.spec.variables.items() if "{{" not in value),
         )
         return Flow(
             name=name,

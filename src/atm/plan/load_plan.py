@@ -129,6 +129,8 @@ class Code:
     """What follows an exception, which fails its iteration."""
     tables: tuple[int, ...] = ()
     """Indices of the data tables that the file uses."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """The variables of the spec whose values are plain, with which each user begins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,10 @@ class Overrides:
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+    spawn_rate: float | None = None
+    """Users to start per second; of locustfiles, like the tags."""
+    tags: tuple[str, ...] = ()
+    exclude_tags: tuple[str, ...] = ()
 
 
 _SIMPLE = {
@@ -66,6 +70,7 @@ _SIMPLE = {
     "seed": "seed",
     "engine": "engine",
 }
+_OF_LOCUSTFILES = ("spawn_rate", "tags", "exclude_tags")
 _NOT_FOR_SCENARIOS = ("url", "method", "data", "expect_body", "json_body", "form")
 """Overrides of a single request."""
 
@@ -88,6 +93,9 @@ def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument
     change = Change(dict(document.data), dict(document.places))
     if change.data.get("scenarios") is not None:
         overrides = _for_scenarios(change, overrides)
+    for name in _OF_LOCUSTFILES:
+        if getattr(overrides, name):
+            change.unreadable(name, f"{FLAGS[name]} is for locustfiles", "conflict", "Remove it")
     for name, target in _SIMPLE.items():
         change.everywhere(target, getattr(overrides, name), FLAGS[name])
     change.everywhere("expected_status_codes", list(overrides.expect_status) or None, FLAGS["expect_status"])

@@ -81,7 +81,7 @@ def command(
             "-o",
             "--output",
             metavar="FILE",
-            help="Write FILE.json, .csv or .html; repeatable.",
+            help="Write FILE.json, .csv, .html or .md; repeatable.",
             rich_help_panel=r.COMMON,
         ),
     ] = None,
@@ -144,7 +144,11 @@ def command(
     base_url: Annotated[
         Text,
         typer.Option(
-            "--base-url", metavar="URL", help="URL that the URLs of the spec continue.", rich_help_panel=r.REQUEST
+            "--base-url",
+            "--host",
+            metavar="URL",
+            help="URL that the URLs of the spec continue.",
+            rich_help_panel=r.REQUEST,
         ),
     ] = None,
     method: r.MethodOption = None,
@@ -180,6 +184,22 @@ def command(
     key: r.KeyOption = None,
     insecure: r.InsecureOption = False,
     connect_to: r.ConnectToOption = None,
+    spawn_rate: Annotated[
+        float | None,
+        typer.Option("--spawn-rate", metavar="N", help="Start N users per second.", rich_help_panel=r.LOCUSTFILES),
+    ] = None,
+    tags: Annotated[
+        Texts,
+        typer.Option(
+            "--tags", metavar="TAG", help="Run only tasks with this tag; repeatable.", rich_help_panel=r.LOCUSTFILES
+        ),
+    ] = None,
+    exclude_tags: Annotated[
+        Texts,
+        typer.Option(
+            "--exclude-tags", metavar="TAG", help="Skip tasks with this tag; repeatable.", rich_help_panel=r.LOCUSTFILES
+        ),
+    ] = None,
     junit: Annotated[
         Text,
         typer.Option("--junit", metavar="FILE", help="Write the verdicts as JUnit XML.", rich_help_panel=r.RESULT),
@@ -254,6 +274,9 @@ def command(
         ca=ca,
         cert=cert,
         key=key,
+        spawn_rate=spawn_rate,
+        tags=tuple(tags or ()),
+        exclude_tags=tuple(exclude_tags or ()),
     )
     shown = Output.of(color, json=json, quiet=quiet)
     if len(specs) > 1 or is_folder(specs[0]):
@@ -268,14 +291,15 @@ def command(
 
         return run_batch(compiled(expanded(specs), overrides), shown, execute, Path(junit) if junit else None)
     files = checked_outputs(output or (), junit)
-    document = document_of(specs[0], overrides)
-    if server:
-        from atm.cli.remote_run import run_on_server
+    with shown.code_prints():
+        document = document_of(specs[0], overrides)
+        if server:
+            from atm.cli.remote_run import run_on_server
 
-        result, saved = run_on_server(document, shown, server, strict=strict, no_fail=no_fail), True
-    else:
-        test = compile_document(document)
-        result, saved = _run_here(test, shown, strict=strict, no_fail=no_fail, history=not no_history)
+            result, saved = run_on_server(document, shown, server, strict=strict, no_fail=no_fail), True
+        else:
+            test = compile_document(document)
+            result, saved = _run_here(test, shown, strict=strict, no_fail=no_fail, history=not no_history)
     return finish(result, shown, files, saved=saved)
 
 

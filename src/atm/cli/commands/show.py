@@ -31,7 +31,7 @@ def command(
     ] = None,
     output: Annotated[
         list[str] | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv or .html; repeatable."),
+        typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv, .html or .md; repeatable."),
     ] = None,
     junit: Annotated[
         str | None, typer.Option("--junit", metavar="FILE", help="Write the verdicts as JUnit XML.")

@@ -50,7 +50,7 @@ class RunParts:
     """Wake the loop at a time, the latest."""
     lane_ended: Callable[[], None]
     """Called when a lane has ended: nothing is in flight, and nothing more may start."""
-    stop_as_planned: Callable[[], None]
+    stop_as_planned: Callable[..., None]
     """Stop the run because a step failed whose scenario demands it."""
     crash: Callable[[BaseException], None]
     """End the run because of a defect of this engine."""
@@ -75,6 +75,7 @@ class LaneRun:
         self.sending = Sending()
         self._make_user = self._new_user()
         self._users_made = 0
+        self._are_leaving = False
         self.give_up_at = NEVER
         """When requests in flight are left unfinished."""
         self.stop_reason: StopReason | None = None
@@ -183,6 +184,13 @@ class LaneRun:
     def settle(self) -> None:
         """End the lane if nothing is in flight and nothing more may start."""
         if not self.has_ended and self.schedule.in_flight == 0 and not self.schedule.is_sending:
+            if not self._are_leaving:
+                # What the users do at the end ends as iterations do, which settles again.
+                self._are_leaving = True
+                now = monotonic_ns()
+                self.schedule.in_flight += sum([user.leave(now) for user in self.schedule.users])
+                self.settle()
+                return
             self._end()
 
     def started_late(self, by: int) -> None:

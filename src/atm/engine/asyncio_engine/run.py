@@ -74,7 +74,7 @@ class Run:
             if scenarios
             else [tuple(PreparedStep(plan, step, self._secrets) for step in flow.steps) for flow in plan.flows]
         )
-        code = self._new_code()
+        code = self._code = self._new_code()
         if code is not None:
             self._flows = [
                 (code.models[flow],) if flow in code.models else steps for flow, steps in enumerate(self._flows)
@@ -138,6 +138,8 @@ class Run:
             return await self._done
         finally:
             self._timer.close()
+            if self._code is not None:
+                self._code.close()
 
     # Commands
 
@@ -157,12 +159,12 @@ class Run:
             lane.stop(now, reason)
             lane.settle()
 
-    def _stop_as_planned(self) -> None:
-        """Stop because a step failed whose scenario demands it."""
+    def _stop_as_planned(self, reason: StopReason = StopReason.STOPPED) -> None:
+        """Stop because a step failed whose scenario demands it, or because code has ended the run."""
         now = monotonic_ns()
         for lane in self._active_lanes():
             if lane.schedule.is_sending and not lane.schedule.has_started_all:
-                lane.stop(now, StopReason.STOPPED)
+                lane.stop(now, reason)
                 lane.settle()
 
     def blocked(self, function: str, place: str, length: int) -> None:

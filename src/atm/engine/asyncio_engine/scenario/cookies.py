@@ -85,6 +85,14 @@ class Jar:
         selected.sort(key=lambda cookie: -len(cookie.path))
         return "; ".join([f"{cookie.name}={cookie.value}" for cookie in selected])
 
+    def named(self) -> dict[str, str]:
+        """Return name and value of each cookie; of one name, the newest."""
+        return {cookie.name: cookie.value for cookie in self._cookies.values()}
+
+    def remove(self, name: str) -> None:
+        """Forget the cookies of a name."""
+        self._cookies = {key: cookie for key, cookie in self._cookies.items() if cookie.name != name}
+
     def clear(self) -> None:
         """Forget all cookies."""
         self._cookies.clear()

@@ -39,7 +39,12 @@ class ClosedSchedule(Schedule[UserT]):
         self._target = 0
         self._gap = int(1e9 / load.max_rate) if load.max_rate else 0
         self._last_token = 0
-        self._has_pace = any(plan.flows[flow].pace_ns for flow in plan.lanes[lane].flows)
+        flows = [plan.flows[flow] for flow in plan.lanes[lane].flows]
+        self._has_pace = any(flow.pace_ns or flow.code is not None for flow in flows)
+        """Whether an iteration may leave a time before which its user begins no other (`ScheduledUser.not_before`)."""
+        ends_itself = all(flow.code is not None and flow.code.on_exception != "stop_user" for flow in flows)
+        self._reason_of_stopped = StopReason.TOTAL if ends_itself else StopReason.STOPPED
+        """Why the load ends when every user has stopped: code may end its users as a part of the test."""
         self._to_prepare = next((flow for flow in plan.lanes[lane].flows if plan.flows[flow].before_user), None)
         """The flow, the only one of its lane, whose users do something before their first iteration."""
         self._is_unpaced = not self._gap and not self._has_pace
@@ -172,7 +177,7 @@ class ClosedSchedule(Schedule[UserT]):
     def _end_if_all_stopped(self, now: int) -> None:
         """End sending if every user has stopped, and the profile adds no other."""
         if self.is_sending and self._next_change is None and len(self._stopped) == len(self.users) == self._target:
-            self._end(now, StopReason.STOPPED)
+            self._end(now, self._reason_of_stopped)
 
     def _start(self, user: UserT, now: int, due: int = 0) -> None:
         """Start a user without an iteration as if its iteration had just ended."""

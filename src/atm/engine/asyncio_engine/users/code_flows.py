@@ -15,6 +15,7 @@ from atm.engine.asyncio_engine.users.data_rows import DataRows, TableRows
 from atm.engine.asyncio_engine.users.traces import Traces
 from atm.engine.asyncio_engine.users.user import Connections, User, UserContext
 from atm.errors import DataError, EngineError, Problem
+from atm.models.outcome import StopReason
 from atm.plan.load_plan import Code, LoadPlan
 
 
@@ -30,6 +31,11 @@ class CodeFlows:
         self.models = {flow: CodeModel(plan, flow, secrets) for flow in self._modules}
         self._data = DataRows(plan.seed, plan.data, [TableRows(table) for table in plan.data])
 
+    def close(self) -> None:
+        """Do what the files demand after the run."""
+        for module in {id(module): module for module in self._modules.values()}.values():
+            module.close()
+
     def users(
         self,
         flow: int,
@@ -37,7 +43,7 @@ class CodeFlows:
         origin_of: Callable[[str, str, int], int],
         new_connections: Callable[[], Connections],
         on_user_stopped: Callable[[User, int], None],
-        stop_run: Callable[[], None],
+        stop_run: Callable[[StopReason], None],
     ) -> Callable[[Connections, int], User]:
         """Return the function that creates a user of a flow."""
         planned = self._plan.flows[flow]

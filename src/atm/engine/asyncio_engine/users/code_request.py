@@ -245,6 +245,7 @@ class CodeRequest(Request):
         self._response = response = Response(
             self._received, self.url, status, outcome, message, (now - self.intended) / 1e9
         )
+        response.redirects = self.hops
         self._end(now)
         future = self._future
         assert future is not None

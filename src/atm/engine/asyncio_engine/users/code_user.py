@@ -29,6 +29,7 @@ from atm.engine.asyncio_engine.users.session import Session
 from atm.engine.asyncio_engine.users.trace import Trace
 from atm.engine.asyncio_engine.users.traces import Traces
 from atm.engine.asyncio_engine.users.user import Connections, User, UserContext
+from atm.models.outcome import StopReason
 from atm.models.sanitize import printable
 from atm.plan.load_plan import Code, Flow, LoadPlan, Origin
 from atm.plan.pacer import NEVER
@@ -59,7 +60,7 @@ class CodeContext(UserContext):
     new_connections: Callable[[], Connections]
     """For a request beside another one of the same user."""
     on_user_stopped: Callable[[User, int], None]
-    stop_run: Callable[[], None]
+    stop_run: Callable[[StopReason], None]
     origin_of: Callable[[str, str, int], int]
 
 
@@ -108,6 +109,9 @@ class CodeUser(User):
         """When the last step of the code ended."""
         self._think_ns = 0
         self._is_leaving = False
+        self._is_after_last = False
+        """The code runs at the end of the run, in no iteration."""
+        self._function_at_end = context.module.leaving(context.code.function)
         self.is_running = False
         """The code is running now."""
         self.own_ns = 0
@@ -132,6 +136,7 @@ class CodeUser(User):
         user_number = self._number or number
         if self._api is None or not code.flow.keeps_session:
             self._api = CodeOfUser(self, user_number)
+            self._api.variables.update(code.code.variables)
             self.jar = Jar() if code.flow.uses_cookies else None
         self._api.begin(number)
         self._session.begin(number, user_number)
@@ -139,9 +144,22 @@ class CodeUser(User):
         self._used = []
         self._sent = self.calls = self._think_ns = 0
         self._session.trace = self.trace = code.traces.begin(flow, is_warm_up=is_warm_up)
-        ledger.health.thinking += 1
-        coroutine = _Timed(self, self._function(self._api))
-        self._task = code.loop.create_task(cast("Coroutine[Any, Any, None]", coroutine))
+        self._run(self._function(self._api))
+
+    def leave(self, now: int) -> bool:
+        """Start what the user does at the end of the run."""
+        if self._function_at_end is None or self._api is None:
+            return False
+        self._is_after_last = True
+        self.iteration.intended = now
+        self._sent = self.calls = self._think_ns = 0
+        self._run(self._function_at_end(self._api))
+        return True
+
+    def _run(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        self._ledger.health.thinking += 1
+        timed = _Timed(self, coroutine)
+        self._task = self._code.loop.create_task(cast("Coroutine[Any, Any, None]", timed))
         self._task.add_done_callback(self._ended)
 
     # `Driver` of the code
@@ -204,6 +222,19 @@ class CodeUser(User):
         columns = self._code.plan.data[table].columns
         return {name: self._session.cell(table, column, _RANDOM_PLACE) for column, name in enumerate(columns)}
 
+    def cookies(self) -> Jar | None:
+        """Return the cookies of the user."""
+        return self.jar
+
+    def stop_run(self) -> None:
+        """Let no other iteration begin; what was to be done is done."""
+        self._code.stop_run(StopReason.TOTAL)
+
+    @property
+    def base_url(self) -> str:
+        """The address that URLs of the code continue."""
+        return self._code.model.base.url + self._code.model.path
+
     # Called by requests
 
     def has_response(self, request: CodeRequest) -> None:
@@ -239,7 +270,7 @@ class CodeUser(User):
             task.cancel()
         self._abandon_requests()
         self._ledger.health.thinking -= 1
-        self._books.unfinished += 1
+        self._books.unfinished += not self._is_after_last
 
     def close(self) -> None:
         """Close every connection of a user without a request."""
@@ -267,6 +298,9 @@ class CodeUser(User):
         assert ledger.code is not None
         if error is not None:
             self._raised(error, now)
+        if self._is_after_last:
+            self._context.on_end(self, now)
+            return
         ledger.code.ended(iteration.flow, self._used, is_warm_up=iteration.is_warm_up)
         if self.trace is not None:
             self._session.think_ns = self._think_ns
@@ -281,17 +315,31 @@ class CodeUser(User):
             time = max(now - self.iteration.intended, 0)
             books.complete(time, max(time - self._think_ns, 0))
             books.drained += now > self._context.sending.end
-            self._context.on_end(self, now)
+            self._release(now)
             return
         books.failed += 1
         policy = "continue" if isinstance(error, IterationFailedError) else self._code.code.on_exception
         if policy == "stop_run":
-            self._code.stop_run()
+            self._code.stop_run(StopReason.STOPPED)
         if policy == "stop_user":
-            self._api = None
-            self._code.on_user_stopped(self, now)
+            self._stop(now)
         else:
-            self._context.on_end(self, now)
+            self._release(now)
+
+    def _release(self, now: int) -> None:
+        """Hand the user back for its next iteration, unless its code has ended it."""
+        api = self._api
+        assert api is not None
+        if api.stops:
+            self._stop(now)
+            return
+        if api.pause_after > 0:
+            self.not_before = max(self.not_before, now + int(api.pause_after * 1e9))
+        self._context.on_end(self, now)
+
+    def _stop(self, now: int) -> None:
+        self._api = None
+        self._code.on_user_stopped(self, now)
 
     def _raised(self, error: BaseException, now: int) -> None:
         code, flow = self._ledger.code, self.iteration.flow
@@ -328,7 +376,7 @@ class CodeUser(User):
         model = self._code.model
         key: object = None
         if call.json is NOTHING and call.body is None and not call.headers and not call.params:
-            key = (call.method, call.url, call.name, call.timeout, call.expect)
+            key = (call.method, call.url, call.name, call.timeout, call.expect, call.follows_redirects)
             try:
                 constant = model.constants.get(key)
             except TypeError:  # a list of expected statuses
@@ -371,7 +419,7 @@ class CodeUser(User):
     def _step_of(self, call: Call, path: str, origin: int) -> CodeStep:
         model, flow = self._code.model, self.iteration.flow
         expect = call.expect if isinstance(call.expect, int | str | None) else tuple(call.expect)
-        key = (call.method, call.name or path, call.timeout, expect, origin)
+        key = (call.method, call.name or path, call.timeout, expect, origin, call.follows_redirects)
         step = model.steps.get(key)
         if step is not None:
             return step
@@ -384,6 +432,7 @@ class CodeUser(User):
         url = printable(f"{self._context.origins.origins[origin].url}{base}{url}")
         endpoint = self._ledger.code_endpoint(flow, name, call.method, url[:2000])
         step = CodeStep(model, call.method, endpoint, call.timeout, expect, origin)
+        step.follows_redirects = model.follows_redirects and call.follows_redirects
         if len(model.steps) < _MOST_CACHED:
             model.steps[key] = step
         return step

@@ -326,6 +326,10 @@ class User:
         """Whether it may start an iteration: one of a scenario may have something to do before its first."""
         return True
 
+    def leave(self, now: int) -> bool:  # noqa: ARG002
+        """Start what the user does at the end of the run, after its last iteration; return whether there is any."""
+        return False
+
     def prepare(self, flow: int, now: int, is_warm_up: bool) -> None:
         """Start what a user of a flow does before its first iteration; never for one that is prepared."""
         raise AssertionError(f"flow {flow} has no scenario to prepare a user for: {now}, {is_warm_up}")
