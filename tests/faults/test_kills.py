@@ -24,7 +24,7 @@ from tools.postgresql import MISSING, binaries
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
 
-RUNS = 50 if PROFILE == "prove" else 15
+RUNS = 50 if PROFILE == "prove" else 8
 AIMED = tuple(state for state in State if state is not State.ENDED)
 NOTICED_SECONDS = 2.5
 """An incomplete second, the time to notice a missing recorder, and the time to close."""

@@ -82,6 +82,19 @@ async def test_a_url_that_reads_in_two_ways_is_no_url(url: str, server: AgentSer
     assert re.search(r"\[bad_url\]|\[target_not_allowed\]", said), said
 
 
+async def test_no_tool_starts_python_code(server: AgentServer, api: ApiServer, target: TargetServer) -> None:
+    before = runs_of(api)
+    spec = {"name": "a", "base_url": target.url, "scenarios": {"buy": {"code": "shop.py:buy"}}}
+    async with session(server, person=Person()) as agent:
+        for said in (
+            await agent.refused("run_api_test", spec=spec),
+            await agent.refused("create_test_spec", spec=spec, save=True),
+        ):
+            assert "code_not_allowed" in said
+            assert "scenarios.buy.code" in said
+    assert runs_of(api) == before
+
+
 async def test_redirects_are_no_way_around_the_list(settings: Settings, target: TargetServer) -> None:
     spec = {"name": "a", "url": f"{target.url}/redirect/1", "redirects": 3, "total_requests": 1}
     async with session(serving(settings)) as agent:

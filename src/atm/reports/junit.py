@@ -80,6 +80,8 @@ def _run(suite: Element, result: RunResult) -> None:
         _endpoint(suite, result, entry)
     for check in result.checks:
         _check(suite, result.run.name, check)
+    for scenario in result.scenarios:
+        _exceptions(suite, result, scenario.name)
     _hook(suite, run.name, "teardown", result.teardown)
     _measurement(suite, result)
 
