@@ -232,6 +232,12 @@ export class RunController {
                           href: address(`/runs/${run.id}/result`),
                           download: `${run.id}.json`,
                       },
+                      {
+                          label: "Export report as Markdown",
+                          icon: "save" as const,
+                          href: address(`/runs/${run.id}/report.md`),
+                          download: `${run.id}.md`,
+                      },
                   ]
                 : []),
             ...(drawn.length
