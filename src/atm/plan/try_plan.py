@@ -3,6 +3,7 @@ scenario."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from atm.plan.before_user import in_each_iteration
@@ -39,6 +40,19 @@ def one_of_each(plan: LoadPlan) -> LoadPlan:
             slowest_iterations=0,
         ),
     )
+
+
+def places(plan: LoadPlan, endpoints: Iterable[str]) -> dict[str, int]:
+    """Return the place of each endpoint of a trial: in the order of the plan, then by scenario in code.
+
+    Code names its endpoints while it runs, beside others.
+    """
+    scenarios = [f"{flow.name}/" for flow in plan.flows if flow.code is not None]
+
+    def scenario_of(name: str) -> int:
+        return next((number for number, start in enumerate(scenarios) if name.startswith(start)), -1)
+
+    return {name: place for place, name in enumerate(sorted(endpoints, key=scenario_of))}
 
 
 def _lane(name: str, flows: tuple[int, ...]) -> Lane:

@@ -16,10 +16,9 @@ from atm.cli.report.code import exceptions_tried
 from atm.errors import EngineError, Problem
 from atm.models.exit_code import ExitCode
 from atm.models.outcome import Outcome
-from atm.plan.try_plan import one_of_each
+from atm.plan.try_plan import one_of_each, places
 
 if TYPE_CHECKING:
-    from atm.engine.executor import Execution
     from atm.models.samples import TriedStep
 
 
@@ -90,9 +89,9 @@ def command(
     if result.run.error and not result.samples and not result.exceptions:
         hint = result.setup.hint if result.setup else ""
         raise EngineError(Problem(result.run.error, "not_tried", hint=hint))
-    order = {name: number for number, name in enumerate(_in_order(execution))}
+    place = places(test.plan, execution.collector.endpoints)
     tried = steps_tried(result.samples, result.sampled_iterations, result.requests_of_endpoints)
-    samples = sorted(tried, key=lambda sample: order[sample.endpoint])
+    samples = sorted(tried, key=lambda sample: place[sample.endpoint])
     if json:
         document: dict[str, Any] = {"endpoints": [_document(sample) for sample in samples]}
         if result.exceptions:
@@ -107,16 +106,6 @@ def command(
         return ExitCode.UNREACHABLE
     is_as_expected = not result.exceptions and all(sample.outcome == Outcome.OK for sample in samples)
     return ExitCode.PASSED if is_as_expected else ExitCode.THRESHOLDS_FAILED
-
-
-def _in_order(execution: Execution) -> list[str]:
-    """Return the names of all endpoints, those of code by scenario: it names them while scenarios run side by side."""
-    scenarios = [f"{flow.name}/" for flow in execution.test.plan.flows if flow.code is not None]
-
-    def scenario_of(name: str) -> int:
-        return next((number for number, start in enumerate(scenarios) if name.startswith(start)), -1)
-
-    return sorted(execution.collector.endpoints, key=scenario_of)
 
 
 def _document(sample: TriedStep) -> dict[str, Any]:
