@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import atm
+from atm.cli.report.details import beyond_limit_of_names
 from atm.models.failure_reasons import failure_reasons
 from atm.models.outcome import Outcome, RunOutcome
 from atm.testing import TargetServer
@@ -257,6 +258,7 @@ def test_names_beyond_the_limit_are_counted_together(tmp_path: Path, target: Tar
     counts = requests_of(result)
     assert len(counts) == 501
     assert counts["s/(other)"] == 10
+    assert beyond_limit_of_names(result).startswith("10 requests with further names counted under (other): give")
     assert sum(counts.values()) == 510
 
 

@@ -92,7 +92,8 @@ def _load(path: Path, source: bytes, digest: str) -> CodeModule:
     try:
         tree = ast.parse(source, str(path))
     except SyntaxError as error:
-        raise _problem(f"invalid syntax: {error.msg}", "bad_code", f"{path.name}:{error.lineno or 1}") from None
+        what = error.msg if error.msg.startswith("invalid syntax") else f"invalid syntax: {error.msg}"
+        raise _problem(what, "bad_code", f"{path.name}:{error.lineno or 1}") from None
     name = f"atm_code_{path.stem}_{digest[:8]}"
     spec = spec_from_file_location(name, path)
     assert spec is not None

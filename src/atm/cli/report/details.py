@@ -9,6 +9,7 @@ from datetime import UTC
 from atm.cli.report.layout import Sheet
 from atm.cli.text import Line, Style, cells
 from atm.models import figures
+from atm.models.outline import OTHER_ENDPOINT
 from atm.models.run import FailureSummary, NamedEndpointMetrics, RunResult
 
 MOST_FAILURES = 8
@@ -123,6 +124,18 @@ def without_requests(result: RunResult) -> str:
     named = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
     kind = "step" if result.scenarios else "endpoint"
     return f"{len(names)} {kind if len(names) == 1 else f'{kind}s'} got no request: {named}"
+
+
+def beyond_limit_of_names(result: RunResult) -> str:
+    """Return a note on requests of code that have no row of their own; empty if there are none."""
+    others = [entry for entry in result.endpoint_metrics if entry.name.endswith(f"/{OTHER_ENDPOINT}")]
+    requests = sum(entry.total_requests for entry in others)
+    if not requests:
+        return ""
+    return (
+        f"{figures.counted(requests, 'request')} with further names counted under {OTHER_ENDPOINT}: "
+        "give requests whose paths differ one `name=`"
+    )
 
 
 def _order(entry: NamedEndpointMetrics) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atm.cli.report.details import without_requests
+from atm.cli.report.details import beyond_limit_of_names, without_requests
 from atm.cli.report.layout import Sheet
 from atm.cli.text import Line, Style, cells
 from atm.models import figures
@@ -125,8 +125,9 @@ def steps(sheet: Sheet) -> list[Line]:
     if hidden:
         hint = f"`atm show {sheet.run_id} --all`" if sheet.saved else "`-o FILE.csv` has all"
         lines.append(sheet.paper.line(f"   {hidden} more steps without a failure: ").hint(hint))
-    note = without_requests(sheet.result)
-    return [*lines, *(sheet.paper.wrapped(note, 3, Style.WARN) if note else ())]
+    for note in (without_requests(sheet.result), beyond_limit_of_names(sheet.result)):
+        lines += sheet.paper.wrapped(note, 3, Style.WARN) if note else ()
+    return lines
 
 
 def _shown_steps(sheet: Sheet, journeys: Sequence[Funnel]) -> set[str]:
