@@ -12,6 +12,9 @@ const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/
 const { runs } = await (await fetch(`${server}/api/v1/runs?status=completed&limit=50`)).json();
 const last = runs[0];
 if (!last) throw new Error(`${server} has no run to show`);
+const details = await Promise.all(runs.map(async ({ id }) => (await fetch(`${server}/api/v1/runs/${id}`)).json()));
+/** The run of a journey, which has a funnel of its steps; the others need none. */
+const journey = details.find((run) => run.spec.scenarios);
 const before = runs.find((run) => run.id !== last.id && run.name === last.name) ?? last;
 const pages = {
     runs: "/",
@@ -45,6 +48,10 @@ async function picture(name, path, options, part) {
 }
 for (const [name, path] of Object.entries(pages)) await picture(name, path, { colorScheme: "dark" });
 await picture("run-endpoints", pages.run, { colorScheme: "dark" }, "Endpoints over time");
+if (journey) {
+    const [scenario] = Object.keys(journey.spec.scenarios).slice(-1);
+    await picture("run-journey", `/runs/${journey.id}`, { colorScheme: "dark" }, scenario);
+}
 await picture("run-light", pages.run, { colorScheme: "light" });
 await picture("run-phone", pages.run, { colorScheme: "dark", viewport: { width: 390, height: 844 } });
 await browser.close();
