@@ -82,3 +82,22 @@ def test_a_mistake_in_a_file_is_reported_with_its_line(
     written(folder / "code", "raise ValueError('no')\n", "broken.py")
     refused = client.post("/specs/validate", json={"spec": spec(target, "broken.py:buy")})
     assert "broken.py:4: ValueError: no" in refused.text
+
+
+def test_a_dry_run_shows_the_steps_of_code_and_its_exception(
+    client: httpx.Client, folder: Path, target: TargetServer
+) -> None:
+    code = """
+    @atm.scenario
+    async def pay(user):
+        await user.get("/users", name="list")
+        raise ValueError("no stock")
+    """
+    written(folder / "code", code, "pay.py")
+    answer = client.post("/specs/try", json={"spec": spec(target, "pay.py:pay")})
+    assert answer.status_code == 200, answer.text
+    document = answer.json()
+    assert [(step["endpoint"], step["status"]) for step in document["exchanges"]] == [("s/list", 200)]
+    [exception] = document["exceptions"]
+    assert exception["message"].startswith("ValueError: no stock (pay.py:")
+    assert "Traceback" in exception["traceback"]

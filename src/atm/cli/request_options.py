@@ -20,6 +20,10 @@ def _text(*names: str, metavar: str, help: str, group: str) -> Any:
     return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=group)
 
 
+BaseUrlOption = Annotated[
+    str | None,
+    _text("--base-url", "--host", metavar="URL", help="URL that the URLs of the spec continue.", group=REQUEST),
+]
 HeaderOption = Annotated[
     list[str] | None,
     _text("-H", "--header", metavar="'NAME: VALUE'", help="Add a header; repeatable.", group=COMMON),

@@ -3,6 +3,7 @@ scenario."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from atm.plan.before_user import in_each_iteration
@@ -16,14 +17,18 @@ LONGEST_THINK_NS = 200_000_000
 
 
 def one_of_each(plan: LoadPlan) -> LoadPlan:
-    """Return the plan that sends one request to each endpoint, or runs one iteration of each scenario, in sequence."""
-    flows = tuple(range(len(plan.flows)))
-    load = Load("closed", (Segment(1, 1, None),))
+    """Return the plan that sends one request to each endpoint, or runs one iteration of each scenario, in sequence.
+
+    Scenarios in code have a lane each, as the users of a lane run one function; they run beside the others.
+    """
+    in_sequence = tuple(number for number, flow in enumerate(plan.flows) if flow.code is None)
+    lanes = [_lane(plan.name, in_sequence)] if in_sequence else []
+    lanes += [_lane(flow.name, (number,)) for number, flow in enumerate(plan.flows) if flow.code is not None]
     return replace(
         plan,
         flows=tuple(_without_waits(in_each_iteration(flow)) for flow in plan.flows),
         needs=tuple(need for need in plan.needs if need != "before_user"),
-        lanes=(Lane(plan.name, flows, "sequential", load, len(flows), None),),
+        lanes=tuple(lanes),
         thresholds=(),
         sampling=Sampling(
             first_per_endpoint=1,
@@ -35,6 +40,23 @@ def one_of_each(plan: LoadPlan) -> LoadPlan:
             slowest_iterations=0,
         ),
     )
+
+
+def places(plan: LoadPlan, endpoints: Iterable[str]) -> dict[str, int]:
+    """Return the place of each endpoint of a trial: in the order of the plan, then by scenario in code.
+
+    Code names its endpoints while it runs, beside others.
+    """
+    scenarios = [f"{flow.name}/" for flow in plan.flows if flow.code is not None]
+
+    def scenario_of(name: str) -> int:
+        return next((number for number, start in enumerate(scenarios) if name.startswith(start)), -1)
+
+    return {name: place for place, name in enumerate(sorted(endpoints, key=scenario_of))}
+
+
+def _lane(name: str, flows: tuple[int, ...]) -> Lane:
+    return Lane(name, flows, "sequential", Load("closed", (Segment(1, 1, None),)), len(flows), None)
 
 
 def _without_waits(flow: Flow) -> Flow:

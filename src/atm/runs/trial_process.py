@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from atm.engine.executor import Execution
 from atm.errors import AtmError, CredentialError, Problem, UnreachableError
 from atm.models.samples import steps_tried
-from atm.plan.try_plan import one_of_each
+from atm.plan.try_plan import one_of_each, places
 from atm.runs.job import Job
 
 
@@ -24,19 +24,23 @@ async def _try(job: Job) -> dict[str, object]:
     assert job.max_seconds is not None
     try:
         async with asyncio.timeout(job.max_seconds):
-            result = await Execution(replace(job.test, plan=one_of_each(job.test.plan))).run()
+            execution = Execution(replace(job.test, plan=one_of_each(job.test.plan)))
+            result = await execution.run()
     except TimeoutError:
         return {"timed_out": True}
     except AtmError as error:
         kind = "target" if isinstance(error, UnreachableError | CredentialError) else "engine"
         return {"failed": kind, "problems": [asdict(problem) for problem in error.problems]}
-    if result.run.error and not result.samples:
+    if result.run.error and not result.samples and not result.exceptions:
         hint = result.setup.hint if result.setup else ""
         return {"failed": "engine", "problems": [asdict(Problem(result.run.error, "not_tried", hint=hint))]}
+    place = places(job.test.plan, execution.collector.endpoints)
     steps = steps_tried(result.samples, result.sampled_iterations, result.requests_of_endpoints)
+    steps = sorted(steps, key=lambda step: place[step.endpoint])
     return {
         "exchanges": [step.model_dump(mode="json") for step in steps],
         "checks": [asdict(check) for check in result.checks],
+        "exceptions": [asdict(group) for group in result.exceptions],
     }
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from atm import child_process
 from atm.engine.executor import new_run_id
 from atm.errors import AtmError, CredentialError, EngineError, Problem
-from atm.models.run_figures import CheckFigures
+from atm.models.run_figures import CheckFigures, ExceptionFigures
 from atm.models.samples import TriedStep
 from atm.plan.compile import CompiledTest
 from atm.runs.job import Job
@@ -43,9 +43,11 @@ class Trial:
     """What the requests of a spec came to, each sent once; of a step in a loop, its first request."""
 
     exchanges: list[TriedStep]
-    """Secrets masked."""
+    """In the order of the spec, secrets masked."""
     checks: list[CheckFigures]
     """Of every request, those of further rounds of a loop included."""
+    exceptions: list[ExceptionFigures]
+    """Those that ended iterations of code."""
 
 
 class Trials:
@@ -125,12 +127,14 @@ class Trials:
             assert isinstance(documents, list)
             problems = [Problem(**problem) for problem in documents]
             raise (CredentialError if result["failed"] == "target" else EngineError)(problems)
-        exchanges, checks = result["exchanges"], result["checks"]
+        exchanges, checks, exceptions = result["exchanges"], result["checks"], result["exceptions"]
         assert isinstance(exchanges, list)
         assert isinstance(checks, list)
+        assert isinstance(exceptions, list)
         return Trial(
             [TriedStep.model_validate(exchange) for exchange in exchanges],
             [CheckFigures(**check) for check in checks],
+            [ExceptionFigures(**group) for group in exceptions],
         )
 
     def _timed_out(self) -> TrialTimeoutError:

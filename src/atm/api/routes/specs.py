@@ -131,8 +131,7 @@ async def try_spec(plane: Plane, body: TryRequest) -> TryAnswer:
         raise ApiError(504, error.problems) from error
     except (EngineError, CredentialError) as error:
         raise ApiError(502, error.problems) from error
-    order = {name: number for number, name in enumerate(test.plan.endpoints)}
-    return TryAnswer(exchanges=sorted(trial.exchanges, key=lambda sample: order[sample.endpoint]), checks=trial.checks)
+    return TryAnswer(exchanges=trial.exchanges, checks=trial.checks, exceptions=trial.exceptions)
 
 
 @router.post("/import/curl")

@@ -159,16 +159,7 @@ def command(
     allow_open_cluster: Annotated[
         bool, typer.Option("--allow-open-cluster", help=OPEN_CLUSTER_HELP, rich_help_panel=r.LOAD)
     ] = False,
-    base_url: Annotated[
-        Text,
-        typer.Option(
-            "--base-url",
-            "--host",
-            metavar="URL",
-            help="URL that the URLs of the spec continue.",
-            rich_help_panel=r.REQUEST,
-        ),
-    ] = None,
+    base_url: r.BaseUrlOption = None,
     method: r.MethodOption = None,
     json_body: r.JsonBodyOption = None,
     form: r.FormOption = None,

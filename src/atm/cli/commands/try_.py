@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,18 +12,22 @@ from atm.cli import request_options as r
 from atm.cli.exchange import step_lines
 from atm.cli.options import ColorOption, DebugOption, JsonOption, VariableOption
 from atm.cli.output import Color, Output
+from atm.cli.report.code import exceptions_tried
 from atm.errors import EngineError, Problem
 from atm.models.exit_code import ExitCode
 from atm.models.outcome import Outcome
-from atm.plan.try_plan import one_of_each
+from atm.plan.try_plan import one_of_each, places
 
 if TYPE_CHECKING:
     from atm.models.samples import TriedStep
 
 
 def command(
-    spec: Annotated[str, typer.Argument(metavar="SPEC|URL|-", help="A YAML or JSON file, a URL, or - for stdin.")],
+    spec: Annotated[
+        str, typer.Argument(metavar="SPEC|URL|-", help="A YAML, JSON or Python file, a URL, or - for stdin.")
+    ],
     var: VariableOption = None,
+    base_url: r.BaseUrlOption = None,
     header: r.HeaderOption = None,
     data: r.DataOption = None,
     method: r.MethodOption = None,
@@ -58,6 +62,7 @@ def command(
     output = Output.of(color, json=json)
     overrides = Overrides(
         variables=tuple(var or ()),
+        base_url=base_url,
         method=method or ("POST" if data is not None or json_body is not None or form else None),
         headers=tuple(header or ()),
         data=body_text(data),
@@ -76,25 +81,31 @@ def command(
         connect_to=tuple(connect_to or ()),
     )
     test = compile_source(spec, overrides)
-    result = asyncio.run(Execution(replace(test, plan=one_of_each(test.plan))).run())
+    execution = Execution(replace(test, plan=one_of_each(test.plan)))
+    result = asyncio.run(execution.run())
     if result.teardown is not None and result.teardown.status == "failed":
         what = f"teardown: {result.teardown.described}"
         output.note(Problem(what, "teardown_failed", path="teardown", hint=result.teardown.hint))
-    if result.run.error and not result.samples:
+    if result.run.error and not result.samples and not result.exceptions:
         hint = result.setup.hint if result.setup else ""
         raise EngineError(Problem(result.run.error, "not_tried", hint=hint))
-    order = {name: number for number, name in enumerate(test.plan.endpoints)}
+    place = places(test.plan, execution.collector.endpoints)
     tried = steps_tried(result.samples, result.sampled_iterations, result.requests_of_endpoints)
-    samples = sorted(tried, key=lambda sample: order[sample.endpoint])
+    samples = sorted(tried, key=lambda sample: place[sample.endpoint])
     if json:
-        output.document({"endpoints": [_document(sample) for sample in samples]})
+        document: dict[str, Any] = {"endpoints": [_document(sample) for sample in samples]}
+        if result.exceptions:
+            document["exceptions"] = [asdict(group) for group in result.exceptions]
+        output.document(document)
     else:
         for number, sample in enumerate(samples):
             lines = step_lines(sample, output.out.paper)
             output.out.lines([output.out.paper.line(), *lines] if number else lines)
-    if not any(sample.status for sample in samples):
+        output.out.lines(exceptions_tried(result.exceptions, output.out.paper))
+    if samples and not any(sample.status for sample in samples):
         return ExitCode.UNREACHABLE
-    return ExitCode.PASSED if all(sample.outcome == Outcome.OK for sample in samples) else ExitCode.THRESHOLDS_FAILED
+    is_as_expected = not result.exceptions and all(sample.outcome == Outcome.OK for sample in samples)
+    return ExitCode.PASSED if is_as_expected else ExitCode.THRESHOLDS_FAILED
 
 
 def _document(sample: TriedStep) -> dict[str, Any]:

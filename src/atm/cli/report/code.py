@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from atm.cli.report.layout import Sheet
-from atm.cli.text import Line, Style, cells
+from atm.cli.text import Line, Paper, Style, cells
 from atm.models import figures
 from atm.models.run_figures import ExceptionFigures
 
@@ -40,6 +42,19 @@ def _exception(sheet: Sheet, group: ExceptionFigures, counts: int, *, with_trace
         lines += [
             paper.line(" " * (6 + counts)).add(paper.fitted(text, paper.width - 6 - counts), Style.DIM) for text in kept
         ]
+    return lines
+
+
+def exceptions_tried(groups: Sequence[ExceptionFigures], paper: Paper) -> list[Line]:
+    """Each exception of a trial with its traceback."""
+    lines: list[Line] = []
+    for group in groups:
+        lines += [
+            paper.line(),
+            paper.line(" ✗ ", Style.FAIL).add(f"{group.scenario}  "),
+            *paper.wrapped(group.message, 3),
+        ]
+        lines += [paper.line("   ").add(text, Style.DIM) for text in group.traceback.rstrip().splitlines()]
     return lines
 
 

@@ -9,7 +9,8 @@ from pydantic import Field, StringConstraints
 from atm.models.control.base import Answer, Name, Request, Spec
 from atm.models.control.errors import ErrorEntry
 from atm.models.forecast import Forecast
-from atm.models.run_figures import CheckFigures
+from atm.models.run import is_empty, may_be_absent
+from atm.models.run_figures import CheckFigures, ExceptionFigures
 from atm.models.samples import TriedStep
 
 
@@ -99,6 +100,8 @@ class TryAnswer(Answer):
     exchanges: list[TriedStep]
     checks: list[CheckFigures]
     """Of every request of the trial; of a step that was not reached without an evaluation."""
+    exceptions: list[ExceptionFigures] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
+    """Exceptions that ended iterations of code; absent if there are none."""
 
 
 class CurlRequest(Request):

@@ -27,7 +27,7 @@ def waterfalls(result: RunResult) -> Markup | None:
 
 
 def _waterfall(result: RunResult, iteration: SampledIteration, title: str) -> Markup:
-    ended = "" if iteration.outcome == "completed" else ", ended by a failed step"
+    ended = "" if iteration.outcome == "completed" else ", failed"
     heading = (
         f"{iteration.scenario}, iteration {figures.count(iteration.number)} ({title}): "
         f"{time_text(result, iteration.time_ms)}, without think time {time_text(result, iteration.active_ms)}, "

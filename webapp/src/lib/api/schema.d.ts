@@ -4419,6 +4419,8 @@ export type components = {
             exchanges: components["schemas"]["TriedStep"][];
             /** Checks */
             checks: components["schemas"]["CheckFigures"][];
+            /** Exceptions */
+            exceptions?: components["schemas"]["ExceptionFigures"][];
         };
         /**
          * TryRequest
