@@ -4,7 +4,7 @@ A thread reads and writes, so that a full pipe never delays the engine. When sta
 for some seconds, the controller is gone: the worker cancels its load, writes the seconds that were not fetched to a
 file, and exits. A signal at the parent's death would be faster, but would lose these seconds.
 
-Usage: python -m atm.fleet.worker_process (started by a transport)
+Usage: python -m atm.fleet.worker_process [MOST_THREADS] (started by a transport)
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _BROKEN = 1
 class WorkerProcess:
     """Connects one worker to the standard streams of this process."""
 
-    def __init__(self) -> None:
-        self._worker = Worker()
+    def __init__(self, most_threads: int | None = None) -> None:
+        self._worker = Worker(most_threads)
         # What a library prints must not reach the controller as an answer.
         self._output = os.dup(1)
         os.dup2(2, 1)
@@ -91,14 +91,14 @@ def _save(seconds: Sequence[bytes]) -> None:
     print(f"atm worker: {len(seconds)} seconds that were not fetched are in {path}", file=sys.stderr)  # noqa: T201
 
 
-async def _main() -> int:
-    return await WorkerProcess().run()
+async def _main(most_threads: int | None) -> int:
+    return await WorkerProcess(most_threads).run()
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run the worker process."""
-    return asyncio.run(_main())
+    return asyncio.run(_main(int(arguments[0]) if arguments else None))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
