@@ -2,7 +2,8 @@
 
 A thread reads and writes, so that a full pipe never delays the engine. When standard input ends, or no message arrives
 for some seconds, the controller is gone: the worker cancels its load, writes the seconds that were not fetched to a
-file, and exits. A signal at the parent's death would be faster, but would lose these seconds.
+file, and exits. A call that blocks the event loop prevents that, so on Linux the kernel also signals the parent's
+death, and kills a worker that has not exited some seconds later.
 
 Usage: python -m atm.fleet.worker_process [MOST_THREADS] (started by a transport)
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -21,12 +23,15 @@ from functools import partial
 
 from atm.fleet import messages
 from atm.fleet.framing import frame, read_frame
+from atm.fleet.parent_death import signal_at_parents_death
 from atm.fleet.worker import Worker
 
 PATIENCE_SECONDS = 5.0
 """How long a worker sends load without a message from its controller."""
 FIRST_PATIENCE_SECONDS = 60.0
 """How long it waits for the first message."""
+LAST_SECONDS = 5
+"""How long it has to save its seconds and exit after its parent's death."""
 _CHECK_SECONDS = 0.2
 _BROKEN = 1
 
@@ -45,6 +50,7 @@ class WorkerProcess:
     async def run(self) -> int:
         """Serve until the controller says so or is gone; return the exit code."""
         loop = asyncio.get_running_loop()
+        self._end_with_the_parent(loop)
         threading.Thread(target=self._serve, args=(loop,), name="messages", daemon=True).start()
         while not self._is_over.is_set() and time.monotonic() < self._deadline:
             try:
@@ -55,6 +61,16 @@ class WorkerProcess:
             return 0
         _save(await self._worker.abandon())
         return _BROKEN
+
+    def _end_with_the_parent(self, loop: asyncio.AbstractEventLoop) -> None:
+        def end(*_: object) -> None:
+            # Nothing handles this alarm, so the kernel kills the process, whatever runs in it then.
+            signal.alarm(LAST_SECONDS)
+            loop.call_soon_threadsafe(self._is_over.set)
+
+        # Not a handler of the loop: that would wait for the code that blocks it.
+        signal.signal(signal.SIGTERM, end)
+        signal_at_parents_death(signal.SIGTERM)
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
