@@ -1,4 +1,4 @@
-"""Wait for processes that a test expects to end."""
+"""What a test wants to know of processes that are not its children, and their ends."""
 
 from __future__ import annotations
 
@@ -20,3 +20,9 @@ async def has_ended(pid: int) -> None:
     async with asyncio.timeout(60):
         while is_running(pid):  # noqa: ASYNC110  # processes of others have no event
             await asyncio.sleep(0.02)
+
+
+def load_threads(pid: int) -> list[str]:
+    """Return the names of a process's load threads, in order."""
+    names = [task.read_text().strip() for task in Path(f"/proc/{pid}/task").glob("*/comm")]
+    return sorted(name for name in names if name.startswith("atm-load-"))

@@ -21,7 +21,7 @@ from atm.testing import TargetServer
 from tests.contract.engine_runs import open_connections, received, until
 from tests.contract.engines import ENGINES
 from tests.contract.plans import http, opened, plan
-from tests.fleet.processes import has_ended
+from tests.fleet.processes import has_ended, load_threads
 
 PATIENCE = 60.0
 
@@ -85,6 +85,33 @@ def test_a_worker_sends_the_plan_and_its_seconds_add_up(
         assert last.report is not None
         assert last.report.stop_reason is StopReason.TOTAL
         assert target.settled_stats().completed == 150
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.skipif("native" not in ENGINES, reason="its load threads")
+@pytest.mark.parametrize("most_threads", [1, 3])
+def test_a_native_worker_has_no_more_load_threads_than_it_is_given(target: TargetServer, most_threads: int) -> None:
+    # 100,000 a second would have 5 threads. None is sent: the start is too far away.
+    made = replace(plan(http(target), load=opened(100_000), duration=60), engine="native")
+
+    async def scenario() -> None:
+        link = await ProcessLink.start("worker 1", most_threads)
+        try:
+            description = await ask(link, messages.Describe())
+            assert isinstance(description, messages.Description)
+            for message in (
+                messages.Prepare(made.to_bytes()),
+                messages.SetSecrets({}),
+                messages.Start(time.monotonic_ns() + 60_000_000_000),
+            ):
+                assert await ask(link, message) == messages.Done()
+            # The answer comes when all threads were started; each sets its name itself.
+            await ask(link, messages.ReadClock())
+            expected = [f"atm-load-{number}" for number in range(most_threads)]
+            await until(lambda: load_threads(description.pid) == expected)
+        finally:
+            await link.kill()
 
     asyncio.run(scenario())
 

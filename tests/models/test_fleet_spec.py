@@ -44,6 +44,16 @@ def test_flags_replace_processes_by_a_cluster_and_a_cluster_by_processes() -> No
     assert (changed.processes, changed.on, changed.workers) == (5, None, None)
 
 
+def test_flags_set_what_is_enough_to_start_and_what_happens_on_a_loss() -> None:
+    written = SpecDocument(spec(processes=3, on_loss="abort"))
+    changed = compile_plan(with_overrides(written, Overrides(min_workers=2, on_loss="continue")), {}).spec.fleet
+    assert changed is not None
+    assert (changed.processes, changed.min_workers, changed.on_loss) == (3, 2, "continue")
+    with pytest.raises(SpecError) as caught:
+        compile_plan(with_overrides(written, Overrides(min_workers=4, on_loss="ignore")), {})
+    assert {problem.place for problem in caught.value.problems} == {"--min-workers", "--on-loss"}
+
+
 def test_a_server_runs_on_the_clusters_that_its_settings_name() -> None:
     fleet = spec(on="ray://head", workers=2)
     with pytest.raises(SpecError) as caught:

@@ -35,6 +35,29 @@ describe("the workers of a test", () => {
         expect(await text.inputValue()).not.toContain("fleet");
     });
 
+    it("may be fewer at the start, and may take over from a lost one, if the load allows it", async () => {
+        const page = await at("/new");
+        await page.getByLabel("URL", { exact: true }).fill("http://127.0.0.1:1/");
+        await page.locator("summary", { hasText: "Workers" }).click();
+        await page.getByLabel("Send from").selectOption("processes");
+        const enough = page.getByLabel("Enough to start");
+        await enough.fill("3");
+        await enough.blur();
+        await page.locator(`#${await enough.getAttribute("id")}-error`, { hasText: "the run has 2" }).waitFor();
+        await enough.fill("1");
+        await page.getByText("Ready to run").waitFor();
+        const loss = page.getByLabel("When a worker is lost");
+        await loss.selectOption("reassign");
+        await page.locator(`#${await loss.getAttribute("id")}-error`, { hasText: "cannot be reassigned" }).waitFor();
+        await page.getByRole("tab", { name: "YAML" }).click();
+        const text = page.getByLabel("The spec as YAML");
+        const fleet = /fleet:\n {2}processes: 2\n {2}min_workers: 1\n {2}on_loss: reassign\n/;
+        const [written] = fleet.exec(await text.inputValue()) ?? [""];
+        await text.fill(`name: a\nurl: http://127.0.0.1:1/\nload: {rate: 10}\nduration: 10s\n${written}`);
+        await page.getByText("Ready to run").waitFor();
+        expect(await text.inputValue()).toMatch(fleet);
+    });
+
     it("of a test that is edited stand in the form", async () => {
         await api("/tests", { spec: { ...shop("edited"), fleet: { processes: 2 } } });
         const page = await at("/edit/edited?test");

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use loadgen::plan::Plan;
-use loadgen::run::{Run, Step};
+use loadgen::run::{Run, Step, Threads};
 use loadgen::template::Secrets;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().ok_or("which plan?")?;
-    let threads = arguments.next().map(|text| text.parse()).transpose()?;
+    let threads =
+        arguments.next().map(|text| text.parse()).transpose()?.map_or_else(Threads::default, Threads::PerLane);
     let plan = Plan::from_bytes(&std::fs::read(path)?)?;
     let run = Run::start(plan, &Secrets::new(), threads, None)?;
     let mut started = 0;

@@ -199,7 +199,8 @@ fn bodies_and_secrets_are_sent() {
         {"part": "literal", "text": "Bearer "}, {"part": "secret", "slot": "token", "encoding": "raw"}]}));
     let parsed = loadgen::plan::Plan::from_bytes(plan.to_string().as_bytes()).unwrap();
     let secrets = [("token".to_owned(), "s3cret".to_owned())].into();
-    let ran = common::finish(&loadgen::run::Run::start(parsed, &secrets, None, None).unwrap());
+    let ran =
+        common::finish(&loadgen::run::Run::start(parsed, &secrets, loadgen::run::Threads::default(), None).unwrap());
     assert_eq!(ran.sum("outcomes.ok"), 20);
     assert!(!ran.intervals.iter().any(|interval| interval.to_string().contains("s3cret")));
 }

@@ -22,10 +22,18 @@ class Run:
     """A run that has been started. Forgetting it cancels it."""
 
     def __new__(
-        cls, plan: bytes, secrets: dict[str, str], *, threads: int | None = None, starts_at_ns: int | None = None
+        cls,
+        plan: bytes,
+        secrets: dict[str, str],
+        *,
+        threads: int | None = None,
+        most_threads: int | None = None,
+        starts_at_ns: int | None = None,
     ) -> Run:
-        """Start a plan (the bytes of `LoadPlan.to_bytes`). `threads` None chooses by the load and the machine.
+        """Start a plan (the bytes of `LoadPlan.to_bytes`).
 
+        `threads` of each lane that may have several; None chooses by the load, and then all lanes together have at most
+        `most_threads` (None: half of the cores) and at least one each.
         `starts_at_ns` of the monotonic clock is the time zero of the run; None for at once.
 
         Raises PlanRefused for bytes that are no plan, a plan that needs more than `capabilities`, or a missing secret.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use loadgen::plan::{CAPABILITIES, PLAN_FORMAT, Plan, PlanError};
-use loadgen::run::{Run as LoadRun, Step};
+use loadgen::run::{Run as LoadRun, Step, Threads};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
@@ -24,15 +24,17 @@ struct Run(LoadRun);
 impl Run {
     #[new]
     #[allow(clippy::needless_pass_by_value)] // required by PyO3
-    #[pyo3(signature = (plan, secrets, *, threads=None, starts_at_ns=None))]
+    #[pyo3(signature = (plan, secrets, *, threads=None, most_threads=None, starts_at_ns=None))]
     fn start(
         py: Python<'_>,
         plan: &[u8],
         secrets: HashMap<String, String>,
         threads: Option<usize>,
+        most_threads: Option<usize>,
         starts_at_ns: Option<u64>,
     ) -> PyResult<Self> {
         let plan = Plan::from_bytes(plan).map_err(|error| refused(&error))?;
+        let threads = threads.map(Threads::PerLane).or(most_threads.map(Threads::AtMost)).unwrap_or_default();
         py.detach(|| LoadRun::start(plan, &secrets, threads, starts_at_ns)).map(Run).map_err(|error| refused(&error))
     }
 

@@ -35,7 +35,7 @@ class NativeEngine:
     name = "native"
 
     def __init__(self, threads: int | None = None) -> None:
-        """`threads`: of each lane that may have several; None chooses by its load and the cores of the machine.
+        """`threads`: of each lane that may have several; None chooses by its load, up to `most_threads`.
 
         Raises ImportError where `atm_engine` is not installed.
         """
@@ -43,6 +43,8 @@ class NativeEngine:
 
         self._module = atm_engine
         self._threads = threads
+        self.most_threads: int | None = None
+        """The most load threads of a run; a low load has fewer, each lane has one. None is half of the cores."""
         names = {capability.value for capability in Capability}
         self._capabilities = frozenset(Capability(name) for name in atm_engine.capabilities if name in names)
 
@@ -81,7 +83,11 @@ class NativeEngine:
         require_secrets(plan, secrets)
         try:
             native = self._module.Run(
-                plan.to_bytes(), dict(secrets), threads=self._threads, starts_at_ns=_native_time(starts_at_ns)
+                plan.to_bytes(),
+                dict(secrets),
+                threads=self._threads,
+                most_threads=self.most_threads,
+                starts_at_ns=_native_time(starts_at_ns),
             )
         except self._module.PlanRefused as refused:
             raise EngineError(Problem(str(refused), "plan_refused")) from refused

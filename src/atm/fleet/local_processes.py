@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Self
 
 from atm import child_process
+from atm.engine.environment import usable_cores
 from atm.errors import Problem
 from atm.fleet.framing import frame, receive_frame
 from atm.fleet.transport import FleetError, Link, LinkLostError
@@ -28,12 +29,13 @@ class ProcessLink:
         self._is_lost = False
 
     @classmethod
-    async def start(cls, name: str) -> Self:
-        """Start a worker process. Raises OSError."""
+    async def start(cls, name: str, most_threads: int | None = None) -> Self:
+        """Start a worker process; `most_threads` limits the threads of each load. Raises OSError."""
         pipe = asyncio.subprocess.PIPE
         # In a session of its own: Ctrl-C reaches the controller only, which ends its workers in order.
+        arguments = () if most_threads is None else (str(most_threads),)
         process = await child_process.start_async(
-            "atm.fleet.worker_process", stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+            "atm.fleet.worker_process", *arguments, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
         )
         return cls(name, process)
 
@@ -111,9 +113,11 @@ class LocalProcesses:
 
     async def open(self, count: int, least: int | None = None) -> list[Link]:
         started: list[Link] = []
+        # A single worker leaves half of the cores to others, as the engine does without workers.
+        most_threads = max(usable_cores() // count, 1) if count > 1 else None
         try:
             for number in range(len(self._links) + 1, len(self._links) + count + 1):
-                link = await ProcessLink.start(f"worker {number}")
+                link = await ProcessLink.start(f"worker {number}", most_threads)
                 self._links.append(link)
                 started.append(link)
         except OSError as error:

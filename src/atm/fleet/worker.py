@@ -24,7 +24,9 @@ from atm.version import VERSION
 class Worker:
     """Answers messages one at a time, on the event loop that runs its engines' callbacks."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_threads: int | None = None) -> None:
+        """`most_threads`: of each load; None lets the engine choose as if it had the machine to itself."""
+        self._most_threads = most_threads
         self.has_ended = False
         """It answered `End`; no other message follows."""
         self._secrets: dict[str, str] = {}
@@ -80,7 +82,7 @@ class Worker:
         before = self._loads.get(incarnation)
         if before is not None and before.has_started:
             raise EngineError(Problem("the worker has started already", "worker_started"))
-        self._loads[incarnation] = load = WorkerLoad(plan)
+        self._loads[incarnation] = load = WorkerLoad(plan, self._most_threads)
         if self._command is not None:
             _give(load, self._command)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from atm.engine.base import Control, Engine, EngineReport
 from atm.engine.choose import choose_engine
+from atm.engine.native_engine import NativeEngine
 from atm.errors import AtmError, DataError, EngineError, Problem
 from atm.fleet import messages
 from atm.fleet.messages import WorkerState
@@ -24,11 +25,16 @@ MOST_SECONDS = 60
 class WorkerLoad:
     """Its methods are called on the event loop that runs the engine's callbacks."""
 
-    def __init__(self, plan: bytes) -> None:
-        """Check a plan up to files and capabilities. Raises AtmError, or ValueError for other bytes."""
+    def __init__(self, plan: bytes, most_threads: int | None = None) -> None:
+        """Check a plan up to files and capabilities. Raises AtmError, or ValueError for other bytes.
+
+        `most_threads` are the most load threads of a native engine.
+        """
         self._plan = _decoded(plan)
         _require_readable_data(self._plan)
         self._engine: Engine = choose_engine(self._plan)[0]
+        if isinstance(self._engine, NativeEngine):
+            self._engine.most_threads = most_threads
         self.control = Control()
         self._load: asyncio.Task[EngineReport] | None = None
         self._kept: deque[bytes] = deque()

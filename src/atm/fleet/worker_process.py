@@ -2,9 +2,10 @@
 
 A thread reads and writes, so that a full pipe never delays the engine. When standard input ends, or no message arrives
 for some seconds, the controller is gone: the worker cancels its load, writes the seconds that were not fetched to a
-file, and exits. A signal at the parent's death would be faster, but would lose these seconds.
+file, and exits. A call that blocks the event loop prevents that, so on Linux the kernel also signals the parent's
+death, and kills a worker that has not exited some seconds later.
 
-Usage: python -m atm.fleet.worker_process (started by a transport)
+Usage: python -m atm.fleet.worker_process [MOST_THREADS] (started by a transport)
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -21,12 +23,15 @@ from functools import partial
 
 from atm.fleet import messages
 from atm.fleet.framing import frame, read_frame
+from atm.fleet.parent_death import signal_at_parents_death
 from atm.fleet.worker import Worker
 
 PATIENCE_SECONDS = 5.0
 """How long a worker sends load without a message from its controller."""
 FIRST_PATIENCE_SECONDS = 60.0
 """How long it waits for the first message."""
+LAST_SECONDS = 5
+"""How long it has to save its seconds and exit after its parent's death."""
 _CHECK_SECONDS = 0.2
 _BROKEN = 1
 
@@ -34,8 +39,8 @@ _BROKEN = 1
 class WorkerProcess:
     """Connects one worker to the standard streams of this process."""
 
-    def __init__(self) -> None:
-        self._worker = Worker()
+    def __init__(self, most_threads: int | None = None) -> None:
+        self._worker = Worker(most_threads)
         # What a library prints must not reach the controller as an answer.
         self._output = os.dup(1)
         os.dup2(2, 1)
@@ -45,6 +50,7 @@ class WorkerProcess:
     async def run(self) -> int:
         """Serve until the controller says so or is gone; return the exit code."""
         loop = asyncio.get_running_loop()
+        self._end_with_the_parent(loop)
         threading.Thread(target=self._serve, args=(loop,), name="messages", daemon=True).start()
         while not self._is_over.is_set() and time.monotonic() < self._deadline:
             try:
@@ -55,6 +61,16 @@ class WorkerProcess:
             return 0
         _save(await self._worker.abandon())
         return _BROKEN
+
+    def _end_with_the_parent(self, loop: asyncio.AbstractEventLoop) -> None:
+        def end(*_: object) -> None:
+            # Nothing handles this alarm, so the kernel kills the process, whatever runs in it then.
+            signal.alarm(LAST_SECONDS)
+            loop.call_soon_threadsafe(self._is_over.set)
+
+        # Not a handler of the loop: that would wait for the code that blocks it.
+        signal.signal(signal.SIGTERM, end)
+        signal_at_parents_death(signal.SIGTERM)
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -91,14 +107,14 @@ def _save(seconds: Sequence[bytes]) -> None:
     print(f"atm worker: {len(seconds)} seconds that were not fetched are in {path}", file=sys.stderr)  # noqa: T201
 
 
-async def _main() -> int:
-    return await WorkerProcess().run()
+async def _main(most_threads: int | None) -> int:
+    return await WorkerProcess(most_threads).run()
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run the worker process."""
-    return asyncio.run(_main())
+    return asyncio.run(_main(int(arguments[0]) if arguments else None))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

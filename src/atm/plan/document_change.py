@@ -33,6 +33,8 @@ FLAGS: Mapping[str, str] = {
     "processes": "--processes",
     "on": "--on",
     "workers": "--workers",
+    "min_workers": "--min-workers",
+    "on_loss": "--on-loss",
     "allow_open_cluster": "--allow-open-cluster",
     "insecure": "--insecure",
     "connect_to": "--connect-to",

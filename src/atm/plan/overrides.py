@@ -39,6 +39,8 @@ class Overrides:
     processes: int | None = None
     on: str | None = None
     workers: int | None = None
+    min_workers: int | None = None
+    on_loss: str | None = None
     allow_open_cluster: bool | None = None
     insecure: bool = False
     connect_to: tuple[str, ...] = ()
@@ -119,7 +121,7 @@ def _change_fleet(change: Change, overrides: Overrides) -> None:
         change.drop_in("fleet", "on", "workers", "allow_open_cluster")
     elif overrides.on is not None:
         change.drop_in("fleet", "processes")
-    for name in ("processes", "on", "workers", "allow_open_cluster"):
+    for name in ("processes", "on", "workers", "min_workers", "on_loss", "allow_open_cluster"):
         value = getattr(overrides, name)
         if value is not None:
             change.put(("fleet", name), value, FLAGS[name])

@@ -13,6 +13,22 @@ const USERS_PER_THREAD: usize = 256;
 const ARRIVALS_PER_THREAD: f64 = 20_000.0;
 const MOST_THREADS: usize = 256;
 
+/// How many load threads a run gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// This many for each lane that may have several.
+    PerLane(usize),
+    /// As many as the load needs, at most this many together; each lane has one.
+    AtMost(usize),
+}
+
+impl Default for Threads {
+    /// The other half of the machine is for the target's side of the connections, and for observers.
+    fn default() -> Threads {
+        Threads::AtMost(thread::available_parallelism().map_or(1, std::num::NonZero::get) / 2)
+    }
+}
+
 /// What a lane gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Capacity {
@@ -22,18 +38,22 @@ pub(super) struct Capacity {
 }
 
 /// By lane. Raises the process's limit of file descriptors, which users of either model need.
-pub(super) fn capacities(plan: &Plan, threads: Option<usize>) -> Vec<Capacity> {
+pub(super) fn capacities(plan: &Plan, threads: Threads) -> Vec<Capacity> {
     let peak_users = |lane| Timetable::new(plan, Shard::all(plan, lane)).peak_users().max(1);
     let peaks: Vec<usize> = (0..plan.lanes.len()).map(peak_users).collect();
     let lanes = || plan.lanes.iter().zip(&peaks);
-    let threads = if let Some(wanted) = threads {
-        lanes().map(|(lane, peak)| wanted_threads(lane, *peak, wanted).min(prepared_users(plan, lane))).collect()
-    } else {
-        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        // The other half of the machine is for the target's side of the connections, and for observers.
-        let part = plan.share.part();
-        let useful = |(lane, peak): (&Lane, &usize)| useful_threads(lane, *peak, part).min(prepared_users(plan, lane));
-        at_most(lanes().map(useful).collect(), cores / 2)
+    let part = plan.share.part();
+    let of_lane = |(lane, peak): (&Lane, &usize)| {
+        let number = match threads {
+            Threads::PerLane(wanted) => wanted_threads(lane, *peak, wanted),
+            Threads::AtMost(_) => useful_threads(lane, *peak, part),
+        };
+        number.min(prepared_users(plan, lane))
+    };
+    let of_lanes = lanes().map(of_lane).collect();
+    let threads = match threads {
+        Threads::PerLane(_) => of_lanes,
+        Threads::AtMost(most) => at_most(of_lanes, most),
     };
     let users = most_users(plan, &peaks, health::descriptors_for_connections());
     let per_thread = |(threads, users): (usize, u64)| {
@@ -121,7 +141,11 @@ mod tests {
         assert_eq!(most_users(&plan, &[1, 1, 1, 600], 1650), [500, 50, 500, 500]);
         assert_eq!(most_users(&plan, &[1, 1, 1, 600], 100), [1, 50, 1, 1]);
         assert_eq!(most_users(&plan, &[1, 1, 1, 600], 100_000), [5000, 50, 5000, 5000]);
-        let threads: Vec<usize> = capacities(&plan, Some(2)).into_iter().map(|capacity| capacity.threads).collect();
-        assert_eq!(threads, [2, 1, 2, 2]);
+        let threads =
+            |wanted| -> Vec<usize> { capacities(&plan, wanted).into_iter().map(|capacity| capacity.threads).collect() };
+        assert_eq!(threads(Threads::PerLane(2)), [2, 1, 2, 2]);
+        assert_eq!(threads(Threads::AtMost(100)), [1, 1, 1, 3]);
+        assert_eq!(threads(Threads::AtMost(5)), [1, 1, 1, 2]);
+        assert_eq!(threads(Threads::AtMost(1)), [1, 1, 1, 1]);
     }
 }

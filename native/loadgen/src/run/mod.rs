@@ -21,6 +21,7 @@ use crate::template::Secrets;
 use crate::transport::tls::TlsSettings;
 use crate::worker::Worker;
 
+pub use capacity::Threads;
 use collector::{Collector, Delivery};
 pub use collector::{LaneReport, Report};
 
@@ -51,17 +52,12 @@ pub struct Run {
 }
 
 impl Run {
-    /// Starts a plan. `threads` of each lane; None chooses by the size of the load and the cores of the machine.
-    /// `starts_at_ns` of the monotonic clock is the time zero of the run, also if it has passed; None for at once.
+    /// Starts a plan. `starts_at_ns` of the monotonic clock is the time zero of the run, also if it has passed; None for
+    /// at once.
     ///
     /// # Errors
     /// [`PlanError`] if a secret is missing or invalid, a time is out of range, or threads cannot be set up.
-    pub fn start(
-        plan: Plan,
-        secrets: &Secrets,
-        threads: Option<usize>,
-        starts_at_ns: Option<u64>,
-    ) -> Result<Run, PlanError> {
+    pub fn start(plan: Plan, secrets: &Secrets, threads: Threads, starts_at_ns: Option<u64>) -> Result<Run, PlanError> {
         let store = checked_secrets(&plan, secrets)?;
         let mut shards = Vec::new();
         for (lane, capacity) in capacity::capacities(&plan, threads).into_iter().enumerate() {

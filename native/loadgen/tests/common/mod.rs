@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use loadgen::plan::Plan;
-use loadgen::run::{Report, Run, Step};
+use loadgen::run::{Report, Run, Step, Threads};
 use loadgen::template::Secrets;
 use serde_json::{Value, json};
 
@@ -100,6 +100,7 @@ impl Ran {
 
 pub fn start(plan: &Value, threads: Option<usize>) -> Run {
     let plan = Plan::from_bytes(plan.to_string().as_bytes()).unwrap();
+    let threads = threads.map_or_else(Threads::default, Threads::PerLane);
     Run::start(plan, &Secrets::new(), threads, None).unwrap()
 }
 

@@ -138,6 +138,24 @@ def command(
             rich_help_panel=r.LOAD,
         ),
     ] = None,
+    min_workers: Annotated[
+        int | None,
+        typer.Option(
+            "--min-workers",
+            metavar="N",
+            help="Workers or processes that are enough to start.",
+            rich_help_panel=r.LOAD,
+        ),
+    ] = None,
+    on_loss: Annotated[
+        Text,
+        typer.Option(
+            "--on-loss",
+            metavar="NAME",
+            help="If a worker is lost: abort, continue or reassign.",
+            rich_help_panel=r.LOAD,
+        ),
+    ] = None,
     allow_open_cluster: Annotated[
         bool, typer.Option("--allow-open-cluster", help=OPEN_CLUSTER_HELP, rich_help_panel=r.LOAD)
     ] = False,
@@ -251,6 +269,8 @@ def command(
         processes=processes,
         on=on,
         workers=workers,
+        min_workers=min_workers,
+        on_loss=on_loss,
         allow_open_cluster=allow_open_cluster or None,
         insecure=insecure,
         connect_to=tuple(connect_to or ()),
