@@ -187,6 +187,31 @@ def test_schema_is_a_json_schema_that_the_quickstart_satisfies(capsys: pytest.Ca
     assert {"url", "endpoints", "load", "thresholds"} <= set(schema["properties"])
 
 
+@pytest.mark.parametrize(
+    ("load", "fleet", "expected"),
+    [
+        ("load: {rate: 75}\nduration: 10s", "processes: 2", "open 75/s, in 2 processes with 37.5/s each, for 10 s"),
+        ("concurrency: 7\ntotal_requests: 70", "processes: 2", "7 users, in 2 processes with 3 or 4 users each, 70"),
+        (
+            "load: {model: open, start: 0, stages: [{duration: 5s, target: 90}]}",
+            "on: ray:local, workers: 3",
+            "on 3 workers of ray:local with up to 30/s each if their nodes are equal, for 5 s",
+        ),
+    ],
+)
+def test_validate_says_what_each_worker_sends(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, load: str, fleet: str, expected: str
+) -> None:
+    path = tmp_path / "fleet.yaml"
+    path.write_text(f"name: a\nurl: http://127.0.0.1:1/\n{load}\nfleet: {{{fleet}}}\n")
+    assert main(["validate", str(path)]) == 0
+    assert expected in capsys.readouterr().out
+    path.write_text(f"name: a\nurl: http://127.0.0.1:1/\nconcurrency: 1\ntotal_requests: 5\nfleet: {{{fleet}}}\n")
+    code, lines = said(capsys, "validate", str(path))
+    assert code == 2
+    assert "1 user cannot be split among" in lines[0]
+
+
 def test_validate_describes_the_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     quickstart = Path(__file__).parents[2] / "examples" / "quickstart.yaml"
     code, document = documented(capsys, "validate", str(quickstart), "--json")

@@ -38,6 +38,17 @@ def test_each_endpoint_gets_one_request_in_order(
     assert '   <     "name": "Ada"\n' in said
 
 
+def test_a_fleet_is_ignored_and_a_note_says_so(
+    target: TargetServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "fleet.yaml"
+    path.write_text(f"name: a\nurl: {target.url}/users\nfleet: {{processes: 3}}\n")
+    target.reset()
+    assert main(["try", str(path)]) == 0
+    assert "note: `fleet` is ignored: a trial runs in this process" in capsys.readouterr().err
+    assert len(target.record()) == 1
+
+
 def test_secrets_are_masked_wherever_they_come_back(
     target: TargetServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

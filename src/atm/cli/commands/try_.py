@@ -81,6 +81,9 @@ def command(
         connect_to=tuple(connect_to or ()),
     )
     test = compile_source(spec, overrides)
+    if test.spec.fleet is not None and test.spec.fleet.size:
+        what = "`fleet` is ignored: a trial runs in this process"
+        output.note(Problem(what, "fleet_ignored", path="fleet", hint="`atm run` uses the workers"))
     execution = Execution(replace(test, plan=one_of_each(test.plan)))
     result = asyncio.run(execution.run())
     if result.teardown is not None and result.teardown.status == "failed":
