@@ -280,7 +280,7 @@ def test_the_command_line_does_it_all(
     assert "no notifications yet" in schedule("deliveries", "from the shell").out
     shown = schedule("show", "from the shell").out
     assert f"`atm show {firing['run_id'][:8]}`" in shown
-    assert " count       1 of 1 runs" in shown
+    assert " count       1 of 1 run\n" in shown
     replaced = schedule("add", "from the shell", f"{target.url}/fixed", "--cron", "30 2 * * *", "--replace", "--paused")
     assert (replaced.code, replaced.err) == (0, "")
     assert "every day at 02:30 (UTC)" in replaced.out
