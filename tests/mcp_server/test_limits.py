@@ -83,6 +83,19 @@ def test_a_spec_without_an_end_gets_one_in_each_dimension() -> None:
     assert LIMITS.bounded(both, plan(most_seconds=30)) == both
 
 
+def test_every_request_of_an_iteration_counts() -> None:
+    lane = {"name": "buy", "start_seconds": 0, "total_requests": None, "requests_per_iteration": 4}
+    journeys = plan(
+        most_requests=None,
+        total_requests=None,
+        most_seconds=30,
+        lanes=[{**lane, "model": "open", "peak": 60}, {**lane, "model": "closed", "peak": 10}],
+    )
+    assert Demand.of(journeys) == Demand(rate=240, users=10, seconds=30, requests=None)
+    assert "the rate" in [each.what for each in LIMITS.excess_of_call(Demand.of(journeys))]
+    assert LIMITS.bounded({"duration": 30}, journeys) == {"duration": 30, "total_requests": 12_500}
+
+
 def test_each_limit_of_a_call_is_named_with_its_setting() -> None:
     demand = Demand(rate=201, users=None, seconds=121, requests=50_001)
     assert [(each.what, each.setting) for each in LIMITS.excess_of_call(demand)] == [

@@ -18,7 +18,7 @@ class Demand:
     """Upper bounds of a run; None where unbounded or bounded only by the target's speed."""
 
     rate: float | None
-    """Arrivals per second; None in the closed model."""
+    """Requests per second; None in the closed model."""
     users: float | None
     """None in the open model."""
     seconds: float | None
@@ -27,10 +27,10 @@ class Demand:
     @classmethod
     def of(cls, plan: PlanView) -> Demand:
         """Return the demand of a plan."""
-        peaks: list[tuple[str, float]] = [(lane.model, lane.peak) for lane in plan.lanes]
-        peaks = peaks or [(plan.model, plan.peak)]
-        rates = [peak for model, peak in peaks if model == "open"]
-        users = [peak for model, peak in peaks if model != "open"]
+        peaks = [(lane.model, lane.peak, lane.requests_per_iteration) for lane in plan.lanes]
+        peaks = peaks or [("open" if plan.model == "open" else "closed", plan.peak, 1)]
+        rates = [peak * requests for model, peak, requests in peaks if model == "open"]
+        users = [peak for model, peak, _ in peaks if model != "open"]
         return cls(sum(rates) if rates else None, sum(users) if users else None, plan.most_seconds, plan.most_requests)
 
     def times(self, count: int) -> Repeated:
@@ -116,7 +116,9 @@ class Limits:
         """
         ends: dict[str, Any] = {}
         if plan.most_requests is None and "total_requests" not in spec:
-            ends["total_requests"] = self.requests
+            # Of scenarios, it counts iterations.
+            longest = max((lane.requests_per_iteration for lane in plan.lanes), default=1)
+            ends["total_requests"] = max(self.requests // longest, 1)
         if plan.most_seconds is None and "duration" not in spec and "duration_seconds" not in spec:
             ends["duration"] = self.seconds
             if plan.total_requests is not None and "total_requests" not in spec:

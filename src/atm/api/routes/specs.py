@@ -28,6 +28,7 @@ from atm.off_loop import off_loop
 from atm.plan.compile import CompiledTest
 from atm.plan.forecast import forecast, lane_forecast, leads_to, load_of, most_at_once
 from atm.plan.load_plan import LoadPlan
+from atm.plan.longest_path import most_in_iteration
 from atm.runs import credentials
 from atm.runs.test_files import TestFiles
 from atm.runs.trials import TooManyTrialsError, TrialTimeoutError
@@ -108,6 +109,7 @@ def _plan(test: CompiledTest) -> PlanView:
                 start_seconds=lane.start_ns / 1e9,
                 peak=lane_forecast(lane).peak,
                 total_requests=lane.total,
+                requests_per_iteration=most_in_iteration(plan.flows, lane),
             )
             for lane in plan.lanes
         ],

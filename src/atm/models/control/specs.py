@@ -33,6 +33,8 @@ class LaneView(Answer):
     peak: float
     """Users (closed) or arrivals per second (open), warm-up included."""
     total_requests: int | None
+    requests_per_iteration: int = 1
+    """The most that an iteration sends; 1 for endpoints, and for Python code, of which it is not known."""
 
 
 class PlanView(Answer):

@@ -2408,6 +2408,11 @@ export type components = {
             peak: number;
             /** Total Requests */
             total_requests: number | null;
+            /**
+             * Requests Per Iteration
+             * @default 1
+             */
+            requests_per_iteration: number;
         };
         /**
          * LevelPoint
