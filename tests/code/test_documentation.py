@@ -46,8 +46,6 @@ def test_the_tests_of_the_guide_run_in_pytest(tmp_path: Path, target: TargetServ
         "pytest",
         "-q",
         "-p",
-        "atm.pytest_plugin",
-        "-p",
         "no:cacheprovider",
         "test_shop.py",
     ]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -59,10 +62,27 @@ def test_code_that_waits_ends_soon_and_its_iterations_are_unfinished(
     assert not result.exceptions
 
 
+IN_A_PROCESS = """
+import asyncio, json, os, sys
+import atm
+from atm.engine.base import Control
+
+control = Control()
+result = asyncio.run(atm.run(sys.argv[1], on_interval=lambda _second: control.stop(), control=control))
+print(json.dumps([result.run.status, result.run.error]), flush=True)
+os._exit(0)
+"""
+"""The thread that the code blocks keeps its connections as long as its process lives."""
+
+
 @pytest.mark.parametrize("call", ["time.sleep(600)", "while True: pass"], ids=["sleep", "loop"])
 def test_code_that_blocks_the_loop_is_named_and_given_up(tmp_path: Path, target: TargetServer, call: str) -> None:
     code = f"import time\natm.test(base_url={target.url!r}, duration='60s', concurrency=3)\n@atm.scenario\n"
     code += f"async def s(user):\n    await user.get('/fixed')\n    await user.think(1.2)\n    {call}\n"
-    result, _ = ended(written(tmp_path, code), cancel=False)
-    assert result.run.status is RunStatus.FAILED
-    assert "while code blocked it: s (shop.py:10)" in (result.run.error or "")
+    path = written(tmp_path, code)
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_PROCESS, str(path)], capture_output=True, text=True, timeout=120, check=True
+    )
+    status, error = json.loads(done.stdout)
+    assert status == RunStatus.FAILED
+    assert "while code blocked it: s (shop.py:10)" in error

@@ -113,7 +113,8 @@ def test_a_threshold_with_abort_ends_all_workers(target: TargetServer) -> None:
     rule = {"expression": "error_rate < 1%", "abort": True, "abort_after": 1}
     result = atm.run_sync(spec(target, url=f"{target.url}/status/500", duration="300s", thresholds=[rule]))
     assert result.run.stop_reason is StopReason.THRESHOLD
-    assert result.passed is False
+    # Not `passed` of the run: it is None where this machine was too busy to measure.
+    assert [threshold.passed for threshold in result.thresholds] == [False]
     assert open_connections(target) == 0
 
 

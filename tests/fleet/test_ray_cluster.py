@@ -110,6 +110,7 @@ def test_more_workers_than_nodes_are_refused(ray_cluster: RayCluster, ray_sessio
         assert problem.code == "too_few_nodes"
         assert "it has 3 nodes with cores" in problem.what
         assert problem.hint.startswith("--workers 3 or fewer")
+        transport = RayTransport(ray_cluster.address, session=ray_session, place_seconds=5)
         assert len(await transport.open(5, 2)) == 3
         await transport.close()
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from atm.metrics.collector import Collector
+from atm.metrics.interval import Interval
 from atm.metrics.summary import RunTimes, endpoint_metrics, whole_metrics
 from atm.models.outline import EndpointDescription
 from atm.models.run import Metrics, NamedEndpointMetrics
@@ -29,6 +30,7 @@ class _Aggregate:
     endpoints: list[EndpointDescription]
     warm_up_ns: int
     is_open: bool
+    has_started: bool
     next_second: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -44,7 +46,7 @@ class LiveFigures:
         """Return the metrics so far; zeros and null before the load has started."""
         aggregate = self._aggregates.get(run.id) or await self._new_aggregate(run)
         async with aggregate.lock:
-            for interval in await self._storage.series.intervals(run.id, aggregate.next_second):
+            for interval in await self._new_intervals(run.id, aggregate):
                 aggregate.collector.add(interval)
                 aggregate.next_second = interval.second + 1
         end_ns = aggregate.collector.end_ns
@@ -59,6 +61,12 @@ class LiveFigures:
             ),
         )
 
+    async def _new_intervals(self, run_id: str, aggregate: _Aggregate) -> list[Interval]:
+        if not aggregate.has_started:
+            # Its endpoints may be unknown, even if start and first second have been stored meanwhile.
+            return []
+        return await self._storage.series.intervals(run_id, aggregate.next_second)
+
     async def _new_aggregate(self, run: Run) -> _Aggregate:
         """Return a new aggregate; cached only once the load has started and its endpoints and warm-up are known."""
         first_events = await self._storage.series.events(run.id, 0, 1)
@@ -67,7 +75,7 @@ class LiveFigures:
         planned_warm_up_ns = warm_up_ns(started) if started else 0
         collector = new_collector(started) if started else Collector([endpoint.name for endpoint in endpoints])
         is_open = started is not None and started.get("model") == "open"
-        aggregate = _Aggregate(collector, endpoints, planned_warm_up_ns, is_open)
+        aggregate = _Aggregate(collector, endpoints, planned_warm_up_ns, is_open, has_started=started is not None)
         if started is None:
             return aggregate
         shared = self._aggregates.setdefault(run.id, aggregate)

@@ -245,7 +245,6 @@ def command(
     Several specs run one after the other; of a folder, all its YAML files. Ctrl-C skips the rest.
     """
     from atm.cli.files import checked_outputs
-    from atm.cli.run_output import finish
 
     source = "-" if "-" in specs else specs[0]
     overrides = Overrides(
@@ -311,6 +310,9 @@ def command(
         else:
             test = compile_document(document)
             result, saved = _run_here(test, shown, strict=strict, no_fail=no_fail, history=not no_history)
+    # Slow to import, and not needed before the first request.
+    from atm.cli.run_output import finish
+
     return finish(result, shown, files, saved=saved)
 
 

@@ -12,7 +12,6 @@ from atm.cli import request_options as r
 from atm.cli.exchange import step_lines
 from atm.cli.options import ColorOption, DebugOption, JsonOption, VariableOption
 from atm.cli.output import Color, Output
-from atm.cli.report.code import exceptions_tried
 from atm.errors import EngineError, Problem
 from atm.models.exit_code import ExitCode
 from atm.models.outcome import Outcome
@@ -54,6 +53,7 @@ def command(
     values, secrets masked, and whether the response is as the spec expects. Exit code 0 if all are, 99 if one is not, 3
     if there was no response at all.
     """
+    from atm.cli.report.code import exceptions_tried
     from atm.cli.specs import body_text, compile_source, secret_text
     from atm.engine.executor import Execution
     from atm.models.samples import steps_tried
