@@ -40,7 +40,10 @@ async function picture(name, path, options, part) {
     await page.goto(server + path);
     await page.getByRole("heading", { level: 1 }).waitFor();
     await page.waitForFunction(() => !document.querySelector(".skeleton"));
-    if (part) await page.getByRole("region", { name: part, exact: true }).evaluate((each) => each.scrollIntoView());
+    if (part) {
+        const region = page.getByRole("region", { name: new RegExp(`^${part}`) }).first();
+        await region.evaluate((each) => each.scrollIntoView());
+    }
     // Charts draw at most four times a second.
     await page.waitForTimeout(1000);
     await page.screenshot({ path: `${folder}${name}.jpg`, type: "jpeg", quality: 72 });
