@@ -139,7 +139,7 @@ def lengthen(database: Path, run_id: str) -> None:
 
 
 def sizes(database: Path, run_id: str) -> dict[int, float]:
-    """Return the bytes of the rows of a run by resolution, keys and index included as the average overhead of a row."""
+    """Return the bytes of the rows of a run by resolution, without keys and index."""
     with sqlite3.connect(database) as connection:
         found = connection.execute(
             "SELECT resolution, sum(length(counts_json) + length(figures_json) + length(histograms)) FROM run_intervals"

@@ -105,3 +105,9 @@ ConnectToOption = Annotated[
         group=CONNECTIONS,
     ),
 ]
+
+
+def method_of(method: str | None, data: str | None, json_body: str | None, form: list[str] | None) -> str | None:
+    """Return the method that the options ask for: that of `--method`, else POST with a body; None leaves the spec's."""
+    has_body = data is not None or json_body is not None or bool(form)
+    return method or ("POST" if has_body else None)

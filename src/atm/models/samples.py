@@ -97,7 +97,7 @@ class SampledIteration(ResultModel):
     reason: Literal["first", "failure", "slowest"]
     """One of the first of its scenario, of the first that failed or had a failed request, or of the slowest."""
     outcome: Literal["completed", "failed"]
-    """`failed`: a step has ended it."""
+    """`failed`: a step, or an exception of code, has ended it."""
     at_seconds: float
     """Intended start, since the start of the run."""
     time_ms: float

@@ -255,7 +255,7 @@ def command(
         duration=duration,
         stages=stages,
         warm_up=warm_up,
-        method=method or ("POST" if data is not None or json_body is not None or form else None),
+        method=r.method_of(method, data, json_body, form),
         headers=tuple(header or ()),
         data=body_text(data),
         timeout=timeout,

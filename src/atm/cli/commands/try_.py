@@ -63,7 +63,7 @@ def command(
     overrides = Overrides(
         variables=tuple(var or ()),
         base_url=base_url,
-        method=method or ("POST" if data is not None or json_body is not None or form else None),
+        method=r.method_of(method, data, json_body, form),
         headers=tuple(header or ()),
         data=body_text(data),
         json_body=body_text(json_body, "--json-body"),
