@@ -11,6 +11,7 @@ from atm.version import VERSION as __version__
 # Importing typing for its constant would add half of the interpreter's start to `atm --version`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from atm.code.hooks import Context, Request, hook
     from atm.code.response import RequestFailedError, Response
     from atm.code.scenario import scenario, test
     from atm.code.user import User
@@ -26,8 +27,10 @@ __all__ = [
     "AtmError",
     "AuthConfig",
     "AuthType",
+    "Context",
     "Control",
     "Interval",
+    "Request",
     "RequestFailedError",
     "Response",
     "RunResult",
@@ -35,6 +38,7 @@ __all__ = [
     "TestSpec",
     "User",
     "__version__",
+    "hook",
     "run",
     "run_sync",
     "scenario",
@@ -45,14 +49,17 @@ _MODULES = {
     "AtmError": "atm.errors",
     "AuthConfig": "atm.models.auth",
     "AuthType": "atm.models.auth",
+    "Context": "atm.code.hooks",
     "Control": "atm.engine.base",
     "Interval": "atm.metrics.interval",
+    "Request": "atm.code.hooks",
     "RequestFailedError": "atm.code.response",
     "Response": "atm.code.response",
     "RunResult": "atm.models.run",
     "SpecError": "atm.errors",
     "TestSpec": "atm.models.spec",
     "User": "atm.code.user",
+    "hook": "atm.code.hooks",
     "run": "atm.library",
     "run_sync": "atm.library",
     "scenario": "atm.code.scenario",

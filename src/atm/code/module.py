@@ -37,6 +37,8 @@ class CodeModule:
     """Names of the test data that it uses."""
     locustfile: Locustfile | None = None
     """What it declares if it is a locustfile."""
+    hooks: tuple[tuple[str, Callable[..., Any]], ...] = ()
+    """Those declared with `@hook`: the name of each, and its function."""
 
     def function(self, name: str) -> Callable[..., Any]:
         """Return a coroutine function by its name, or that of its scenario. Raises DataError."""
@@ -45,7 +47,7 @@ class CodeModule:
             names = sorted({*self.scenarios, *_coroutine_functions(self.module)})
             hint = f"It has: {', '.join(names)}" if names else "Write `async def NAME(user): …`"
             raise _problem(f'there is no function "{name}"', "code_not_found", self.path.name, hint)
-        place = f"{self.path.name}:{_line_of(function)}"
+        place = f"{self.path.name}:{line_of(function)}"
         hint = f"Write `async def {name}(user):`"
         if not inspect.iscoroutinefunction(function):
             raise _problem(f'"{name}" is not a coroutine function', "bad_code", place, hint)
@@ -67,7 +69,7 @@ class CodeModule:
 
     def line(self, name: str) -> int:
         """Return the line of a scenario."""
-        return _line_of(self.scenarios[name].function)
+        return line_of(self.scenarios[name].function)
 
 
 def load(path: Path) -> CodeModule:
@@ -116,11 +118,12 @@ def _load(path: Path, source: bytes, digest: str) -> CodeModule:
     scenarios: dict[str, CodeScenario] = {}
     for scenario in declarations.scenarios:
         if scenario.name in scenarios:
-            place = f"{path.name}:{_line_of(scenario.function)}"
+            place = f"{path.name}:{line_of(scenario.function)}"
             hint = "Give one of them another name: `@atm.scenario(name=…)`"
             raise _problem(f'two scenarios are called "{scenario.name}"', "duplicate_name", place, hint)
         scenarios[scenario.name] = scenario
-    return CodeModule(path, module, digest, scenarios, declarations.settings, frozenset(_data_in(tree)))
+    data, hooks = frozenset(data_in(tree)), tuple(declarations.hooks)
+    return CodeModule(path, module, digest, scenarios, declarations.settings, data, hooks=hooks)
 
 
 def _locustfile(path: Path, tree: ast.Module, code: CodeType, module: ModuleType, digest: str) -> CodeModule:
@@ -175,7 +178,7 @@ def last_line(traceback: TracebackType | None, path: Path) -> int:
     return line
 
 
-def _data_in(tree: ast.AST) -> Iterator[str]:
+def data_in(tree: ast.AST) -> Iterator[str]:
     """Yield each name in a call like `user.data("accounts")`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "data":
@@ -190,7 +193,8 @@ def _coroutine_functions(module: ModuleType) -> Iterator[str]:
             yield name
 
 
-def _line_of(function: Any) -> int:
+def line_of(function: Any) -> int:
+    """Return the line at which a function begins."""
     return getattr(getattr(inspect.unwrap(function), "__code__", None), "co_firstlineno", 1)
 
 

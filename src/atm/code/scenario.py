@@ -34,6 +34,8 @@ class Declarations:
     scenarios: list[CodeScenario] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     """Fields of the spec."""
+    hooks: list[tuple[str, Callable[..., Any]]] = field(default_factory=list)
+    """The hooks of a spec, by the decorator `hook`."""
 
 
 _current: ContextVar[Declarations | None] = ContextVar("declarations", default=None)
@@ -56,6 +58,13 @@ def declare(scenario: CodeScenario) -> None:
     declarations = _current.get()
     if declarations is not None:
         declarations.scenarios.append(scenario)
+
+
+def declare_hook(name: str, function: Callable[..., Any]) -> None:
+    """Add a hook to the file that is being loaded; without one, nothing happens."""
+    declarations = _current.get()
+    if declarations is not None:
+        declarations.hooks.append((name, function))
 
 
 @overload

@@ -134,6 +134,24 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeHooks:
+    """A Python file whose functions are called for the users of flows without `Flow.code`."""
+
+    file: str
+    """Absolute path."""
+    digest: str
+    """SHA-256 of the file, in hexadecimal."""
+    functions: tuple[tuple[str, str], ...]
+    """Each hook that it has (`before_request`), and the name of its function."""
+    tables: tuple[int, ...] = ()
+    """Indices of the data tables that the file uses."""
+    variables: tuple[tuple[str, Any], ...] = ()
+    """What every user can read: variables of the spec with fixed values, and values of `setup`."""
+    secrets: tuple[tuple[str, str], ...] = ()
+    """The same for secrets: each name, and the slot of its value."""
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
     """An ordered journey of one user; a plain endpoint is a flow with one step."""
 
@@ -163,6 +181,8 @@ class Flow:
     """Runs the iterations instead of `program`. Each of the steps is then a model for requests, of one endpoint: the
     first for those beyond the limit of names, the others for the names that thresholds use. Further endpoints and
     checks are announced when they are used first (`metrics.interval.Announcement`)."""
+    on_exception: Literal["continue", "stop_user", "stop_run"] = "continue"
+    """What follows an exception of `LoadPlan.hooks`, which fails its iteration."""
 
     @property
     def counts_iterations(self) -> bool:
@@ -398,12 +418,18 @@ class LoadPlan:
     needs: tuple[str, ...] = ()
     """Capabilities (`engine/base.py`) beyond plain HTTP/1.1 that an engine must have to run this plan."""
     share: Share = WHOLE
+    hooks: CodeHooks | None = None
     format: int = PLAN_FORMAT
 
     @property
     def warm_up_ns(self) -> int:
         """When the first lane ends its warm-up: the planned start of the measured window."""
         return min(lane.measured_from_ns for lane in self.lanes)
+
+    @property
+    def has_code(self) -> bool:
+        """Whether Python code of users runs in the load."""
+        return self.hooks is not None or any(flow.code for flow in self.flows)
 
     @property
     def planned_ns(self) -> int | None:

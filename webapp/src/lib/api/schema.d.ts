@@ -6118,6 +6118,21 @@ export type components = {
                          * @example login
                          */
                         use: string | number | boolean;
+                    } | {
+                        /**
+                         * Call
+                         * @description The name of the function, which gets the user.
+                         * @example sign
+                         */
+                        call: string | number | boolean;
+                        /**
+                         * Sets
+                         * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                         * @example [
+                         *       "token"
+                         *     ]
+                         */
+                        sets?: (string | number | boolean)[] | (string | number | boolean);
                     })[];
                     /**
                      * Code
@@ -6127,7 +6142,7 @@ export type components = {
                     code?: string | number | boolean;
                     /**
                      * On exception
-                     * @description With `code`: what follows an exception, which fails its iteration; default: `continue`.
+                     * @description What follows an exception in Python code, which fails its iteration; default: the spec's.
                      * @enum {unknown}
                      */
                     on_exception?: "continue" | "stop_user" | "stop_run";
@@ -6883,6 +6898,21 @@ export type components = {
                          * @example login
                          */
                         use: string | number | boolean;
+                    } | {
+                        /**
+                         * Call
+                         * @description The name of the function, which gets the user.
+                         * @example sign
+                         */
+                        call: string | number | boolean;
+                        /**
+                         * Sets
+                         * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                         * @example [
+                         *       "token"
+                         *     ]
+                         */
+                        sets?: (string | number | boolean)[] | (string | number | boolean);
                     })[];
                     /**
                      * Prepared users
@@ -8248,6 +8278,21 @@ export type components = {
                      * @example login
                      */
                     use: string | number | boolean;
+                } | {
+                    /**
+                     * Call
+                     * @description The name of the function, which gets the user.
+                     * @example sign
+                     */
+                    call: string | number | boolean;
+                    /**
+                     * Sets
+                     * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                     * @example [
+                     *       "token"
+                     *     ]
+                     */
+                    sets?: (string | number | boolean)[] | (string | number | boolean);
                 })[];
             };
             /**
@@ -9013,6 +9058,21 @@ export type components = {
                  * @example login
                  */
                 use: string | number | boolean;
+            } | {
+                /**
+                 * Call
+                 * @description The name of the function, which gets the user.
+                 * @example sign
+                 */
+                call: string | number | boolean;
+                /**
+                 * Sets
+                 * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                 * @example [
+                 *       "token"
+                 *     ]
+                 */
+                sets?: (string | number | boolean)[] | (string | number | boolean);
             })[];
             /**
              * Teardown
@@ -9766,6 +9826,21 @@ export type components = {
                  * @example login
                  */
                 use: string | number | boolean;
+            } | {
+                /**
+                 * Call
+                 * @description The name of the function, which gets the user.
+                 * @example sign
+                 */
+                call: string | number | boolean;
+                /**
+                 * Sets
+                 * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                 * @example [
+                 *       "token"
+                 *     ]
+                 */
+                sets?: (string | number | boolean)[] | (string | number | boolean);
             })[];
             /**
              * Teardown timeout
@@ -9779,6 +9854,19 @@ export type components = {
              * @default 30
              */
             teardown_timeout_seconds: number | string;
+            /**
+             * Hooks
+             * @description A Python file whose functions are called during the run: `setup`, `teardown`, `user_start`, `before_request`, `after_response`, and those of `call` steps.
+             * @example shop_hooks.py
+             */
+            hooks?: string | number | boolean;
+            /**
+             * On exception
+             * @description What follows an exception in Python code, which fails its iteration.
+             * @default continue
+             * @enum {unknown}
+             */
+            on_exception: "continue" | "stop_user" | "stop_run";
             /**
              * Base url
              * @description Continued by every URL that starts with /.

@@ -131,7 +131,7 @@ class Ledger:
         self.health = Health()
         self.sampler = Sampler(plan.sampling, len(plan.endpoints), masker)
         self.iteration_sampler = IterationSampler(plan, masker)
-        self.code = CodeBooks(plan, masker) if any(flow.code for flow in plan.flows) else None
+        self.code = CodeBooks(plan, masker) if plan.has_code else None
         """None in a plan without code."""
         self.counts_iterations = any(flow.counts_iterations for flow in plan.flows)
         """False where each iteration is a single request, whose figures already cover it."""
