@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from time import monotonic_ns
 from typing import Any, Protocol, cast
 
 from atm.engine.asyncio_engine.ledger.health import Health
 from atm.engine.asyncio_engine.users.hook_functions import HookFunction
+from atm.engine.asyncio_engine.users.timed_code import TimedCode
 
 Then = Callable[[int, BaseException | None], None]
 """Called when a hook that took time has ended, with how long that was (ns), and what it raised."""
@@ -76,7 +77,7 @@ class HookCalls:
     def _start(self, awaitable: Any, began: int, books: Books, then: Then) -> None:
         self._health.thinking += 1
         coroutine = awaitable if inspect.iscoroutine(awaitable) else _awaited(awaitable)
-        task = self._loop.create_task(cast("Coroutine[Any, Any, None]", _Timed(coroutine, books)))
+        task = self._loop.create_task(cast("Coroutine[Any, Any, None]", TimedCode(_Steps(books), coroutine)))
         self._waiting = task
         task.add_done_callback(lambda done: self._done(done, began, then))
 
@@ -105,35 +106,16 @@ async def _awaited(awaitable: Any) -> None:
     await awaitable
 
 
-class _Timed(Coroutine[Any, Any, None]):
-    """A coroutine, with the time that its steps take."""
+class _Steps:
+    """Counts the time of a coroutine's steps, in which the engine does nothing of its own."""
 
-    __slots__ = ("_books", "_coroutine")
+    __slots__ = ("_books", "is_running", "own_ns")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, object], books: Books) -> None:
-        self._coroutine = coroutine
+    def __init__(self, books: Books) -> None:
         self._books = books
+        self.own_ns = 0
+        self.is_running = False
 
-    def send(self, value: Any) -> Any:
-        began = monotonic_ns()
-        try:
-            return self._coroutine.send(value)
-        except StopIteration:
-            raise StopIteration(None) from None
-        finally:
-            self._books.code_ns += monotonic_ns() - began
-
-    def throw(self, *error: Any) -> Any:
-        began = monotonic_ns()
-        try:
-            return self._coroutine.throw(*error)
-        except StopIteration:
-            raise StopIteration(None) from None
-        finally:
-            self._books.code_ns += monotonic_ns() - began
-
-    def close(self) -> None:
-        self._coroutine.close()
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        raise TypeError("driven by its task")
+    def add_code_time(self, began: int) -> None:
+        """Record a step of the code that began at a time."""
+        self._books.code_ns += monotonic_ns() - began

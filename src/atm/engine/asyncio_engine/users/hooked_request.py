@@ -12,11 +12,15 @@ from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.users.code_request import CodeRequest, Received
+from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.request_draft import Draft
 from atm.engine.asyncio_engine.users.scenario_request import ScenarioRequest, with_cookies
 from atm.engine.asyncio_engine.users.scenario_step import Judgement, ScenarioStep, cookies_of
+from atm.engine.asyncio_engine.users.sent_step import SentStep
 from atm.engine.asyncio_engine.users.session import Session
-from atm.engine.asyncio_engine.users.user import Connections, User, UserContext
+from atm.engine.asyncio_engine.users.traced_request import TracedStep
+from atm.engine.asyncio_engine.users.user import User, UserContext
+from atm.models.outcome import Outcome
 from atm.plan.pacer import NEVER
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
@@ -89,7 +93,7 @@ class HookedRequest(ScenarioRequest):
         self.draft = draft = Draft.of(rendered, origin, name)
         return draft.request
 
-    def begin(self, step: ScenarioStep, figures: EndpointFigures, number: object, intended: int, now: int) -> None:  # type: ignore[override]
+    def begin(self, step: SentStep, figures: EndpointFigures, number: object, intended: int, now: int) -> None:
         """Send the request at `now`, as the hook has left it."""
         draft = self.draft
         if draft is None:
@@ -148,6 +152,12 @@ class HookedRequest(ScenarioRequest):
         self._bare = self.data
         self.data = self._with_cookies(session, self.data)
         return True
+
+    def _trace(self, session: Session, response: Response | None, outcome: Outcome, message: str, now: int) -> None:
+        kept = 0 if session.trace is None else len(session.trace.requests)
+        super()._trace(session, response, outcome, message, now)
+        if self._hidden and session.trace is not None and len(session.trace.requests) > kept:
+            cast("TracedStep", session.trace.requests[-1]).hide(self._hidden)
 
     # `after_response`
 

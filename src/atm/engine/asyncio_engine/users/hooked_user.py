@@ -14,6 +14,7 @@ from atm.code.user import IterationFailedError
 from atm.code.user import User as UserOfCode
 from atm.engine.asyncio_engine.scenario.value import UNSET
 from atm.engine.asyncio_engine.users.code_errors import described
+from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.hook_call import HookCalls
 from atm.engine.asyncio_engine.users.hook_functions import HookFunctions
 from atm.engine.asyncio_engine.users.hook_user import HookDriver, UserVariables, new_user
@@ -22,7 +23,6 @@ from atm.engine.asyncio_engine.users.prepared_program import PreparedProgram
 from atm.engine.asyncio_engine.users.request_draft import Destination
 from atm.engine.asyncio_engine.users.scenario_user import ScenarioContext, ScenarioUser
 from atm.engine.asyncio_engine.users.session import Session
-from atm.engine.asyncio_engine.users.user import Connections
 from atm.models.outcome import Outcome, StopReason
 from atm.plan.load_plan import LoadPlan
 from atm.plan.program import CallOp, OnFail, RequestOp

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from atm.engine.asyncio_engine.scenario.scope import Context
+from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.data_rows import DataRows, Rows
 from atm.engine.asyncio_engine.users.prepared_program import PreparedProgram
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep, needs_session
@@ -15,7 +16,7 @@ from atm.engine.asyncio_engine.users.scenario_step import ScenarioStep
 from atm.engine.asyncio_engine.users.scenario_user import ScenarioContext, ScenarioUser
 from atm.engine.asyncio_engine.users.session import Session
 from atm.engine.asyncio_engine.users.traces import Traces
-from atm.engine.asyncio_engine.users.user import Connections, User, UserContext
+from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
 
