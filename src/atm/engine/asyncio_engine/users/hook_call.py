@@ -39,11 +39,11 @@ class HookCalls:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a call goes on, or its end is to be dealt with in the loop's next turn."""
+        """Whether a call has not ended, or its end is to be dealt with in the loop's next turn."""
         return self._waiting is not None
 
     def call(self, hook: HookFunction, arguments: tuple[Any, ...], books: Books, then: Then) -> int | None:
-        """Call a hook; return how long it took, or None if it goes on or has failed: then `then` is called later."""
+        """Call a hook; return how long it took, or None if it has not ended or has failed: then `then` is called later."""
         began = monotonic_ns()
         if hook.is_async:
             self._start(hook.call(*arguments), began, books, then)
@@ -68,7 +68,7 @@ class HookCalls:
         self._waiting = self._loop.call_soon(lambda: self._ended(self._waiting, then, took, error))
 
     def abandon(self) -> None:
-        """End the call that goes on, because the run ends."""
+        """End the call that has not ended, because the run ends."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.cancel()
