@@ -43,7 +43,7 @@ class HookCalls:
         return self._waiting is not None
 
     def call(self, hook: HookFunction, arguments: tuple[Any, ...], books: Books, then: Then) -> int | None:
-        """Call a hook; return how long it took, or None if it has not ended or has failed: then `then` is called later."""
+        """Call a hook; return how long it took, or None: then `then` is called later."""
         began = monotonic_ns()
         if hook.is_async:
             self._start(hook.call(*arguments), began, books, then)
