@@ -17,7 +17,7 @@ from atm.models.run import RunResult
 from atm.testing import TargetServer
 from tests.code.files import requests_of
 
-HEAD = "import asyncio\nimport hashlib\nimport hmac\nimport time\nimport atm\n\n"
+HEAD = "import asyncio\nimport hashlib\nimport hmac\nimport pathlib\nimport time\nimport atm\n\n"
 
 
 def write(folder: Path, target: TargetServer, code: str, spec: str, **settings: Any) -> Path:
@@ -171,8 +171,8 @@ def test_an_exception_fails_the_iteration_with_its_place(
     result = ran(tmp_path, target, code, spec, total_requests=10, concurrency=2)
     assert counts(result) == {"s": (10, 4, 6)}
     assert {group.message: group.count for group in result.exceptions} == {
-        "ValueError: no stock (shop_hooks.py:10)": 5,
-        "gave up (shop_hooks.py:12)": 1,
+        "ValueError: no stock (shop_hooks.py:11)": 5,
+        "gave up (shop_hooks.py:13)": 1,
     }
     assert 'raise ValueError("no stock")' in result.exceptions[0].traceback
     sent = 10 if place == "after_response" else 4
@@ -249,7 +249,7 @@ def test_problems_name_file_and_line_before_the_run(tmp_path: Path, target: Targ
     wrong = write(tmp_path, target, "def before_request(request):\n    pass\n", flow)
     with pytest.raises(atm.SpecError) as raised:
         atm.run_sync(str(wrong))
-    assert 'shop_hooks.py:7: the hook "before_request" cannot be called with 2 arguments' in str(raised.value)
+    assert 'shop_hooks.py:8: the hook "before_request" cannot be called with 2 arguments' in str(raised.value)
     unknown = write(tmp_path, target, "def sign(user):\n    pass\n", flow)
     with pytest.raises(atm.SpecError, match="Did you mean `sign`") as raised:
         atm.run_sync(str(unknown))

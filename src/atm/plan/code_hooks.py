@@ -12,6 +12,7 @@ from atm.models.nearest import listed, nearest
 from atm.models.scenario import CallStep
 from atm.models.spec import TestSpec
 from atm.plan.code_scenarios import code_refused
+from atm.plan.load import nanoseconds
 from atm.plan.load_plan import CodeHooks
 from atm.plan.program import DataTable, Slot
 from atm.plan.secret_names import is_sensitive
@@ -72,6 +73,8 @@ class CodeHooksOfSpec:
     secrets: dict[str, str] = field(default_factory=dict)
     """Slot to value, of the secret variables that the functions can read."""
     _called: set[str] = field(default_factory=set)
+    _of_steps: frozenset[str] = frozenset()
+    """The values that `setup` steps extract."""
 
     def __post_init__(self) -> None:
         text = self.spec.hooks
@@ -97,13 +100,18 @@ class CodeHooksOfSpec:
         """The function of each hook that the file has."""
         return dict(self.file.hooks) if self.file else {}
 
+    def extend_setup_values(self) -> None:
+        """Make what `setup` of the file sets known to all templates that are compiled later."""
+        self._of_steps = frozenset(self.names.setup_values)
+        self.names.setup_values = {**self.names.setup_values, **self.setup_slots}
+
     @property
     def setup_slots(self) -> dict[str, Slot]:
         """The variables that `setup` of the file sets, which are values of the run like those of `setup` steps."""
         slots: dict[str, Slot] = {}
         for each in self.file.sets if self.file and SETUP_FUNCTION in self.function_of else ():
             for name in (*each.of_run, *each.secrets_of_run):
-                if name in self.spec.variables or name in self.names.setup_values:
+                if name in self.spec.variables or name in self._of_steps:
                     other = "one of the variables of the spec" if name in self.spec.variables else "a value of setup"
                     what = f'"{name}" is set by {each.function} in the file and is also {other}'
                     self._report(what, "duplicate_name", "Give one of them another name")
@@ -180,6 +188,21 @@ class CodeHooksOfSpec:
             tuple(indices[name] for name in file.data if name in indices),
             tuple(plain.items()),
             tuple(secrets.items()),
+            tuple(self.setup_slots.values()),
+            self._base_url,
+            nanoseconds(self.spec.teardown_timeout),
+        )
+
+    @property
+    def _base_url(self) -> str:
+        """The base_url without its credentials; empty if it differs per request."""
+        if self.spec.base_url is None:
+            return ""
+        pieces = self.names.pieces(self.spec.base_url, ("base_url",), secrets=False)
+        return (
+            ""
+            if any(piece.variable or not self.names.may_be_shown(piece) for piece in pieces)
+            else "".join(piece.text for piece in pieces)
         )
 
     def _note_misspelled(self, file: HookFile) -> None:

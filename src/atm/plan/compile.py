@@ -169,7 +169,7 @@ class _Compilation:
         spec = self.spec
         self._check_kind()
         setup = self.hooks.steps("setup")
-        self.names.setup_values = {**self.names.setup_values, **self.code_hooks.setup_slots}
+        self.code_hooks.extend_setup_values()
         if spec.scenarios is None:
             flows = self._flows()
             lanes: Sequence[Lane] = (self._lane(flows),)

@@ -129,8 +129,8 @@ class Code:
     """What follows an exception, which fails its iteration."""
     tables: tuple[int, ...] = ()
     """Indices of the data tables that the file uses."""
-    variables: tuple[tuple[str, str], ...] = ()
-    """The variables of the spec whose values are plain, with which each user begins."""
+    variables: tuple[tuple[str, Any], ...] = ()
+    """The variables with which each user begins: those of the spec whose values are plain, and values of `setup`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,15 @@ class CodeHooks:
     """What every user can read: variables of the spec with fixed values, and values of `setup`."""
     secrets: tuple[tuple[str, str], ...] = ()
     """The same for secrets: each name, and the slot of its value."""
+    of_setup: tuple[Slot, ...] = ()
+    """What its `setup` may set."""
+    base_url: str = ""
+    teardown_ns: int = 30_000_000_000
+    """The time limit of its `teardown`."""
+
+    def has(self, hook: str) -> bool:
+        """Return whether the file has a hook of this name."""
+        return any(name == hook for name, _ in self.functions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from atm.engine.asyncio_engine.scenario.cookies import Jar
 from atm.engine.asyncio_engine.scenario.value import UNSET, Value
 from atm.engine.asyncio_engine.users.session import Session
 from atm.models.outcome import StopReason
+from atm.plan.json_values import is_json
 from atm.plan.load_plan import LoadPlan
 from atm.plan.randomness import draw_at
 
@@ -83,20 +84,10 @@ def _json_value(name: str, value: Any) -> Value:
         return value
     if isinstance(value, tuple):
         value = list(value)
-    if isinstance(value, float | str | int | list | dict) and _is_json(value):
+    if isinstance(value, float | str | int | list | dict) and is_json(value):
         return value
     what = f'the variable "{name}" got {type(value).__name__}, and templates read it: {_TEMPLATES}'
     raise TypeError(what)
-
-
-def _is_json(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(_is_json(item) for item in value)
-    if isinstance(value, float):
-        return value == value and abs(value) != float("inf")  # NaN is no JSON value
-    return value is None or isinstance(value, str | int)
 
 
 @dataclass(slots=True)
@@ -150,8 +141,8 @@ class HookDriver:
 
     @property
     def base_url(self) -> str:
-        """The origin of the first request."""
-        return self.plan.origins[self.plan.flows[0].steps[0].origin].url
+        """The spec's base_url; empty without one."""
+        return self.plan.hooks.base_url if self.plan.hooks else ""
 
     @property
     def _session(self) -> Session:
