@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from atm.engine.plan_collector import collector_of
 from atm.fleet.messages import Description
 from atm.fleet.records import LoadRecord, Step
 from atm.fleet.split import part_of_load
 from atm.fleet.state import FleetRun
-from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances, evidence_of
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import COUNTS, EndpointInterval, Interval
@@ -19,7 +19,7 @@ from atm.metrics.worker_rows import with_differences
 from atm.models.fleet_figures import WorkerFigures
 from atm.models.outcome import Measurement
 from atm.plan.load_plan import LoadPlan
-from atm.plan.outline import data_in, open_lanes_of, scenarios_of
+from atm.plan.outline import open_lanes_of
 
 JUDGED_PER_SECOND = 4
 """How many workers are judged again in each second, in turn, so that it costs the same with any number of them."""
@@ -38,7 +38,7 @@ class FiguresOfWorkers:
         self._descriptions = descriptions
         self._run = run
         self._engine = engine
-        self._collectors = [_collector(plan) for _ in names]
+        self._collectors = [collector_of(plan, keeps_timeline=False) for _ in names]
         self._so_far: dict[int, WorkerFigures] = {}
         """When each was judged last."""
         self._verdicts: dict[int, tuple[Measurement, str]] = {}
@@ -107,17 +107,6 @@ class FiguresOfWorkers:
             clock_error_ms=record.clock_error_ns / 1e6,
             replaced_from_seconds=dealt_from(record.loads),
         )
-
-
-def _collector(plan: LoadPlan) -> Collector:
-    return Collector(
-        plan.endpoints,
-        scenarios=scenarios_of(plan),
-        checks=plan.checks,
-        data=data_in(plan),
-        warm_up_ns=plan.warm_up_ns,
-        keeps_timeline=False,
-    )
 
 
 def _judged_part(interval: Interval) -> Interval:
