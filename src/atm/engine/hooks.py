@@ -147,10 +147,10 @@ class Hooks:
         slots, known = self._of_steps()
         if self.test.plan.hooks is not None:
             context = self._context
-            for slot in self.test.plan.hooks.of_setup:
-                slots.append(slot)
+            for variable in self.test.plan.hooks.of_setup:
+                slots.append(variable)
                 given = {} if context is None else {**context.variables, **context.secrets}
-                known.append(given.get(slot.name, UNSET))
+                known.append(given.get(variable.name, UNSET))
         if not slots:
             return plan
         values = SetupValues(slots, known, self.secrets)
@@ -165,8 +165,8 @@ def _added(first: HookFigures | None, second: HookFigures) -> HookFigures:
     """Return the figures of steps and of a function together: the status of the first that did not pass."""
     if first is None:
         return second
-    told = first if first.status != "passed" else second
-    return replace(told, steps=first.steps + second.steps, seconds=first.seconds + second.seconds)
+    chosen = first if first.status != "passed" else second
+    return replace(chosen, steps=first.steps + second.steps, seconds=first.seconds + second.seconds)
 
 
 def _unusable(context: Context, hooks: CodeHooks) -> str:
