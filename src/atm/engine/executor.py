@@ -81,6 +81,7 @@ class Execution:
             scenarios=scenarios_of(plan),
             checks=plan.checks,
             data=data_in(plan),
+            own_metrics=plan.own_metrics,
             warm_up_ns=plan.warm_up_ns,
             first_per_endpoint=sampling.first_per_endpoint,
             failures_per_kind=sampling.failures_per_kind,
@@ -93,6 +94,7 @@ class Execution:
             plan.warm_up_ns,
             scenarios=scenarios_of(plan),
             checks=plan.checks,
+            own_metrics=plan.own_metrics,
         )
         """The state of the thresholds so far."""
         self._hooks: Hooks | None = None

@@ -16,6 +16,7 @@ from atm.metrics.interval import (
     Interval,
     IterationInterval,
 )
+from atm.metrics.own_interval import OwnInterval
 from atm.metrics.used_rows import UsedRows
 
 _SUMS = (
@@ -60,6 +61,11 @@ def merge(seconds: Sequence[Interval], used_rows: UsedRows | None = None) -> Int
         lambda part: (part.check, part.warm_up),
         lambda part: CheckInterval(part.check, part.warm_up),
     )
+    own = _merged(
+        (part for interval in seconds for part in interval.own),
+        lambda part: (part.metric, part.warm_up),
+        lambda part: OwnInterval(part.metric, part.warm_up),
+    )
     return Interval(
         second=first.second,
         phase=_phase(seconds),
@@ -80,6 +86,7 @@ def merge(seconds: Sequence[Interval], used_rows: UsedRows | None = None) -> Int
             key=lambda sample: (sample.finish_ns, sample.flow, sample.number),
         ),
         code=_code(seconds),
+        own=own,
     )
 
 

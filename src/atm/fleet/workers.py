@@ -207,6 +207,7 @@ def _collector(plan: LoadPlan) -> Collector:
         scenarios=scenarios_of(plan),
         checks=plan.checks,
         data=data_in(plan),
+        own_metrics=plan.own_metrics,
         warm_up_ns=plan.warm_up_ns,
     )
 

@@ -162,8 +162,18 @@ def multiple(times: float | None) -> str:
     return "just over 1 ×" if times > 1 else "just under 1 ×"
 
 
-def measured(value: float | None, unit: Unit) -> str:
-    """Format a threshold's measured value with its unit: `352 ms`, `14.2 %`, `51.5 /s`."""
+def own_value(value: float | None, unit: str = "") -> str:
+    """Format a value of a metric that a test declares: whole numbers exactly, others with four significant digits."""
+    if value is None or math.isinf(value):
+        return _special(value)
+    text = f"{int(value):,}" if value == int(value) and abs(value) < 1e15 else _digits(value, 4, 9)
+    if "." in text and not text.startswith("<"):
+        text = text.rstrip("0").rstrip(".")
+    return f"{text} {unit}" if unit else text
+
+
+def measured(value: float | None, unit: Unit, own_unit: str = "") -> str:
+    """Format a threshold's measured value with its unit: `352 ms`, `14.2 %`, `51.5 /s`, `12 orders`."""
     if value is None or math.isinf(value):
         return _special(value)
     match unit:
@@ -173,6 +183,8 @@ def measured(value: float | None, unit: Unit) -> str:
             return share(value)
         case Unit.PER_SECOND:
             return f"{rate(value)} /s"
+        case Unit.OWN:
+            return own_value(value, own_unit)
 
 
 def _special(value: float | None) -> str:

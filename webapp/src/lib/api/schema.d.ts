@@ -2983,6 +2983,48 @@ export type components = {
          */
         Overlap: "skip" | "queue" | "allow";
         /**
+         * OwnFigures
+         * @description The values of a metric that the test declares, over a span of the measured load.
+         *
+         *     A counter has `total` and `rate`, a trend `total`, the extremes, the mean and the percentiles, a gauge the extremes
+         *     and `last`. The others are null, as is what needs a value where there is none.
+         */
+        OwnFigures: {
+            /** Name */
+            name: string;
+            kind: components["schemas"]["OwnKind"];
+            /** Unit */
+            unit: string;
+            /** Count */
+            count: number;
+            /** Total */
+            total?: number | null;
+            /** Rate */
+            rate?: number | null;
+            /** Min */
+            min?: number | null;
+            /** Mean */
+            mean?: number | null;
+            /** P50 */
+            p50?: number | null;
+            /** P90 */
+            p90?: number | null;
+            /** P95 */
+            p95?: number | null;
+            /** P99 */
+            p99?: number | null;
+            /** Max */
+            max?: number | null;
+            /** Last */
+            last?: number | null;
+        };
+        /**
+         * OwnKind
+         * @description What becomes of the values.
+         * @enum {string}
+         */
+        OwnKind: "counter" | "trend" | "gauge";
+        /**
          * Phase
          * @description A part of a load; after the last one, a run also drains.
          * @enum {string}
@@ -3334,6 +3376,8 @@ export type components = {
             exceptions?: components["schemas"]["ExceptionFigures"][];
             /** Blocking */
             blocking?: components["schemas"]["BlockingFigures"][];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnFigures"][];
             setup?: components["schemas"]["HookFigures"] | null;
             teardown?: components["schemas"]["HookFigures"] | null;
             fleet?: components["schemas"]["FleetFigures"] | null;
@@ -4012,10 +4056,10 @@ export type components = {
         };
         /**
          * Statistic
-         * @description A statistic of times other than a percentile.
+         * @description A statistic of values other than a percentile.
          * @enum {string}
          */
-        Statistic: "min" | "max" | "mean";
+        Statistic: "min" | "max" | "mean" | "total" | "rate" | "count" | "last";
         /**
          * StepBefore
          * @description A step that each user of a scenario sends before its first iteration; its requests are in no total.
@@ -4292,6 +4336,10 @@ export type components = {
             scenario?: string | null;
             /** Check */
             check?: string | null;
+            /** Own Metric */
+            own_metric?: string | null;
+            /** Own Unit */
+            own_unit?: string | null;
             metric: string;
             statistic: components["schemas"]["Statistic"] | null;
             /** Percentile */
@@ -4441,7 +4489,7 @@ export type components = {
          * @description The unit of a measured value and of its limit, in results.
          * @enum {string}
          */
-        Unit: "ms" | "share" | "per_second";
+        Unit: "ms" | "share" | "per_second" | "own";
         /**
          * ValidateAnswer
          * @description Whether a spec can be run here; an invalid spec is not an error of the request.
@@ -5211,6 +5259,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -5288,6 +5337,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -5331,6 +5381,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -5888,6 +5939,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -5965,6 +6017,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -6008,6 +6061,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -6653,6 +6707,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -6730,6 +6785,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -6773,6 +6829,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -7245,6 +7302,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -7322,6 +7380,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -7365,6 +7424,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -8018,6 +8078,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -8095,6 +8156,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -8138,6 +8200,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -8783,6 +8846,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -8860,6 +8924,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -8903,6 +8968,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -9536,6 +9602,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -9613,6 +9680,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -9656,6 +9724,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -9971,6 +10040,7 @@ export type components = {
                  * @example iteration_error_rate < 1%
                  * @example iterations > 10
                  * @example check accepted > 99.5%
+                 * @example metric orders total >= 100
                  */
                 expression: string | number | boolean;
                 /**
@@ -10048,6 +10118,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -10091,6 +10162,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -10631,8 +10703,24 @@ export type components = {
              */
             at: string;
             so_far: components["schemas"]["SoFar"];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnFigures"][];
             /** Workers */
             workers?: components["schemas"]["WorkerSecond"][];
+        };
+        /**
+         * OwnMetric
+         * @description A metric that a Python file declares.
+         */
+        OwnMetric: {
+            /** Name */
+            name: string;
+            kind: components["schemas"]["OwnKind"];
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
         };
         /**
          * ProgressEvent
@@ -10842,6 +10930,8 @@ export type components = {
             data?: components["schemas"]["DataFigures"][];
             /** Exceptions */
             exceptions?: components["schemas"]["ExceptionFigures"][];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnFigures"][];
             /**
              * Thresholds
              * @default []
@@ -10896,6 +10986,8 @@ export type components = {
              * @default []
              */
             data: components["schemas"]["DataSource"][];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnMetric"][];
             /** Warm Up Seconds */
             warm_up_seconds: number;
             /** Planned Seconds */
@@ -11005,6 +11097,8 @@ export type OpenSession = components['schemas']['OpenSession'];
 export type Order = components['schemas']['Order'];
 export type Outcome = components['schemas']['Outcome'];
 export type Overlap = components['schemas']['Overlap'];
+export type OwnFigures = components['schemas']['OwnFigures'];
+export type OwnKind = components['schemas']['OwnKind'];
 export type Phase = components['schemas']['Phase'];
 export type PlanView = components['schemas']['PlanView'];
 export type PointView = components['schemas']['PointView'];
@@ -11079,6 +11173,7 @@ export type EndpointSoFar = components['schemas']['EndpointSoFar'];
 export type ErrorSoFar = components['schemas']['ErrorSoFar'];
 export type FinishedEvent = components['schemas']['FinishedEvent'];
 export type IntervalEvent = components['schemas']['IntervalEvent'];
+export type OwnMetric = components['schemas']['OwnMetric'];
 export type ProgressEvent = components['schemas']['ProgressEvent'];
 export type SampleEvent = components['schemas']['SampleEvent'];
 export type SampledIterationEvent = components['schemas']['SampledIterationEvent'];
