@@ -103,15 +103,15 @@ def test_a_value_that_is_none_fails_the_iteration(tmp_path: Path, target: Target
     result = ran(tmp_path, target, code, total_requests=8, concurrency=1)
     messages = sorted(raised.message.partition(" (shop.py")[0] for raised in result.exceptions)
     takes = "takes numbers from 0 to 1,000,000,000,000, not"
+    both_ways = takes.replace("0 to", "-1,000,000,000,000 to")
     assert messages == sorted(
         [
             f'MetricValueError: the counter "orders" {takes} -1',
             f'MetricValueError: the counter "orders" {takes} nan',
             f'MetricValueError: the trend "sizes" {takes} inf',
             f'MetricValueError: the trend "sizes" {takes} -0.5',
-            f'MetricValueError: the gauge "level" takes numbers from -1,000,000,000,000 to 1,000,000,000,000, '
-            "not 10000000000000.0",
-            f"MetricValueError: the gauge \"level\" takes numbers from -1,000,000,000,000 to 1,000,000,000,000, not '3'",
+            f'MetricValueError: the gauge "level" {both_ways} 10000000000000.0',
+            f"MetricValueError: the gauge \"level\" {both_ways} '3'",
         ]
     )
     assert (of(result, "orders").total, of(result, "level").last, of(result, "sizes").p95) == (2, -3, None)

@@ -38,7 +38,7 @@ STATISTICS: Mapping[OwnKind, tuple[Statistic, ...]] = {
     OwnKind.TREND: (Statistic.MEAN, Statistic.MIN, Statistic.MAX, Statistic.COUNT),
     OwnKind.GAUGE: (Statistic.LAST, Statistic.MIN, Statistic.MAX),
 }
-"""What a threshold may judge, beside the percentiles of a trend. The first one of counters and gauges is the default."""
+"""What a threshold may judge, beside the percentiles of a trend; the first one is the default, but for a trend."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,8 +98,11 @@ def parse_threshold(
     abort_after_seconds: float = 10.0,
     min_samples: int = 20,
 ) -> Threshold:
-    """Parse one rule. `endpoints` and `scenarios` have the names allowed before a colon, `checks` those after `check`,
-    `own_metrics` those after `metric`; None does not restrict them. `endpoint` or `scenario` is the index of the one that contains the rule.
+    """Parse one rule.
+
+    `endpoints` and `scenarios` have the names allowed before a colon, `checks` those after `check`, `own_metrics`
+    those after `metric`; None does not restrict them. `endpoint` or `scenario` is the index of the one that contains
+    the rule.
     Raises SpecError with a message that describes the error.
     """
     text = " ".join(expression.split())

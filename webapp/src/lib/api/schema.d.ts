@@ -3020,7 +3020,7 @@ export type components = {
         };
         /**
          * OwnKind
-         * @description What becomes of the values.
+         * @description How a run reports the values.
          * @enum {string}
          */
         OwnKind: "counter" | "trend" | "gauge";
