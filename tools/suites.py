@@ -74,8 +74,8 @@ SUITES: tuple[Suite, ...] = (
 
 @dataclass(slots=True)
 class Outcome:
-    """Result of a suite; `counts` are those of its closing line, if it printed one, `cpu` the CPU time of its processes in
-    seconds (without processes that nobody waited for)."""
+    """Result of a suite: `counts` are those of its closing line, if it printed one; `cpu` is the CPU time in seconds of
+    its processes, without those that nobody waited for."""
 
     name: str
     status: int
