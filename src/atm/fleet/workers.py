@@ -9,6 +9,7 @@ from time import monotonic_ns
 from typing import Literal
 
 from atm.engine.base import EngineReport
+from atm.engine.plan_collector import collector_of
 from atm.fleet.actions import LoadKey, Second
 from atm.fleet.code_names import CodeNames
 from atm.fleet.loss import WorkerBooks
@@ -16,7 +17,6 @@ from atm.fleet.merge import generator_of, merge, of_one_process
 from atm.fleet.messages import Description
 from atm.fleet.records import LoadRecord, OnLoss, Step
 from atm.fleet.state import FleetRun
-from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances, evidence_of
 from atm.metrics.interval import GeneratorInterval, Interval
 from atm.metrics.used_rows import UsedRows
@@ -25,7 +25,7 @@ from atm.models import figures
 from atm.models.fleet_figures import FleetFigures, WorkerFigures, WorkerSecond
 from atm.models.outcome import Measurement
 from atm.plan.load_plan import LoadPlan
-from atm.plan.outline import data_in, open_lanes_of, scenarios_of
+from atm.plan.outline import open_lanes_of
 from atm.plan.pacer import NEVER, SECOND
 
 _NAMELESS = "a worker"
@@ -49,7 +49,7 @@ class Workers:
         self._run = run
         self._on_interval = on_interval
         self._books: dict[LoadKey, WorkerBooks] = {}
-        self._collectors = [_collector(plan) for _ in names]
+        self._collectors = [collector_of(plan) for _ in names]
         self._names_of_code = CodeNames(plan, len(names))
         self._used_rows = UsedRows([table.rows for table in plan.data]) if len(names) > 1 else None
         self._next_second = 0
@@ -199,16 +199,6 @@ class Workers:
             clock_error_ms=record.clock_error_ns / 1e6,
             replaced_from_seconds=_dealt_from(record.loads),
         )
-
-
-def _collector(plan: LoadPlan) -> Collector:
-    return Collector(
-        plan.endpoints,
-        scenarios=scenarios_of(plan),
-        checks=plan.checks,
-        data=data_in(plan),
-        warm_up_ns=plan.warm_up_ns,
-    )
 
 
 def _dealt_from(loads: Sequence[LoadRecord]) -> float | None:

@@ -10,10 +10,11 @@ from atm.engine.asyncio_engine.responses import response_head
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.transport.redirects import REDIRECTS
+from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.scenario_step import Judgement, ScenarioStep, cookies_of, path_of
 from atm.engine.asyncio_engine.users.session import Session
-from atm.engine.asyncio_engine.users.traced_request import TracedRequest
-from atm.engine.asyncio_engine.users.user import Connections, Request, User, UserContext
+from atm.engine.asyncio_engine.users.traced_request import TracedStep
+from atm.engine.asyncio_engine.users.user import Request, User, UserContext
 from atm.models.outcome import Outcome
 
 SET_COOKIE = re.compile(rb"(?i)\nset-cookie[ \t]*:")
@@ -115,7 +116,7 @@ class ScenarioRequest(Request):
         trace = session.trace
         if trace.has_place(outcome):
             step = cast("ScenarioStep", self.step)
-            traced = TracedRequest(self, step, session, trace.copy_of(response), judgement)
+            traced = TracedStep(self, step, session, trace.copy_of(response), judgement)
             traced.outcome, traced.message, traced.finish = outcome, message, now
             trace.requests.append(traced)
 

@@ -11,12 +11,13 @@ from time import monotonic_ns
 
 from atm.engine.asyncio_engine.scenario.cookies import Jar
 from atm.engine.asyncio_engine.scenario.scope import Context
+from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.data_rows import DataRows
 from atm.engine.asyncio_engine.users.prepared_program import PreparedProgram
 from atm.engine.asyncio_engine.users.scenario_request import ScenarioRequest
 from atm.engine.asyncio_engine.users.session import Session
 from atm.engine.asyncio_engine.users.traces import Traces
-from atm.engine.asyncio_engine.users.user import Connections, User, UserContext
+from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.models.outcome import FULL_RESPONSES, Outcome
 from atm.plan.pacer import NEVER
 from atm.plan.program import ChooseOp, JumpOp, LoopOp, OnFail, RequestOp, ThinkOp

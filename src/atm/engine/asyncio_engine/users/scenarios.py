@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 
 from atm.engine.asyncio_engine.scenario.scope import Context
+from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.data_rows import DataRows, Rows
 from atm.engine.asyncio_engine.users.prepared_program import PreparedProgram
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep, needs_session
@@ -13,7 +14,7 @@ from atm.engine.asyncio_engine.users.scenario_step import ScenarioStep
 from atm.engine.asyncio_engine.users.scenario_user import ScenarioContext, ScenarioUser
 from atm.engine.asyncio_engine.users.session import Session
 from atm.engine.asyncio_engine.users.traces import Traces
-from atm.engine.asyncio_engine.users.user import Connections, User, UserContext
+from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.plan.load_plan import LoadPlan
 
 
