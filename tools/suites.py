@@ -75,7 +75,7 @@ SUITES: tuple[Suite, ...] = (
 @dataclass(slots=True)
 class Outcome:
     """Result of a suite: `counts` are those of its closing line, if it printed one; `cpu` is the CPU time in seconds of
-    its processes, without those that nobody waited for."""
+    its processes, except those that it left behind."""
 
     name: str
     status: int
