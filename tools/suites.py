@@ -80,9 +80,9 @@ class Outcome:
     name: str
     status: int
     seconds: float
-    cpu: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
     skips: list[str] = field(default_factory=list)
+    cpu: float = 0.0
 
 
 def run(suite: Suite, prove: bool) -> Outcome:

@@ -181,7 +181,9 @@ describe("files of a test", () => {
         const page = await at(`/edit/${id}?test`);
         const listed = page.getByRole("list", { name: "Files of this test" });
         await listed.getByText("old.csv").waitFor();
-        await expect.poll(() => listed.getByRole("listitem").filter({ hasText: "not named in the spec" }).count()).toBe(1);
+        await expect
+            .poll(() => listed.getByRole("listitem").filter({ hasText: "not named in the spec" }).count())
+            .toBe(1);
 
         const [download] = await Promise.all([page.waitForEvent("download"), listed.getByText("logins.csv").click()]);
         expect(readFileSync(await download.path(), "utf8")).toBe("name\nlogins.csv\n");
