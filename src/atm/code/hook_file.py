@@ -36,6 +36,7 @@ def open_hooks(text: str, directory: Path) -> HookFile:
         tuple((name, _refusal(function, module.path)) for name, function in _own_functions(module)),
         tuple(variables_set_in(tree, in_setup)),
         tuple(sorted(set(data_in(tree)))),
+        module.metrics,
         tuple(_misspelled(module, functions)),
     )
 

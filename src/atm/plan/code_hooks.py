@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from atm.errors import DataError
 from atm.models.fields import Findings, Path
 from atm.models.nearest import listed, nearest
+from atm.models.own_metric import OwnMetric
 from atm.models.scenario import CallStep
 from atm.models.spec import TestSpec
 from atm.plan.code_scenarios import code_refused
 from atm.plan.load import nanoseconds
 from atm.plan.load_plan import CodeHooks
+from atm.plan.own_metrics import OwnMetrics
 from atm.plan.program import DataTable, Slot
 from atm.plan.secret_names import is_sensitive
 from atm.plan.templates import SETUP_SLOT, Names
@@ -49,6 +52,8 @@ class HookFile:
     sets: tuple[SetVariables, ...] = ()
     data: tuple[str, ...] = ()
     """Names of the test data that the file uses."""
+    metrics: tuple[OwnMetric, ...] = ()
+    """The metrics that the file declares."""
     misspelled: tuple[tuple[str, str, str], ...] = ()
     """Functions that are no hook, but nearly called like one: place, name, hook."""
 
@@ -173,11 +178,12 @@ class CodeHooksOfSpec:
             hint = f"Write `def {step.call}(user):`, or `async def`"
             findings.add((*path, "call"), problem, "bad_code", hint)
 
-    def compiled(self, tables: Sequence[DataTable]) -> CodeHooks | None:
+    def compiled(self, tables: Sequence[DataTable], own_metrics: OwnMetrics) -> CodeHooks | None:
         """Return what the engine needs, once everything else is compiled."""
         file = self.file
         if file is None:
             return None
+        own_metrics.add(file.metrics, PurePath(file.file).name, ("hooks",))
         self._note_misspelled(file)
         plain, secrets = self._values()
         indices = {table.name: index for index, table in enumerate(tables)}

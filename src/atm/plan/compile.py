@@ -29,6 +29,7 @@ from atm.plan.load import compile_load, nanoseconds, total_requests
 from atm.plan.load_plan import Connections, Flow, Lane, LoadPlan, Origin, Proxy, Step, Tls
 from atm.plan.notes import plan_notes
 from atm.plan.outline import scenarios_in
+from atm.plan.own_metrics import OwnMetrics
 from atm.plan.prepared_users import after_preparation, with_prepared_users
 from atm.plan.program import RequestOp
 from atm.plan.reassignment import check_reassignment
@@ -157,8 +158,16 @@ class _Compilation:
         self.requests = Requests(spec, self.names, Checks(self.names, files.schema), files)
         self.data = DataTables(spec.data, self.names, self.notes, open_table)
         self.code_hooks = CodeHooksOfSpec(spec, self.names, self.notes, open_hooks)
+        self.own_metrics = OwnMetrics(findings)
         self.scenarios = Scenarios(
-            spec, self.requests, findings, self.notes, self.code_hooks, self.data.tables, open_code
+            spec,
+            self.requests,
+            findings,
+            self.notes,
+            self.code_hooks,
+            self.own_metrics,
+            self.data.tables,
+            open_code,
         )
         self.hooks = Hooks(spec, self.names, self.notes, files, self.data.tables, self.scenarios.used_blocks)
         self.setup: CompiledHook | None = None
@@ -188,7 +197,7 @@ class _Compilation:
         timeouts = [step.timeout_ns for flow in flows for step in flow.steps]
         graceful = max(timeouts, default=0) if spec.graceful_stop is None else nanoseconds(spec.graceful_stop)
         connections = self._connections()
-        code_hooks = self.code_hooks.compiled(self.data.tables)
+        code_hooks = self.code_hooks.compiled(self.data.tables, self.own_metrics)
         overrides = AddressOverrides(spec.connect_to, self.findings)
         origins = overrides.applied(self.requests.origins)
         seed = default_seed if spec.seed is None else spec.seed
@@ -210,6 +219,7 @@ class _Compilation:
             engine=spec.engine,
             checks=tuple(self.requests.checks.indices),
             data=self.data.tables,
+            own_metrics=self.own_metrics.all,
             needs=_needs(flows, origins, connections, has_hooks=code_hooks is not None),
             hooks=code_hooks,
         )
@@ -416,6 +426,7 @@ class _Compilation:
             endpoints=names,
             scenarios=scenarios_in(flows),
             checks=tuple(self.requests.checks.indices),
+            own_metrics=self.own_metrics.all,
             steps=steps or {index: (endpoint.thresholds, ("endpoints", index)) for index, endpoint in endpoints},
         ).thresholds()
 

@@ -15,8 +15,8 @@ from atm.code.user import User as UserOfCode
 from atm.engine.asyncio_engine.scenario.value import UNSET
 from atm.engine.asyncio_engine.users.code_errors import described
 from atm.engine.asyncio_engine.users.connections import Connections
-from atm.engine.asyncio_engine.users.hook_call import HookCalls
-from atm.engine.asyncio_engine.users.hook_functions import HookFunctions
+from atm.engine.asyncio_engine.users.hook_call import HookCalls, Then
+from atm.engine.asyncio_engine.users.hook_functions import HookFunction, HookFunctions
 from atm.engine.asyncio_engine.users.hook_user import HookDriver, UserVariables, new_user
 from atm.engine.asyncio_engine.users.hooked_request import HeldResponse, HookedRequest
 from atm.engine.asyncio_engine.users.prepared_program import PreparedProgram
@@ -105,10 +105,9 @@ class HookedUser(ScenarioUser):
             self._variables.enter(session, self._hooked.slots[self.iteration.flow])
             start = self._hooked.functions.user_start
             if self._is_new and start is not None:
-                took = self._calls.call(
+                took = self._called(
                     start,
                     (user,),
-                    self._books,
                     lambda took, error: self._started(program, session, at, took, error),
                 )
                 if took is None:
@@ -137,7 +136,7 @@ class HookedUser(ScenarioUser):
             else:
                 super(HookedUser, self)._run(program, session, at + took, self._scenario.clock())
 
-        took = self._calls.call(hook, (self._user,), self._books, then)
+        took = self._called(hook, (self._user,), then)
         if took is not None and op.sets and (error := self._lacking(session, op)) is not None:
             self._calls.fail(then, took, error)
             return None
@@ -151,6 +150,12 @@ class HookedUser(ScenarioUser):
         names = self._hooked.slots[self.iteration.flow]
         name = next(name for name, slot in names.items() if slot == lacking[0])
         return RuntimeError(f'{op.function} has not set "{name}", which its step says it sets')
+
+    def _called(self, hook: HookFunction, arguments: tuple[object, ...], then: Then) -> int | None:
+        """Call a hook in the iteration; see `HookCalls.call`."""
+        if self._ledger.own is not None:
+            self._ledger.own.enter(self._context.sending, is_warm_up=self.iteration.is_warm_up)
+        return self._calls.call(hook, arguments, self._books, then)
 
     # Requests
 
@@ -168,7 +173,7 @@ class HookedUser(ScenarioUser):
             else:
                 self._send_draft(program, session, op, at + took, then)
 
-        took = self._calls.call(before, (request, self._user), self._books, then)
+        took = self._called(before, (request, self._user), then)
         if took is not None:
             self._send_draft(program, session, op, at + took, then)
 
@@ -178,7 +183,7 @@ class HookedUser(ScenarioUser):
         session: Session,
         op: RequestOp,
         at: int,
-        then: Callable[[int, BaseException | None], None],
+        then: Then,
     ) -> None:
         step, draft = program.steps[op.step], self.request.draft
         assert draft is not None
@@ -193,7 +198,7 @@ class HookedUser(ScenarioUser):
         """Call `after_response`, then count the response."""
         hook = self._hooked.functions.after_response
         assert hook is not None
-        took = self._calls.call(hook, (held.seen, self._user), self._books, self._has_seen)
+        took = self._called(hook, (held.seen, self._user), self._has_seen)
         if took is not None:
             self._has_seen(took, None)
 
