@@ -3023,6 +3023,48 @@ export type components = {
          */
         Overlap: "skip" | "queue" | "allow";
         /**
+         * OwnFigures
+         * @description The values of a metric that the test declares, over a span of the measured load.
+         *
+         *     A counter has `total` and `rate`, a trend `total`, the extremes, the mean and the percentiles, a gauge the extremes
+         *     and `last`. The others are null, as is what needs a value where there is none.
+         */
+        OwnFigures: {
+            /** Name */
+            name: string;
+            kind: components["schemas"]["OwnKind"];
+            /** Unit */
+            unit: string;
+            /** Count */
+            count: number;
+            /** Total */
+            total?: number | null;
+            /** Rate */
+            rate?: number | null;
+            /** Min */
+            min?: number | null;
+            /** Mean */
+            mean?: number | null;
+            /** P50 */
+            p50?: number | null;
+            /** P90 */
+            p90?: number | null;
+            /** P95 */
+            p95?: number | null;
+            /** P99 */
+            p99?: number | null;
+            /** Max */
+            max?: number | null;
+            /** Last */
+            last?: number | null;
+        };
+        /**
+         * OwnKind
+         * @description How a run reports the values.
+         * @enum {string}
+         */
+        OwnKind: "counter" | "trend" | "gauge";
+        /**
          * Phase
          * @description A part of a load; after the last one, a run also drains.
          * @enum {string}
@@ -3374,6 +3416,8 @@ export type components = {
             exceptions?: components["schemas"]["ExceptionFigures"][];
             /** Blocking */
             blocking?: components["schemas"]["BlockingFigures"][];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnFigures"][];
             setup?: components["schemas"]["HookFigures"] | null;
             teardown?: components["schemas"]["HookFigures"] | null;
             fleet?: components["schemas"]["FleetFigures"] | null;
@@ -4052,10 +4096,10 @@ export type components = {
         };
         /**
          * Statistic
-         * @description A statistic of times other than a percentile.
+         * @description A statistic of values other than a percentile.
          * @enum {string}
          */
-        Statistic: "min" | "max" | "mean";
+        Statistic: "min" | "max" | "mean" | "total" | "rate" | "count" | "last";
         /**
          * StepBefore
          * @description A step that each user of a scenario sends before its first iteration; its requests are in no total.
@@ -4332,6 +4376,10 @@ export type components = {
             scenario?: string | null;
             /** Check */
             check?: string | null;
+            /** Own Metric */
+            own_metric?: string | null;
+            /** Own Unit */
+            own_unit?: string | null;
             metric: string;
             statistic: components["schemas"]["Statistic"] | null;
             /** Percentile */
@@ -4481,7 +4529,7 @@ export type components = {
          * @description The unit of a measured value and of its limit, in results.
          * @enum {string}
          */
-        Unit: "ms" | "share" | "per_second";
+        Unit: "ms" | "share" | "per_second" | "own";
         /**
          * ValidateAnswer
          * @description Whether a spec can be run here; an invalid spec is not an error of the request.
@@ -5255,6 +5303,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -5332,6 +5381,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -5375,6 +5425,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -5932,6 +5983,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -6009,6 +6061,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -6052,6 +6105,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -6697,6 +6751,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -6774,6 +6829,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -6817,6 +6873,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -7289,6 +7346,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -7366,6 +7424,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -7409,6 +7468,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -8062,6 +8122,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -8139,6 +8200,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -8182,6 +8244,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -8827,6 +8890,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -8904,6 +8968,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -8947,6 +9012,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -9580,6 +9646,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -9657,6 +9724,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -9700,6 +9768,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -10015,6 +10084,7 @@ export type components = {
                  * @example iteration_error_rate < 1%
                  * @example iterations > 10
                  * @example check accepted > 99.5%
+                 * @example metric orders total >= 100
                  */
                 expression: string | number | boolean;
                 /**
@@ -10092,6 +10162,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -10135,6 +10206,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -10675,8 +10747,24 @@ export type components = {
              */
             at: string;
             so_far: components["schemas"]["SoFar"];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnFigures"][];
             /** Workers */
             workers?: components["schemas"]["WorkerSecond"][];
+        };
+        /**
+         * OwnMetric
+         * @description A metric that a Python file declares.
+         */
+        OwnMetric: {
+            /** Name */
+            name: string;
+            kind: components["schemas"]["OwnKind"];
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
         };
         /**
          * ProgressEvent
@@ -10886,6 +10974,8 @@ export type components = {
             data?: components["schemas"]["DataFigures"][];
             /** Exceptions */
             exceptions?: components["schemas"]["ExceptionFigures"][];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnFigures"][];
             /**
              * Thresholds
              * @default []
@@ -10940,6 +11030,8 @@ export type components = {
              * @default []
              */
             data: components["schemas"]["DataSource"][];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnMetric"][];
             /** Warm Up Seconds */
             warm_up_seconds: number;
             /** Planned Seconds */
@@ -11049,6 +11141,8 @@ export type OpenSession = components['schemas']['OpenSession'];
 export type Order = components['schemas']['Order'];
 export type Outcome = components['schemas']['Outcome'];
 export type Overlap = components['schemas']['Overlap'];
+export type OwnFigures = components['schemas']['OwnFigures'];
+export type OwnKind = components['schemas']['OwnKind'];
 export type Phase = components['schemas']['Phase'];
 export type PlanView = components['schemas']['PlanView'];
 export type PointView = components['schemas']['PointView'];
@@ -11123,6 +11217,7 @@ export type EndpointSoFar = components['schemas']['EndpointSoFar'];
 export type ErrorSoFar = components['schemas']['ErrorSoFar'];
 export type FinishedEvent = components['schemas']['FinishedEvent'];
 export type IntervalEvent = components['schemas']['IntervalEvent'];
+export type OwnMetric = components['schemas']['OwnMetric'];
 export type ProgressEvent = components['schemas']['ProgressEvent'];
 export type SampleEvent = components['schemas']['SampleEvent'];
 export type SampledIterationEvent = components['schemas']['SampledIterationEvent'];
