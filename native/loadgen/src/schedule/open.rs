@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::arrival::{Arrival, Next};
 use super::sending::Sending;
 use super::shard::Shard;
-use super::timetable::{Arrival, Next, Timetable};
+use super::timetable::Timetable;
 use crate::counters::Counters;
 use crate::plan::{CatchUp, Lane, Saturation};
 
