@@ -131,6 +131,13 @@ impl Schedule {
         self.open.take(&mut self.timetable, &mut self.sending)
     }
 
+    /// Open model: the arrival after one that starts at `now`, if the two start together. It is due from then on.
+    pub(crate) fn take_second(&mut self, now: u64) -> Option<Arrival> {
+        let within = self.open.pairs_within()?;
+        let arrival = self.take_before(now + within + 1)?;
+        Some(Arrival { intended: arrival.intended.min(now), ..arrival })
+    }
+
     /// Open model: what to do with an arrival noticed `late` ns late, depending on whether a user is free.
     pub(crate) fn admit(&mut self, arrival: Arrival, late: u64, has_user: bool) -> Admission {
         self.open.admit(arrival, late, has_user)

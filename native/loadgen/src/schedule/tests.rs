@@ -30,6 +30,29 @@ fn arrivals_are_taken_when_they_are_due_and_sending_ends_after_the_last() {
 }
 
 #[test]
+fn even_arrivals_close_together_start_in_pairs_and_the_second_is_due_with_the_first() {
+    let mut close = schedule(open);
+    assert_eq!(close.take_before(1).map(|arrival| arrival.number), Some(1));
+    let second = close.take_second(300).unwrap();
+    assert_eq!((second.number, second.intended, close.next_due()), (2, 300, 2000));
+    // What is due already keeps its time.
+    assert_eq!(close.take_second(2500).map(|arrival| arrival.intended), Some(2000));
+    assert_eq!(close.take_second(2500), None);
+
+    let with = |key: &str, value: Value| {
+        schedule(|document| {
+            open(document);
+            document["lanes"][0]["load"][key] = value;
+        })
+    };
+    let far = json!([{"start": 4999.0, "end": 4999.0, "duration_ns": null}]);
+    for mut apart in [with("segments", far), with("arrival", "poisson".into())] {
+        while apart.take_before(1).is_some() {}
+        assert_eq!(apart.take_second(0), None);
+    }
+}
+
+#[test]
 fn an_arrival_starts_or_waits_or_is_missed() {
     let arrival = Arrival { number: 1, intended: 0, warm_up: false };
     let mut queue = schedule(open);
