@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from atm.clock import Clock, SystemClock
 from atm.engine.base import Control, Engine, EngineReport, Opening
 from atm.engine.choose import choose_engine
+from atm.engine.plan_collector import collector_of
 from atm.engine.resolve import Resolved, resolve_origins
 from atm.errors import AtmError, CredentialError, EngineError, Problem, UnreachableError
-from atm.metrics.collector import Collector
 from atm.metrics.interval import Interval
 from atm.metrics.thresholds import ThresholdJudge
 from atm.models.outcome import RunStatus, StopReason
@@ -26,7 +26,7 @@ from atm.models.outline import EndpointDescription
 from atm.plan.compile import CompiledTest
 from atm.plan.hooks import CompiledHook
 from atm.plan.load_plan import LoadPlan
-from atm.plan.outline import data_in, lanes_of, open_lanes_of, scenarios_of
+from atm.plan.outline import lanes_of, open_lanes_of, scenarios_of
 from atm.plan.secret_mask import SecretMask, secrets_of
 
 if TYPE_CHECKING:
@@ -75,17 +75,7 @@ class Execution:
         self._other_run = other_run
         self.created_at = self._clock.now()
         self.engine, self.engine_reason = (engine, engine_reason) if engine else choose_engine(plan)
-        sampling = plan.sampling
-        self.collector = Collector(
-            plan.endpoints,
-            scenarios=scenarios_of(plan),
-            checks=plan.checks,
-            data=data_in(plan),
-            warm_up_ns=plan.warm_up_ns,
-            first_per_endpoint=sampling.first_per_endpoint,
-            failures_per_kind=sampling.failures_per_kind,
-            slowest=sampling.slowest,
-        )
+        self.collector = collector_of(plan)
         """The figures so far; its snapshots feed live views."""
         self.thresholds = ThresholdJudge(
             plan.thresholds,
@@ -93,6 +83,7 @@ class Execution:
             plan.warm_up_ns,
             scenarios=scenarios_of(plan),
             checks=plan.checks,
+            own_metrics=plan.own_metrics,
         )
         """The state of the thresholds so far."""
         self._hooks: Hooks | None = None
@@ -185,11 +176,13 @@ class Execution:
 
     def _new_hooks(self, secrets: dict[str, str], on_hook: Callable[[CompiledHook], None] | None) -> Hooks | None:
         """Return the hooks of the test; None without any, which then imports nothing for them."""
-        if self.test.setup is None and self.test.teardown is None:
+        code = self.test.plan.hooks
+        has_functions = code is not None and (code.has("setup") or code.has("teardown"))
+        if self.test.setup is None and self.test.teardown is None and not has_functions:
             return None
         from atm.engine.hooks import Hooks
 
-        self._hooks = Hooks(self.test, secrets, self._mask, self.control, on_hook)
+        self._hooks = Hooks(self.test, secrets, self._mask, self.control, on_hook, self.collector.code)
         return self._hooks
 
     async def _observed(

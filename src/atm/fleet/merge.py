@@ -16,6 +16,7 @@ from atm.metrics.interval import (
     Interval,
     IterationInterval,
 )
+from atm.metrics.own_interval import OwnInterval
 from atm.metrics.used_rows import UsedRows
 
 _SUMS = (
@@ -35,11 +36,16 @@ _OF_PROCESS = ("cpu_seconds", "memory_bytes", "steal_share")
 _TIMES = ("schedule_lag", "connect", "tls", "dns")
 
 
-def merge(seconds: Sequence[Interval], used_rows: UsedRows | None = None) -> Interval:
+def merge(
+    seconds: Sequence[Interval],
+    used_rows: UsedRows | None = None,
+    generators: Sequence[GeneratorInterval] | None = None,
+) -> Interval:
     """Return one interval for the same second of several workers, of which there is at least one.
 
     `used_rows` has the rows of test data that the workers of the run used so far, and learns those of this second; None
-    adds up the counts, which is right for workers that use no row of another.
+    adds up the counts, which is right for workers that use no row of another. `generators` has one generator for each
+    process, None if each second is of another one.
     Samples are not limited here; the collector keeps no more of them than of one engine.
     """
     first = seconds[0]
@@ -60,13 +66,18 @@ def merge(seconds: Sequence[Interval], used_rows: UsedRows | None = None) -> Int
         lambda part: (part.check, part.warm_up),
         lambda part: CheckInterval(part.check, part.warm_up),
     )
+    own = _merged(
+        (part for interval in seconds for part in interval.own),
+        lambda part: (part.metric, part.warm_up),
+        lambda part: OwnInterval(part.metric, part.warm_up),
+    )
     return Interval(
         second=first.second,
         phase=_phase(seconds),
         duration_ns=max(interval.duration_ns for interval in seconds),
         offered=sum(interval.offered for interval in seconds),
         endpoints=endpoints,
-        generator=generator_of([interval.generator for interval in seconds]),
+        generator=generator_of([interval.generator for interval in seconds] if generators is None else generators),
         failures=_failures(seconds),
         samples=sorted(
             (sample for interval in seconds for sample in interval.samples),
@@ -80,6 +91,7 @@ def merge(seconds: Sequence[Interval], used_rows: UsedRows | None = None) -> Int
             key=lambda sample: (sample.finish_ns, sample.flow, sample.number),
         ),
         code=_code(seconds),
+        own=own,
     )
 
 
@@ -136,7 +148,7 @@ def generator_of(parts: Sequence[GeneratorInterval]) -> GeneratorInterval:
     for name in _SUMS:
         setattr(merged, name, sum(getattr(part, name) for part in parts))
     for name in _WORST:
-        setattr(merged, name, max(getattr(part, name) for part in parts))
+        setattr(merged, name, max((getattr(part, name) for part in parts), default=0))
     for name in _TIMES:
         setattr(merged, name, Histogram.merged(*(getattr(part, name) for part in parts)))
     return merged

@@ -131,10 +131,10 @@ impl Schedule {
         self.open.take(&mut self.timetable, &mut self.sending)
     }
 
-    /// Open model: the arrival after one that starts at `now`, if the two start together. It is due from then on.
-    pub(crate) fn take_second(&mut self, now: u64) -> Option<Arrival> {
+    /// Open model: the arrival after `first`, which starts at `now`, if the two start together. It is due from then on.
+    pub(crate) fn take_second(&mut self, first: Arrival, now: u64) -> Option<Arrival> {
         let within = self.open.pairs_within()?;
-        let arrival = self.take_before(now + within + 1)?;
+        let arrival = self.take_before(first.intended + within + 1)?;
         Some(Arrival { intended: arrival.intended.min(now), ..arrival })
     }
 

@@ -31,24 +31,23 @@ fn arrivals_are_taken_when_they_are_due_and_sending_ends_after_the_last() {
 
 #[test]
 fn even_arrivals_close_together_start_in_pairs_and_the_second_is_due_with_the_first() {
-    let mut close = schedule(open);
-    assert_eq!(close.take_before(1).map(|arrival| arrival.number), Some(1));
-    let second = close.take_second(300).unwrap();
-    assert_eq!((second.number, second.intended, close.next_due()), (2, 300, 2000));
-    // What is due already keeps its time.
-    assert_eq!(close.take_second(2500).map(|arrival| arrival.intended), Some(2000));
-    assert_eq!(close.take_second(2500), None);
-
     let with = |key: &str, value: Value| {
         schedule(|document| {
             open(document);
             document["lanes"][0]["load"][key] = value;
         })
     };
-    let far = json!([{"start": 4999.0, "end": 4999.0, "duration_ns": null}]);
-    for mut apart in [with("segments", far), with("arrival", "poisson".into())] {
-        while apart.take_before(1).is_some() {}
-        assert_eq!(apart.take_second(0), None);
+    let at_rate = |rate: f64| with("segments", json!([{"start": rate, "end": rate, "duration_ns": null}]));
+    let mut close = at_rate(5000.0);
+    let first = close.take_before(1).unwrap();
+    let second = close.take_second(first, 300).unwrap();
+    assert_eq!((second.number, second.intended, close.next_due()), (2, 300, 400_000));
+    let mut late = at_rate(5000.0);
+    let first = late.take_before(300_000).unwrap();
+    assert_eq!(late.take_second(first, 300_000).map(|second| second.intended), Some(200_000));
+    for mut apart in [at_rate(4999.0), with("arrival", "poisson".into())] {
+        let first = apart.take_before(300_000).unwrap();
+        assert_eq!(apart.take_second(first, 300_000), None);
     }
 }
 

@@ -36,7 +36,7 @@ impl Worker {
             // An early arrival must not wait for a user who would be free at its own time.
             if self.parts.schedule.waiting() == 0
                 && self.parts.users.has_free()
-                && let Some(second) = self.parts.schedule.take_second(self.parts.now)
+                && let Some(second) = self.parts.schedule.take_second(arrival, self.parts.now)
             {
                 self.arrive(second);
             }

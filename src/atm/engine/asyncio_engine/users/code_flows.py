@@ -9,11 +9,13 @@ from pathlib import Path
 
 from atm.code.module import CodeModule, load
 from atm.engine.asyncio_engine.scenario.scope import Context
+from atm.engine.asyncio_engine.users.call_renderer import CallRenderer
 from atm.engine.asyncio_engine.users.code_model import CodeModel
 from atm.engine.asyncio_engine.users.code_user import CodeContext, CodeUser
+from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.data_rows import DataRows, TableRows
 from atm.engine.asyncio_engine.users.traces import Traces
-from atm.engine.asyncio_engine.users.user import Connections, User, UserContext
+from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.errors import DataError, EngineError, Problem
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import Code, LoadPlan
@@ -55,7 +57,7 @@ class CodeFlows:
             flow=planned,
             code=planned.code,
             module=self._modules[flow],
-            model=self.models[flow],
+            renderer=CallRenderer(self.models[flow], context.ledger, self._scope, context.origins, origin_of),
             scope=self._scope,
             data=self._data,
             tables={table.name: index for index, table in enumerate(self._plan.data)},
@@ -63,7 +65,6 @@ class CodeFlows:
             new_connections=new_connections,
             on_user_stopped=on_user_stopped,
             stop_run=stop_run,
-            origin_of=origin_of,
         )
         return lambda connections, number: CodeUser(code_context, connections, number)
 

@@ -153,6 +153,10 @@ class CodeStep:
         self.has_secret_body = False
         self.closes_connection = model.closes_connection
 
+    def render(self, request: bytes) -> bytes:
+        """Return the bytes of a request, which the renderer has written."""
+        return request
+
     def readable(self, request: bytes) -> bytes:
         """Return a request as a sample shows it."""
         return request

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from time import monotonic_ns
 from typing import Protocol, cast
 
 from atm.code.response import Response
-from atm.engine.asyncio_engine.ledger.iteration_sampler import ExtractedValue
-from atm.engine.asyncio_engine.ledger.sampler import SampledRequest
 from atm.engine.asyncio_engine.responses import CHECKED_BYTES, decoded, response_head, text_of
 from atm.engine.asyncio_engine.scenario.cookies import Jar
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.transport.exchange import Response as Answer
 from atm.engine.asyncio_engine.transport.redirects import REDIRECTS
 from atm.engine.asyncio_engine.users.code_model import CodeStep
+from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.scenario_request import SET_COOKIE, with_cookies
 from atm.engine.asyncio_engine.users.scenario_step import cookies_of, path_of
-from atm.engine.asyncio_engine.users.trace import Trace, TracedResponse
-from atm.engine.asyncio_engine.users.user import Connections, Iteration, Request, User, UserContext
+from atm.engine.asyncio_engine.users.trace import Trace
+from atm.engine.asyncio_engine.users.traced_request import TracedCall
+from atm.engine.asyncio_engine.users.user import Iteration, Request, User, UserContext
 from atm.models.outcome import FULL_RESPONSES, Outcome
-from atm.plan.load_plan import Origin
 from atm.plan.pacer import NEVER
 
 
@@ -93,39 +91,6 @@ class Received:
         self._request.count_check(self, name, passed=passed)
 
 
-class TracedCodeRequest:
-    """A request of a traced iteration that has ended."""
-
-    def __init__(self, request: CodeRequest, response: TracedResponse | None, received: Received) -> None:
-        self._checks = received.checks
-        self.number = request.number
-        self.position = request.at
-        self.intended = request.intended
-        self.actual = request.actual
-        self.endpoint = request.endpoint
-        self.is_warm_up = request.is_warm_up
-        self.slots = request.slots
-        self.shown = request.data
-        self.secret_values: Sequence[str] = ()
-        self.destination: Origin = request.destination
-        self.response = response
-        self.outcome = Outcome.OK
-        self.message = ""
-        self.finish = 0
-
-    @property
-    def request(self) -> SampledRequest:
-        return self
-
-    @property
-    def checks(self) -> Sequence[tuple[int, bool]]:
-        return self._checks
-
-    @property
-    def values(self) -> Sequence[ExtractedValue]:
-        return ()
-
-
 class CodeRequest(Request):
     """One of the requests of a user of code, who may have several in flight."""
 
@@ -143,7 +108,7 @@ class CodeRequest(Request):
         "url",
     )
 
-    step: CodeStep  # type: ignore[assignment]
+    step: CodeStep
 
     def __init__(self, user: CodeOwner, context: UserContext, connections: Connections) -> None:
         super().__init__(cast("User", user), context, connections)
@@ -188,27 +153,12 @@ class CodeRequest(Request):
 
     def send(self, step: CodeStep, data: bytes, bare: bytes, url: str, intended: int, now: int) -> None:
         """Send a request at `now`; `bare` is the same without the cookies of the jar."""
-        ledger = self._ledger
-        is_warm_up = self._code_user.iteration.is_warm_up
-        self._figures = figures = (ledger.warm_up if is_warm_up else ledger.measured)[step.endpoint]
-        figures.started += 1
-        self._trace = self._code_user.trace
+        ledger, user = self._ledger, self._code_user
+        self._trace = user.trace
         self._bare = bare
         self.url = url
-        self.step = step
-        self.intended = intended
-        self.actual = now
-        self.head_only = step.head_only
-        self.wants_body = True
-        self.closes_connection = step.closes_connection
-        self.has_redialled = False
-        self.hops = self.sent = self.received = 0
-        self.deadline = deadline = now + step.timeout_ns
-        if deadline < self.armed_at:
-            self._context.deadlines.arm(self, deadline)
-        self.data = data
-        self.origin = step.origin
-        self._send_on()
+        figures = (ledger.warm_up if user.iteration.is_warm_up else ledger.measured)[step.endpoint]
+        self.begin(step, figures, data, intended, now)
 
     def count_check(self, received: Received, name: str, *, passed: bool) -> None:
         """Count a check of the response."""
@@ -291,7 +241,7 @@ class CodeRequest(Request):
             ledger.sampler.keep_failed(self, sample, outcome, message, now)
         trace = self._trace
         if trace is not None and trace.has_place(outcome):
-            traced = TracedCodeRequest(self, trace.copy_of(cast("Answer", received)) if sample else None, received)
+            traced = TracedCall(self, trace.copy_of(cast("Answer", received)) if sample else None, received.checks)
             traced.outcome, traced.message, traced.finish = outcome, message, now
             trace.requests.append(traced)
 

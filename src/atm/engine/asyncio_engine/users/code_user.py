@@ -1,13 +1,13 @@
 """A virtual user of a scenario in code: each iteration is a task over the user's coroutine, which sends by `send`.
 
-The coroutine is driven through `_Timed`, which measures the time that the code takes, apart from the engine's own, and
-counts the outcomes of responses that the code has seen when it waits again.
+The coroutine is driven through `TimedCode`, which measures the time that the code takes, apart from the engine's own,
+and counts the outcomes of responses that the code has seen when it waits again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from random import Random
 from time import monotonic_ns
@@ -15,30 +15,25 @@ from typing import Any, cast
 
 from atm.code.module import CodeModule
 from atm.code.response import Response
-from atm.code.user import NOTHING, Call, IterationFailedError
+from atm.code.user import Call, IterationFailedError
 from atm.code.user import User as CodeOfUser
 from atm.engine.asyncio_engine.scenario.cookies import Jar
 from atm.engine.asyncio_engine.scenario.scope import Context
+from atm.engine.asyncio_engine.users.call_renderer import CallRenderer
 from atm.engine.asyncio_engine.users.code_errors import described
-from atm.engine.asyncio_engine.users.code_model import CodeModel, CodeStep, body_of, target_of
 from atm.engine.asyncio_engine.users.code_request import CodeRequest
+from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.data_rows import DataRows
-from atm.engine.asyncio_engine.users.scenario_request import with_cookies
-from atm.engine.asyncio_engine.users.scenario_step import cookies_of
 from atm.engine.asyncio_engine.users.session import Session
+from atm.engine.asyncio_engine.users.timed_code import TimedCode
 from atm.engine.asyncio_engine.users.trace import Trace
 from atm.engine.asyncio_engine.users.traces import Traces
-from atm.engine.asyncio_engine.users.user import Connections, User, UserContext
+from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.models.outcome import StopReason
-from atm.models.sanitize import printable
-from atm.plan.load_plan import Code, Flow, LoadPlan, Origin
+from atm.plan.load_plan import Code, Flow, LoadPlan
 from atm.plan.pacer import NEVER
 from atm.plan.randomness import draw_at
-from atm.plan.urls import split_authority
 
-_LONGEST_NAME = 128
-_MOST_CACHED = 10_000
-"""Requests, and steps of requests, that a scenario keeps ready."""
 _RANDOM_PLACE = 1 << 20
 """Beyond the places of random values in a plan."""
 
@@ -52,7 +47,7 @@ class CodeContext(UserContext):
     flow: Flow
     code: Code
     module: CodeModule
-    model: CodeModel
+    renderer: CallRenderer
     scope: Context
     data: DataRows
     tables: dict[str, int]
@@ -61,7 +56,6 @@ class CodeContext(UserContext):
     """For a request beside another one of the same user."""
     on_user_stopped: Callable[[User, int], None]
     stop_run: Callable[[StopReason], None]
-    origin_of: Callable[[str, str, int], int]
 
 
 class CodePause:
@@ -90,6 +84,7 @@ class CodeUser(User):
         super().__init__(context, connections)
         self._code = context
         self._number = number
+        self._renderer = context.renderer
         self._function = context.module.function(context.code.function)
         self.request = self._first_request = CodeRequest(self, context, connections)
         self._requests = [self._first_request]
@@ -158,7 +153,10 @@ class CodeUser(User):
 
     def _run(self, coroutine: Coroutine[Any, Any, object]) -> None:
         self._ledger.health.thinking += 1
-        timed = _Timed(self, coroutine)
+        timed = TimedCode(self, coroutine)
+        if self._ledger.own is not None:
+            is_warm_up = self.iteration.is_warm_up and not self._is_after_last
+            self._ledger.own.enter(self._context.sending, is_warm_up=is_warm_up)
         self._task = self._code.loop.create_task(cast("Coroutine[Any, Any, None]", timed))
         self._task.add_done_callback(self._ended)
 
@@ -173,7 +171,7 @@ class CodeUser(User):
         if self._seen is not None:
             # The code has seen it: this is its next await.
             self.settle()
-        step, data, bare = self._prepared(call)
+        step, data, bare = self._renderer.rendered(call, self.jar)
         if now >= ledger.second_end:
             ledger.roll(now)
         request = self._first_request if self._first_request.is_free else self._other_request()
@@ -233,7 +231,7 @@ class CodeUser(User):
     @property
     def base_url(self) -> str:
         """The address that URLs of the code continue."""
-        return self._code.model.base.url + self._code.model.path
+        return self._renderer.base_url
 
     # Called by requests
 
@@ -368,112 +366,3 @@ class CodeUser(User):
         if tables:
             for table, row in self._code.data.rows_begun(tables, self._number, number):
                 self._ledger.data.count(table, row)
-
-    # Preparing requests
-
-    def _prepared(self, call: Call) -> tuple[CodeStep, bytes, bytes]:
-        """Return the step of a request, its bytes, and those without the cookies of the jar."""
-        model = self._code.model
-        key: object = None
-        if call.json is NOTHING and call.body is None and not call.headers and not call.params:
-            key = (call.method, call.url, call.name, call.timeout, call.expect, call.follows_redirects)
-            try:
-                constant = model.constants.get(key)
-            except TypeError:  # a list of expected statuses
-                key = constant = None
-            if constant is not None:
-                step, bare = constant
-                return step, self._with_cookies(step, bare), bare
-        path, origin_index, origin = self._place(call.url)
-        step = self._step_of(call, path, origin_index)
-        target = target_of((model.path if origin is None else "") + path, call.params)
-        body, content_type = body_of(call)
-        bare = model.written(call.method, target, call.headers, body, content_type, b"", origin)
-        if key is not None and len(model.constants) < _MOST_CACHED:
-            model.constants[key] = (step, bare)
-        return step, self._with_cookies(step, bare), bare
-
-    def _with_cookies(self, step: CodeStep, bare: bytes) -> bytes:
-        jar = self.jar
-        if jar is None or not len(jar):
-            return bare
-        origin = self._context.origins.origins[step.origin]
-        target = bare.split(b" ", 2)[1].removeprefix(origin.url.encode())
-        return with_cookies(bare, cookies_of(jar, origin, target, self.scope))
-
-    def _place(self, url: str) -> tuple[str, int, Origin | None]:
-        """Return the path of a URL and its origin, None for that of the base_url."""
-        model = self._code.model
-        if url.startswith("/") and not url.startswith("//"):
-            return url, model.origin, None
-        authority, _, path = url.partition("://")[2].partition("/")
-        head = f"{url.partition('://')[0]}://{authority.partition('?')[0]}"
-        scheme, host, port = split_authority(head, url)
-        base = model.base
-        path = f"/{path}"
-        if (scheme, host, port) == (base.scheme, base.host, base.port):
-            return path.removeprefix(model.path) if model.path else path, model.origin, None
-        index = self._code.origin_of(scheme, host, port)
-        return path, index, self._context.origins.origins[index]
-
-    def _step_of(self, call: Call, path: str, origin: int) -> CodeStep:
-        model, flow = self._code.model, self.iteration.flow
-        expect = call.expect if isinstance(call.expect, int | str | None) else tuple(call.expect)
-        key = (call.method, call.name or path, call.timeout, expect, origin, call.follows_redirects)
-        step = model.steps.get(key)
-        if step is not None:
-            return step
-        name = printable(call.name or f"{call.method} {path.partition('?')[0].partition('#')[0]}")
-        name = f"{model.name}/{name}"
-        if len(name) > _LONGEST_NAME:
-            name = name[: _LONGEST_NAME - 1] + "…"
-        url = path.partition("?")[0] if call.name is None or call.params else path
-        base = model.path if origin == model.origin else ""
-        url = printable(f"{self._context.origins.origins[origin].url}{base}{url}")
-        endpoint = self._ledger.code_endpoint(flow, name, call.method, url[:2000])
-        step = CodeStep(model, call.method, endpoint, call.timeout, expect, origin)
-        step.follows_redirects = model.follows_redirects and call.follows_redirects
-        if len(model.steps) < _MOST_CACHED:
-            model.steps[key] = step
-        return step
-
-
-class _Timed(Coroutine[Any, Any, None]):
-    """The coroutine of an iteration, with the time that it takes."""
-
-    __slots__ = ("_coroutine", "_send", "_user")
-
-    def __init__(self, user: CodeUser, coroutine: Coroutine[Any, Any, object]) -> None:
-        self._user = user
-        self._coroutine = coroutine
-        self._send = coroutine.send
-
-    def send(self, value: Any) -> Any:
-        user = self._user
-        user.own_ns = 0
-        user.is_running = True
-        began = monotonic_ns()
-        try:
-            return self._send(value)
-        except StopIteration:
-            raise StopIteration(None) from None
-        finally:
-            user.add_code_time(began)
-
-    def throw(self, *error: Any) -> Any:
-        user = self._user
-        user.own_ns = 0
-        user.is_running = True
-        began = monotonic_ns()
-        try:
-            return self._coroutine.throw(*error)
-        except StopIteration:
-            raise StopIteration(None) from None
-        finally:
-            user.add_code_time(began)
-
-    def close(self) -> None:
-        self._coroutine.close()
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        raise TypeError("driven by its task")

@@ -10,10 +10,11 @@ from atm.engine.asyncio_engine.responses import response_head
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.transport.redirects import REDIRECTS
+from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.scenario_step import Judgement, ScenarioStep, cookies_of, path_of
 from atm.engine.asyncio_engine.users.session import Session
-from atm.engine.asyncio_engine.users.traced_request import TracedRequest
-from atm.engine.asyncio_engine.users.user import Connections, Request, User, UserContext
+from atm.engine.asyncio_engine.users.traced_request import TracedStep
+from atm.engine.asyncio_engine.users.user import Request, User, UserContext
 from atm.models.outcome import Outcome
 
 SET_COOKIE = re.compile(rb"(?i)\nset-cookie[ \t]*:")
@@ -78,11 +79,15 @@ class ScenarioRequest(Request):
         ledger = self._ledger
         if now >= ledger.second_end:
             ledger.roll(now)
-        figures = self._figures
-        books = ledger.checks(is_warm_up=figures.warm_up)
-        response_time = now - self.intended
-        judgement = step.judge(session, response, response_time, books, withheld=withheld)
+        books = ledger.checks(is_warm_up=self._figures.warm_up)
+        judgement = step.judge(session, response, now - self.intended, books, withheld=withheld)
         self.lacks_value = judgement.lacks_value
+        self._count(session, response, judgement, now)
+
+    def _count(self, session: Session, response: Response, judgement: Judgement, now: int) -> None:
+        """Count a full response, read at `now`, with its judgement, and continue."""
+        ledger, figures = self._ledger, self._figures
+        response_time = now - self.intended
         self._judgement = judgement
         # Evaluating hostile responses takes time, which is no part of the response's.
         service, first_byte = now - self.actual, response.first_byte - self.actual
@@ -115,7 +120,7 @@ class ScenarioRequest(Request):
         trace = session.trace
         if trace.has_place(outcome):
             step = cast("ScenarioStep", self.step)
-            traced = TracedRequest(self, step, session, trace.copy_of(response), judgement)
+            traced = TracedStep(self, step, session, trace.copy_of(response), judgement)
             traced.outcome, traced.message, traced.finish = outcome, message, now
             trace.requests.append(traced)
 

@@ -22,16 +22,11 @@ class SentRequest(SampledRequest, Protocol):
 
 
 class TracedRequest:
-    """Refers to what was sent, which is only written again for a sample."""
+    """What every request keeps. Set `outcome`, `message` and `finish` afterwards."""
 
     __slots__ = (
-        "_data",
-        "_judgement",
-        "_rendered",
-        "_secrets",
-        "_step",
-        "_template",
         "actual",
+        "data",
         "destination",
         "endpoint",
         "finish",
@@ -42,29 +37,18 @@ class TracedRequest:
         "outcome",
         "position",
         "response",
+        "slots",
     )
 
-    def __init__(
-        self,
-        request: SentRequest,
-        step: ScenarioStep,
-        session: Session,
-        response: TracedResponse | None,
-        judgement: Judgement | None,
-    ) -> None:
-        """`judgement` is that of a full response. Set `outcome`, `message` and `finish` afterwards."""
-        self._step = step
-        self._template = step.template
-        self._data = request.data
-        self._rendered = None if request.hops else session.rendered
-        self._secrets = step.secret_slots_of(session)
-        self._judgement = judgement
+    def __init__(self, request: SentRequest, response: TracedResponse | None) -> None:
+        self.data = request.data
         self.number = request.number
         self.position = request.position
         self.intended = request.intended
         self.actual = request.actual
         self.endpoint = request.endpoint
         self.is_warm_up = request.is_warm_up
+        self.slots = request.slots
         self.destination = request.destination
         self.response = response
         self.outcome = Outcome.OK
@@ -76,12 +60,68 @@ class TracedRequest:
         return self
 
     @property
-    def slots(self) -> frozenset[str]:
-        return self._step.slots
+    def shown(self) -> bytes:
+        return self.data
+
+    @property
+    def secret_values(self) -> Sequence[str]:
+        return ()
+
+    @property
+    def checks(self) -> Sequence[tuple[int, bool]]:
+        return ()
+
+    @property
+    def values(self) -> Sequence[ExtractedValue]:
+        """The variables that the response set."""
+        return ()
+
+
+class TracedCall(TracedRequest):
+    """A request of code."""
+
+    __slots__ = ("_checks",)
+
+    def __init__(
+        self, request: SentRequest, response: TracedResponse | None, checks: Sequence[tuple[int, bool]]
+    ) -> None:
+        """`checks` may grow: code can judge a response later."""
+        super().__init__(request, response)
+        self._checks = checks
+
+    @property
+    def checks(self) -> Sequence[tuple[int, bool]]:
+        return self._checks
+
+
+class TracedStep(TracedRequest):
+    """A request of a step: refers to what it was rendered from, and is only written again for a sample."""
+
+    __slots__ = ("_judgement", "_rendered", "_secrets", "_step", "_template")
+
+    def __init__(
+        self,
+        request: SentRequest,
+        step: ScenarioStep,
+        session: Session,
+        response: TracedResponse | None,
+        judgement: Judgement | None,
+    ) -> None:
+        """`judgement` is that of a full response."""
+        super().__init__(request, response)
+        self._step = step
+        self._template = step.template
+        self._rendered = None if request.hops else session.rendered
+        self._secrets = step.secret_slots_of(session)
+        self._judgement = judgement
+
+    def hide(self, values: Sequence[str]) -> None:
+        """Mask these values, too: the request was written from them."""
+        self._secrets = [*self._secrets, *values]
 
     @property
     def shown(self) -> bytes:
-        data = self._data if self._rendered is None else self._template.masked(self._rendered)
+        data = self.data if self._rendered is None else self._template.masked(self._rendered)
         return self._step.readable(data)
 
     @property
@@ -93,8 +133,7 @@ class TracedRequest:
         return self._judgement.checks if self._judgement else ()
 
     @property
-    def values(self) -> list[ExtractedValue]:
-        """The variables that the response set."""
+    def values(self) -> Sequence[ExtractedValue]:
         slots = self._step.variables
         return [
             ExtractedValue(slots[slot].name, None if value is UNSET else text_form(value), slots[slot].is_secret)

@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic_ns
-from typing import Protocol
 
 from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
 from atm.engine.asyncio_engine.ledger.ledger import IterationBooks, Ledger
 from atm.engine.asyncio_engine.ledger.sending import Sending
-from atm.engine.asyncio_engine.transport.exchange import Exchange, Response
+from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.transport.redirects import REDIRECTS, Redirects
+from atm.engine.asyncio_engine.users.connections import Connections, Origins
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
+from atm.engine.asyncio_engine.users.sent_step import SentStep
 from atm.models.outcome import FULL_RESPONSES, Outcome
 from atm.plan.load_plan import Origin
 from atm.plan.pacer import NEVER
-
-
-class IdleConnection(Protocol):
-    """An idle connection."""
-
-    def send(self, exchange: Exchange) -> None: ...
-
-
-class Connections(Protocol):
-    """The connections of one user."""
-
-    @property
-    def by_origin(self) -> Mapping[int, IdleConnection]:
-        """The open connections, by origin."""
-        ...
-
-    def dial(self, exchange: Exchange, origin: int) -> None:
-        """Send a request on a new connection."""
-        ...
-
-    def abort(self, origin: int) -> Response | None:
-        """Abort the request in flight; return the part of its response that was received."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class Origins(Protocol):
-    """Destinations of requests, by index."""
-
-    @property
-    def origins(self) -> list[Origin]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +79,7 @@ class Request:
     )
 
     _figures: EndpointFigures
-    step: PreparedStep
+    step: SentStep
     data: bytes
     origin: int
     head_only: bool
@@ -133,8 +102,8 @@ class Request:
         self.sent = 0
         self.received = 0
 
-    def begin(self, step: PreparedStep, figures: EndpointFigures, number: object, intended: int, now: int) -> None:
-        """Send the request of `step` in iteration `number` (in a scenario, of a session) at `now`."""
+    def begin(self, step: SentStep, figures: EndpointFigures, number: object, intended: int, now: int) -> None:
+        """Send the request of a step at `now`; `number` is what the step renders it from, by default the iteration."""
         figures.started += 1
         self.step = step
         self._figures = figures
