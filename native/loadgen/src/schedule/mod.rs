@@ -133,8 +133,12 @@ impl Schedule {
 
     /// Open model: the arrival after `first`, which starts at `now`, if the two start together. It is due from then on.
     pub(crate) fn take_second(&mut self, first: Arrival, now: u64) -> Option<Arrival> {
-        let within = self.open.pairs_within()?;
-        let arrival = self.take_before(first.intended + within + 1)?;
+        let limit = first.intended + self.open.pairs_within()? + 1;
+        // The first request of the measured load is not due before that begins.
+        if self.open.next_due() >= limit || !self.timetable.goes_on_in_phase_of(first) {
+            return None;
+        }
+        let arrival = self.take_before(limit)?;
         Some(Arrival { intended: arrival.intended.min(now), ..arrival })
     }
 

@@ -45,7 +45,12 @@ fn even_arrivals_close_together_start_in_pairs_and_the_second_is_due_with_the_fi
     let mut late = at_rate(5000.0);
     let first = late.take_before(300_000).unwrap();
     assert_eq!(late.take_second(first, 300_000).map(|second| second.intended), Some(200_000));
-    for mut apart in [at_rate(4999.0), with("arrival", "poisson".into())] {
+    let measured_next = schedule(|document| {
+        open(document);
+        document["lanes"][0]["load"]["warm_up_ns"] = 1000.into();
+        document["lanes"][0]["load"]["warm_up_level"] = 1e6.into();
+    });
+    for mut apart in [at_rate(4999.0), with("arrival", "poisson".into()), measured_next] {
         let first = apart.take_before(300_000).unwrap();
         assert_eq!(apart.take_second(first, 300_000), None);
     }

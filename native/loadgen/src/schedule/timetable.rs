@@ -144,6 +144,11 @@ impl Timetable {
         next
     }
 
+    /// Whether the next event is an arrival that belongs to warm-up if, and only if, `arrival` does.
+    pub fn goes_on_in_phase_of(&mut self, arrival: Arrival) -> bool {
+        matches!(self.peek(), Next::Arrival(next) if next.warm_up == arrival.warm_up)
+    }
+
     /// Advances to the next arrival.
     pub fn advance(&mut self) {
         self.step();
