@@ -15,6 +15,7 @@ import httptools
 from atm.engine.asyncio_engine.responses import CHECKED_BYTES, ResponseHead, bad_header, response_head
 from atm.engine.asyncio_engine.transport.exchange import ConnectionEvents, Exchange
 from atm.engine.asyncio_engine.transport.failures import lost_connection
+from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.engine.asyncio_engine.transport.lenient_parser import LenientParser, may_be_normalised, response_parser
 from atm.models.outcome import Outcome
 
@@ -51,6 +52,7 @@ class Connection(asyncio.Protocol):
         "_body_grew_at",
         "_body_limit",
         "_body_seen",
+        "_collects_body",
         "_complete",
         "_events",
         "_head_complete",
@@ -63,7 +65,6 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_surplus",
         "_transport",
-        "_used",
         "body_bytes",
         "exchange",
         "first_byte",
@@ -82,9 +83,14 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self.origin = origin
         self.exchange: Exchange | None = None
+        self.first_chunk = b""
+        self._later_chunks: list[bytes] | None = None
+        self._body: bytearray | bytes = b""
+        self._head_complete = False
         self._transport: asyncio.Transport | None = None
         self._parser: Any = response_parser(self)
-        self._used = False
+        self.reused = False
+        """A response was read on it."""
         self._keep_alive = True
 
     # Called by the owner
@@ -92,22 +98,10 @@ class Connection(asyncio.Protocol):
     def send(self, exchange: Exchange) -> None:
         """Send a request; the connection must be idle."""
         request = exchange.data
-        self.reused = self._used
-        self._used = True
         self.exchange = exchange
         self.received = 0
         self.first_byte = 0
-        self.first_chunk = b""
-        self._later_chunks: list[bytes] | None = None
-        self._kept_until = 0
         self.body_bytes = 0
-        self._body: bytearray | None = bytearray() if exchange.wants_body else None
-        self._head_complete = False
-        self._head_judged = False
-        self._body_grew_at = 0
-        self._body_seen = 0
-        self._complete = False
-        self._surplus = False
         exchange.sent += len(request)
         assert self._transport is not None
         self._transport.write(request)
@@ -136,7 +130,7 @@ class Connection(asyncio.Protocol):
     @property
     def body(self) -> bytes:
         """The body without its framing, for checks; at most `CHECKED_BYTES`."""
-        return bytes(self._body or b"")
+        return bytes(self._body)
 
     # Called by the loop
 
@@ -153,7 +147,12 @@ class Connection(asyncio.Protocol):
             return
         now = monotonic_ns()
         if not self.received:
-            self.first_chunk = data
+            known = exchange.known
+            size = len(data)
+            if size == known.size and data.startswith(known.head):
+                self._recognised(exchange, known, data, now)
+                return
+            self._begin_response(exchange, data)
         elif not self._head_complete or self.received < self._kept_until:
             self._keep(data)
         if not self.first_byte:
@@ -219,7 +218,7 @@ class Connection(asyncio.Protocol):
         if self._complete:
             return
         self.body_bytes += len(body)
-        if self._body is not None and len(self._body) < CHECKED_BYTES:
+        if self._collects_body and len(self._body) < CHECKED_BYTES:
             self._body += body[: CHECKED_BYTES - len(self._body)]
 
     def on_message_complete(self) -> None:
@@ -231,7 +230,40 @@ class Connection(asyncio.Protocol):
         else:
             self._complete = True
 
-    # End of a response
+    # A response
+
+    def _begin_response(self, exchange: Exchange, data: bytes) -> None:
+        """Prepare to parse a response that begins with `data`."""
+        self.first_chunk = data
+        self._later_chunks = None
+        self._kept_until = 0
+        self._body = bytearray()
+        self._collects_body = exchange.wants_body
+        self._head_complete = False
+        self._head_judged = False
+        self._body_grew_at = 0
+        self._body_seen = 0
+        self._complete = False
+        self._surplus = False
+
+    def _recognised(self, exchange: Exchange, known: KnownResponse, data: bytes, now: int) -> None:
+        """Handle a response that means the same as a known one."""
+        known.misses = 0
+        self.first_chunk = data
+        self._later_chunks = None
+        self.first_byte = now
+        self.received = known.size
+        self.status = known.status
+        self._head_complete = True
+        body_at = known.body_at
+        self.body_bytes = known.size - body_at
+        self._body = data[body_at:] if exchange.wants_body else b""
+        self.exchange = None
+        self.reused = True
+        exchange.received += known.size
+        if exchange.closes_connection or (len(exchange.data) > _LARGE_REQUEST and self._is_still_sending()):
+            self.close()
+        exchange.responded(self, now)
 
     def _answered(self, exchange: Exchange, now: int) -> None:
         if not self.first_chunk.startswith(b"HTTP/1.1"):
@@ -257,6 +289,7 @@ class Connection(asyncio.Protocol):
         if not self.first_byte:
             self.first_byte = now
         self.exchange = None
+        self.reused = True
         exchange.received += self.received
         if (
             not self._keep_alive
@@ -265,6 +298,8 @@ class Connection(asyncio.Protocol):
             or (len(exchange.data) > _LARGE_REQUEST and self._is_still_sending())
         ):
             self.close()
+        elif self.received == len(self.first_chunk):
+            exchange.known.learn(self.first_chunk, self.status, self.body_bytes)
         exchange.responded(self, now)
 
     def _continue(self, exchange: Exchange, now: int) -> None:

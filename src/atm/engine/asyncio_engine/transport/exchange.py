@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.models.outcome import Outcome
 
 
@@ -47,6 +48,8 @@ class Exchange(Protocol):
     wants_body: bool
     closes_connection: bool
     """The request has `Connection: close` (RFC 9112, section 9.6)."""
+    known: KnownResponse
+    """The last response to such a request."""
     has_redialled: bool
     hops: int
     """Redirects followed so far."""
