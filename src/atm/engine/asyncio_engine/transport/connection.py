@@ -76,6 +76,8 @@ class Connection(asyncio.Protocol):
     )
 
     status: int
+    _kept_until: int
+    _complete: bool
 
     def __init__(self, limits: ReadingLimits, events: ConnectionEvents, owner: Owner, origin: int) -> None:
         self._limits = limits

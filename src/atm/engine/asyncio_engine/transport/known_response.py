@@ -8,7 +8,7 @@ from __future__ import annotations
 
 _TRIES = 64
 _ROUND = 1024
-"""Of so many responses without a recognised one between them, only the first tries are remembered."""
+"""Of this many responses without a recognised one between them, only the first tries are remembered."""
 
 
 class KnownResponse:

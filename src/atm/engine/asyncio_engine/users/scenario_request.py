@@ -116,9 +116,8 @@ class ScenarioRequest(Request):
         trace = session.trace
         if trace.has_place(outcome):
             step = cast("ScenarioStep", self.step)
-            traced = TracedStep(self, step, session, trace.copy_of(response), judgement)
-            traced.outcome, traced.message, traced.finish = outcome, message, now
-            trace.requests.append(traced)
+            kept = trace.copy_of(response)
+            trace.requests.append(TracedStep(self, step, session, kept, judgement, outcome, message, now))
 
     @property
     def _session(self) -> Session | None:

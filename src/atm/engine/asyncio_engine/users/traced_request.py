@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from atm.engine.asyncio_engine.ledger.iteration_sampler import ExtractedValue
-from atm.engine.asyncio_engine.ledger.sampler import SampledRequest
+from atm.engine.asyncio_engine.ledger.sampler import SampledRequest, SampledResponse
 from atm.engine.asyncio_engine.scenario.value import UNSET, text_form
 from atm.engine.asyncio_engine.users.scenario_step import Judgement, ScenarioStep
 from atm.engine.asyncio_engine.users.session import Session
-from atm.engine.asyncio_engine.users.trace import TracedResponse
 from atm.models.outcome import Outcome
 
 
@@ -22,7 +21,7 @@ class SentRequest(SampledRequest, Protocol):
 
 
 class TracedRequest:
-    """What every request keeps. Set `outcome`, `message` and `finish` afterwards."""
+    """What every request keeps."""
 
     __slots__ = (
         "actual",
@@ -40,7 +39,9 @@ class TracedRequest:
         "slots",
     )
 
-    def __init__(self, request: SentRequest, response: TracedResponse | None) -> None:
+    def __init__(
+        self, request: SentRequest, response: SampledResponse | None, outcome: Outcome, message: str, finish: int
+    ) -> None:
         self.data = request.data
         self.number = request.number
         self.position = request.position
@@ -51,9 +52,9 @@ class TracedRequest:
         self.slots = request.slots
         self.destination = request.destination
         self.response = response
-        self.outcome = Outcome.OK
-        self.message = ""
-        self.finish = 0
+        self.outcome = outcome
+        self.message = message
+        self.finish = finish
 
     @property
     def request(self) -> SampledRequest:
@@ -69,6 +70,7 @@ class TracedRequest:
 
     @property
     def checks(self) -> Sequence[tuple[int, bool]]:
+        """The run's checks that judged the response, and whether each passed."""
         return ()
 
     @property
@@ -83,10 +85,16 @@ class TracedCall(TracedRequest):
     __slots__ = ("_checks",)
 
     def __init__(
-        self, request: SentRequest, response: TracedResponse | None, checks: Sequence[tuple[int, bool]]
+        self,
+        request: SentRequest,
+        response: SampledResponse | None,
+        outcome: Outcome,
+        message: str,
+        finish: int,
+        checks: Sequence[tuple[int, bool]],
     ) -> None:
         """`checks` may grow: code can judge a response later."""
-        super().__init__(request, response)
+        super().__init__(request, response, outcome, message, finish)
         self._checks = checks
 
     @property
@@ -104,11 +112,14 @@ class TracedStep(TracedRequest):
         request: SentRequest,
         step: ScenarioStep,
         session: Session,
-        response: TracedResponse | None,
+        response: SampledResponse | None,
         judgement: Judgement | None,
+        outcome: Outcome,
+        message: str,
+        finish: int,
     ) -> None:
         """`judgement` is that of a full response."""
-        super().__init__(request, response)
+        super().__init__(request, response, outcome, message, finish)
         self._step = step
         self._template = step.template
         self._rendered = None if request.hops else session.rendered
