@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from time import monotonic_ns
 from typing import Any
@@ -153,7 +154,7 @@ class CodeUser(User):
         self._ledger.health.thinking += 1
         self._running_code = IterationCode(self._runner, self, coroutine)
         self._task = self._running_code.task
-        self._task.add_done_callback(self._ended)
+        self._task.add_done_callback(partial(self._ended, self._running_code))
 
     # `Driver` of the code
 
@@ -282,12 +283,13 @@ class CodeUser(User):
         for request in self._requests:
             request.close()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, code: IterationCode, task: asyncio.Task[None]) -> None:
+        code.release()
         if self._is_leaving or task is not self._task:
             if not task.cancelled():
                 task.exception()
             return
-        self._task = None
+        self._task = self._running_code = None
         ledger, now = self._ledger, self.ended_at
         error: BaseException | None = (
             asyncio.CancelledError("the code cancelled its own task") if task.cancelled() else task.exception()

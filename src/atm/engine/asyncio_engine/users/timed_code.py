@@ -112,8 +112,7 @@ class IterationCode(TimedCode):
 
     def send(self, value: Any) -> Any:
         if self._outcome is not None:
-            outcome, self._outcome = self._outcome, None
-            raise outcome
+            raise self._outcome
         if self._yielded is not None:
             yielded, self._yielded = self._yielded, None
             return yielded
@@ -121,14 +120,18 @@ class IterationCode(TimedCode):
 
     def throw(self, *error: Any) -> Any:
         if self._outcome is not None:
-            outcome, self._outcome = self._outcome, None
             # As in any task, a cancel in its last step wins.
-            raise error[0] if isinstance(outcome, StopIteration) else outcome
+            raise error[0] if isinstance(self._outcome, StopIteration) else self._outcome
         if self._yielded is not None:
             self._yielded.cancel()
             self._yielded = None
         self._parked = self.awaited = None
         return self._waiting(self._step(self._coroutine.throw, *error))
+
+    def release(self) -> None:
+        """Refer no more to the task, which refers to this object."""
+        del self.task
+        self._outcome = self._yielded = self._parked = None
 
     def _waiting(self, yielded: Any) -> Any:
         """Return what the task waits for."""
