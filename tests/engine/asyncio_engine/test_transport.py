@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from atm.engine.asyncio_engine.transport.connection import ReadingLimits
 from atm.engine.asyncio_engine.transport.dialer import Dialer
 from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.engine.asyncio_engine.transport.pool import Pool
+from atm.engine.asyncio_engine.transport.reading_limits import ReadingLimits
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import Connections, Origin, Proxy
@@ -70,6 +70,7 @@ class Sent:
 
     def responded(self, answer: Response, now: int) -> None:
         assert now >= answer.first_byte > 0
+        self.marks = (answer.sets_cookie, answer.is_encoded)
         self.ended.set_result((answer.status, answer.body))
 
     def failed(self, outcome: Outcome, message: str, now: int, answer: Response | None = None) -> None:
@@ -231,6 +232,23 @@ async def test_a_known_answer_does_not_hide_how_a_connection_ends(last: bytes) -
     assert ends[0] == ends[1]
 
 
+async def test_cookies_and_encodings_of_equal_answers_are_seen_each_time() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+    with_cookie = head + b"sEt-cookie: a=b\r\n\r\nok"
+    with_encoding = head + b"Content-encoding: x\r\n\r\nok"
+    answers = (OK, OK, with_cookie, with_cookie, with_encoding, with_encoding, OK, OK)
+    server, port = await serving(answering(*answers))
+    async with server:
+        bench = Bench(port)
+        known = KnownResponse()
+        marks = []
+        for _ in answers:
+            sent = Sent(known=known)
+            await bench.exchange(sent)
+            marks.append(sent.marks)
+    assert marks == [(False, False)] * 2 + [(True, False)] * 2 + [(False, True)] * 2 + [(False, False)] * 2
+
+
 def test_a_server_whose_answers_always_differ_is_not_remembered_each_time() -> None:
     known = KnownResponse()
     for number in range(1_000):
@@ -278,6 +296,7 @@ class Redirecting:
     first_byte = received = body_bytes = 1
     head_status = None
     body = b""
+    sets_cookie = is_encoded = False
 
     def __init__(self, status: int, location: str) -> None:
         self.status = status

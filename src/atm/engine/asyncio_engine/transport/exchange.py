@@ -31,6 +31,16 @@ class Response(Protocol):
         ...
 
     @property
+    def sets_cookie(self) -> bool:
+        """Whether the head may have a Set-Cookie line: that is so if it has one."""
+        ...
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the head may have a Content-Encoding: that is so if it has one."""
+        ...
+
+    @property
     def body(self) -> bytes:
         """The start of the body without its framing, if the exchange `wants_body`."""
         ...

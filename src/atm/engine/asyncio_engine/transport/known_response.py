@@ -6,6 +6,8 @@ byte by byte, means the same, and if the whole response has the same length too,
 
 from __future__ import annotations
 
+from atm.engine.asyncio_engine.responses import is_encoded, sets_cookie
+
 _TRIES = 64
 _ROUND = 1024
 """Of this many responses without a recognised one between them, only the first tries are remembered."""
@@ -14,7 +16,7 @@ _ROUND = 1024
 class KnownResponse:
     """Remembers a response that was read at once, with a body without framing, on a connection that stays open."""
 
-    __slots__ = ("body_at", "head", "misses", "size", "status")
+    __slots__ = ("body_at", "head", "is_encoded", "misses", "sets_cookie", "size", "status")
 
     def __init__(self) -> None:
         self.head = b""
@@ -22,6 +24,7 @@ class KnownResponse:
         """Bytes of the whole response; 0 if none is known."""
         self.body_at = 0
         self.status = 0
+        self.sets_cookie = self.is_encoded = False
         self.misses = 0
         """Responses parsed since one was recognised."""
 
@@ -33,6 +36,8 @@ class KnownResponse:
         end = data.find(b"\r\n\r\n")
         if data.startswith(b"HTTP/1.1") and end >= 0 and len(data) - end - 4 == body_bytes:
             self.body_at = end + 4
-            self.head = data[: end + 4]
+            self.head = head = data[: end + 4]
+            self.sets_cookie = sets_cookie(head)
+            self.is_encoded = is_encoded(head)
             self.size = len(data)
             self.status = status

@@ -17,11 +17,11 @@ from atm.engine.asyncio_engine.transport.exchange import Response as Answer
 from atm.engine.asyncio_engine.transport.redirects import REDIRECTS
 from atm.engine.asyncio_engine.users.code_model import CodeStep
 from atm.engine.asyncio_engine.users.connections import Connections
-from atm.engine.asyncio_engine.users.scenario_request import SET_COOKIE, with_cookies
+from atm.engine.asyncio_engine.users.scenario_request import with_cookies
 from atm.engine.asyncio_engine.users.scenario_step import cookies_of, path_of
 from atm.engine.asyncio_engine.users.timed_code import IterationCode
 from atm.engine.asyncio_engine.users.trace import Trace
-from atm.engine.asyncio_engine.users.traced_request import TracedCall
+from atm.engine.asyncio_engine.users.traced_request import TracedRequest
 from atm.engine.asyncio_engine.users.user import Iteration, Request, User, UserContext
 from atm.models.outcome import FULL_RESPONSES, Outcome
 from atm.plan.pacer import NEVER
@@ -62,8 +62,9 @@ class Received:
         self._figures = figures
         self.checks: list[tuple[int, bool]] = []
         """The run's checks that judged it, and whether each passed."""
-        self._is_decoded = False
+        self._is_decoded = True
         if answer is not None and answer.received:
+            self._is_decoded = not answer.is_encoded
             self.first_byte = answer.first_byte
             self.received = answer.received
             self.body_bytes = answer.body_bytes
@@ -85,7 +86,7 @@ class Received:
         """The body, decompressed."""
         if not self._is_decoded:
             self._is_decoded = True
-            encoding = response_head(self.raw).get("content-encoding") if b"ncoding" in self.raw else None
+            encoding = response_head(self.raw).get("content-encoding")
             if encoding:
                 self._content = decoded(self._content, encoding, CHECKED_BYTES)
         return self._content
@@ -187,7 +188,7 @@ class CodeRequest(Request):
     def responded(self, response: Answer, now: int) -> None:
         """Pass a full response, read at `now`, to the code."""
         user, step = self._code_user, self.step
-        if user.jar is not None and SET_COOKIE.search(response.raw):
+        if user.jar is not None and response.sets_cookie:
             self._store_cookies(response)
         withheld = False
         if step.follows_redirects and response.status in REDIRECTS:
@@ -259,7 +260,7 @@ class CodeRequest(Request):
             kept: SampledResponse | None = sample
             if sample is not None and not trace.takes(sample.size):
                 kept = trace.copy_of(cast("Answer", sample))
-            trace.requests.append(TracedCall(self, kept, outcome, message, now, received.checks))
+            trace.requests.append(TracedRequest(self, kept, outcome, message, now, received.checks))
 
     def abandon(self) -> None:
         """End the request because its iteration has ended: count its outcome, or leave it unfinished."""

@@ -257,7 +257,7 @@ class CodeUser(User):
         if request is not None:
             request.settle_unless_held(now)
 
-    def add_code_time(self, began: int, own_ns: int, *, is_main: bool) -> None:
+    def add_code_time(self, began: int, own_ns: int, is_main: bool) -> None:
         """Record a step of the code."""
         now = monotonic_ns()
         self._code_books.code_ns += max(now - began - own_ns, 0)

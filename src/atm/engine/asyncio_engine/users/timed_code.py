@@ -13,7 +13,7 @@ from typing import Any, Protocol
 class CodeTimes(Protocol):
     """Whose code it is."""
 
-    def add_code_time(self, began: int, own_ns: int, *, is_main: bool) -> None:
+    def add_code_time(self, began: int, own_ns: int, is_main: bool) -> None:
         """Record a step of the code that began at a time, of which the engine took `own_ns`."""
         ...
 
@@ -77,7 +77,7 @@ class TimedCode(Coroutine[Any, Any, Any]):
             return step(*values)
         finally:
             runner.running = None
-            self.times.add_code_time(began, runner.own_ns, is_main=self.is_main)
+            self.times.add_code_time(began, runner.own_ns, self.is_main)
 
     def close(self) -> None:
         self._coroutine.close()
@@ -90,7 +90,7 @@ class IterationCode(TimedCode):
     """The coroutine of an iteration.
 
     Where it awaits a response, its task waits for one future, while the runner resumes the code with one response after
-    the other. For anything else, the task wakes and goes on as usual.
+    the other. For anything else, the task wakes, and waits for that.
     """
 
     __slots__ = ("_context", "_outcome", "_parked", "_yielded", "awaited", "task")
@@ -142,12 +142,16 @@ class IterationCode(TimedCode):
 
     def resume(self, value: object) -> None:
         """Resume the code with the value that it awaits, unless its task was cancelled meanwhile."""
-        parked, loop, task = self._parked, self._runner.loop, self.task
+        parked, runner, task = self._parked, self._runner, self.task
         if parked is None or parked.done():
             return
+        loop = runner.loop
+        runner.running = self
+        runner.own_ns = 0
         _enter_task(loop, task)
+        began = monotonic_ns()
         try:
-            yielded = self._context.run(self._step, self._send, value)
+            yielded = self._context.run(self._send, value)
         except BaseException as outcome:  # noqa: BLE001  # the task raises it
             self._outcome = outcome
         else:
@@ -156,6 +160,8 @@ class IterationCode(TimedCode):
             self._yielded = yielded
         finally:
             _leave_task(loop, task)
+            runner.running = None
+            self.times.add_code_time(began, runner.own_ns, True)
         self._parked = None
         if not parked.done():
             parked.set_result(None)

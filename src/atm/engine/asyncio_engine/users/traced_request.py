@@ -21,10 +21,11 @@ class SentRequest(SampledRequest, Protocol):
 
 
 class TracedRequest:
-    """What every request keeps."""
+    """What every request keeps; one of code has no more."""
 
     __slots__ = (
         "actual",
+        "checks",
         "data",
         "destination",
         "endpoint",
@@ -40,8 +41,15 @@ class TracedRequest:
     )
 
     def __init__(
-        self, request: SentRequest, response: SampledResponse | None, outcome: Outcome, message: str, finish: int
+        self,
+        request: SentRequest,
+        response: SampledResponse | None,
+        outcome: Outcome,
+        message: str,
+        finish: int,
+        checks: Sequence[tuple[int, bool]],
     ) -> None:
+        """`checks` are the run's that judged the response, and whether each passed; code may add to them later."""
         self.data = request.data
         self.number = request.number
         self.position = request.position
@@ -55,6 +63,7 @@ class TracedRequest:
         self.outcome = outcome
         self.message = message
         self.finish = finish
+        self.checks = checks
 
     @property
     def request(self) -> SampledRequest:
@@ -69,37 +78,9 @@ class TracedRequest:
         return ()
 
     @property
-    def checks(self) -> Sequence[tuple[int, bool]]:
-        """The run's checks that judged the response, and whether each passed."""
-        return ()
-
-    @property
     def values(self) -> Sequence[ExtractedValue]:
         """The variables that the response set."""
         return ()
-
-
-class TracedCall(TracedRequest):
-    """A request of code."""
-
-    __slots__ = ("_checks",)
-
-    def __init__(
-        self,
-        request: SentRequest,
-        response: SampledResponse | None,
-        outcome: Outcome,
-        message: str,
-        finish: int,
-        checks: Sequence[tuple[int, bool]],
-    ) -> None:
-        """`checks` may grow: code can judge a response later."""
-        super().__init__(request, response, outcome, message, finish)
-        self._checks = checks
-
-    @property
-    def checks(self) -> Sequence[tuple[int, bool]]:
-        return self._checks
 
 
 class TracedStep(TracedRequest):
@@ -119,7 +100,7 @@ class TracedStep(TracedRequest):
         finish: int,
     ) -> None:
         """`judgement` is that of a full response."""
-        super().__init__(request, response, outcome, message, finish)
+        super().__init__(request, response, outcome, message, finish, judgement.checks if judgement else ())
         self._step = step
         self._template = step.template
         self._rendered = None if request.hops else session.rendered
@@ -134,10 +115,6 @@ class TracedStep(TracedRequest):
     @property
     def secret_values(self) -> Sequence[str]:
         return (*(self._template.secret_values(self._rendered) if self._rendered else ()), *self._secrets)
-
-    @property
-    def checks(self) -> Sequence[tuple[int, bool]]:
-        return self._judgement.checks if self._judgement else ()
 
     @property
     def values(self) -> Sequence[ExtractedValue]:
