@@ -11,6 +11,7 @@ from atm.version import VERSION as __version__
 # Importing typing for its constant would add half of the interpreter's start to `atm --version`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from atm.code.own_metrics import Counter, Gauge, MetricValueError, Trend
     from atm.code.response import RequestFailedError, Response
     from atm.code.scenario import scenario, test
     from atm.code.user import User
@@ -27,12 +28,16 @@ __all__ = [
     "AuthConfig",
     "AuthType",
     "Control",
+    "Counter",
+    "Gauge",
     "Interval",
+    "MetricValueError",
     "RequestFailedError",
     "Response",
     "RunResult",
     "SpecError",
     "TestSpec",
+    "Trend",
     "User",
     "__version__",
     "run",
@@ -46,12 +51,16 @@ _MODULES = {
     "AuthConfig": "atm.models.auth",
     "AuthType": "atm.models.auth",
     "Control": "atm.engine.base",
+    "Counter": "atm.code.own_metrics",
+    "Gauge": "atm.code.own_metrics",
     "Interval": "atm.metrics.interval",
+    "MetricValueError": "atm.code.own_metrics",
     "RequestFailedError": "atm.code.response",
     "Response": "atm.code.response",
     "RunResult": "atm.models.run",
     "SpecError": "atm.errors",
     "TestSpec": "atm.models.spec",
+    "Trend": "atm.code.own_metrics",
     "User": "atm.code.user",
     "run": "atm.library",
     "run_sync": "atm.library",

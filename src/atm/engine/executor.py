@@ -83,6 +83,7 @@ class Execution:
             plan.warm_up_ns,
             scenarios=scenarios_of(plan),
             checks=plan.checks,
+            own_metrics=plan.own_metrics,
         )
         """The state of the thresholds so far."""
         self._hooks: Hooks | None = None

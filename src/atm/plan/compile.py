@@ -28,6 +28,7 @@ from atm.plan.load import compile_load, nanoseconds, total_requests
 from atm.plan.load_plan import Connections, Flow, Lane, LoadPlan, Origin, Proxy, Step, Tls
 from atm.plan.notes import plan_notes
 from atm.plan.outline import scenarios_in
+from atm.plan.own_metrics import OwnMetrics
 from atm.plan.prepared_users import after_preparation, with_prepared_users
 from atm.plan.reassignment import check_reassignment
 from atm.plan.requests import Requests
@@ -149,7 +150,10 @@ class _Compilation:
         files = Files(self.names, read_file)
         self.requests = Requests(spec, self.names, Checks(self.names, files.schema), files)
         self.data = DataTables(spec.data, self.names, self.notes, open_table)
-        self.scenarios = Scenarios(spec, self.requests, findings, self.notes, self.data.tables, open_code)
+        self.own_metrics = OwnMetrics(findings)
+        self.scenarios = Scenarios(
+            spec, self.requests, findings, self.notes, self.own_metrics, self.data.tables, open_code
+        )
         self.hooks = Hooks(spec, self.names, self.notes, files, self.data.tables, self.scenarios.used_blocks)
         self.setup: CompiledHook | None = None
         self.teardown: CompiledHook | None = None
@@ -197,6 +201,7 @@ class _Compilation:
             engine=spec.engine,
             checks=tuple(self.requests.checks.indices),
             data=self.data.tables,
+            own_metrics=self.own_metrics.all,
             needs=_needs(flows, origins, connections),
         )
 
@@ -391,6 +396,7 @@ class _Compilation:
             endpoints=names,
             scenarios=scenarios_in(flows),
             checks=tuple(self.requests.checks.indices),
+            own_metrics=self.own_metrics.all,
             steps=steps or {index: (endpoint.thresholds, ("endpoints", index)) for index, endpoint in endpoints},
         ).thresholds()
 

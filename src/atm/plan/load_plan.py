@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
+from atm.models.own_metric import OwnMetric
 from atm.models.threshold import Threshold
 from atm.plan.program import Check, CheckName, DataTable, Extract, Op, Slot
 from atm.plan.targets import TargetRules
@@ -395,6 +396,8 @@ class LoadPlan:
     engine: Literal["auto", "native", "asyncio"] = "auto"
     checks: tuple[CheckName, ...] = ()
     data: tuple[DataTable, ...] = ()
+    own_metrics: tuple[OwnMetric, ...] = ()
+    """Those that its Python files declare; intervals refer to them by index."""
     needs: tuple[str, ...] = ()
     """Capabilities (`engine/base.py`) beyond plain HTTP/1.1 that an engine must have to run this plan."""
     share: Share = WHOLE

@@ -14,6 +14,7 @@ from atm.plan.checks import MOST_NAMES
 from atm.plan.code_scenarios import CodeScenarios, OpenCode
 from atm.plan.load import nanoseconds
 from atm.plan.load_plan import Flow, Lane
+from atm.plan.own_metrics import OwnMetrics
 from atm.plan.program import DataTable, Op, RequestOp
 from atm.plan.requests import Around, Requests
 from atm.plan.step_names import StepNames
@@ -39,6 +40,7 @@ class Scenarios:
     requests: Requests
     findings: Findings
     notes: Findings
+    own_metrics: OwnMetrics
     tables: Sequence[DataTable] = ()
     open_code: OpenCode | None = None
     step_names: StepNames = field(init=False)
@@ -70,7 +72,9 @@ class Scenarios:
         lasts = model == "closed" or bool(scenario.before_user)
         keeps_session = (scenario.session or ("keep" if lasts else "new")) == "keep"
         if scenario.code is not None:
-            code = CodeScenarios(self.spec, self.requests, self.step_names, self.tables, self.open_code)
+            code = CodeScenarios(
+                self.spec, self.requests, self.step_names, self.tables, self.open_code, self.own_metrics
+            )
             return code.flow(name, scenario, path, keeps_session=keeps_session)
         self._check_steps(scenario, path)
         names = self.requests.names

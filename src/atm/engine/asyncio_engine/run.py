@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from time import monotonic_ns
 from typing import TYPE_CHECKING
@@ -134,8 +135,10 @@ class Run:
             lane.start(epoch)
         self._dialer.start(self.crash)
         self.wake_at(max(epoch, now))
+        own = self._ledger.own
         try:
-            return await self._done
+            with nullcontext() if own is None else own.recording:
+                return await self._done
         finally:
             self._timer.close()
             if self._code is not None:

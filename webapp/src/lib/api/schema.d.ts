@@ -2983,6 +2983,48 @@ export type components = {
          */
         Overlap: "skip" | "queue" | "allow";
         /**
+         * OwnFigures
+         * @description The values of a metric that the test declares, over a span of the measured load.
+         *
+         *     A counter has `total` and `rate`, a trend `total`, the extremes, the mean and the percentiles, a gauge the extremes
+         *     and `last`. The others are null, as is what needs a value where there is none.
+         */
+        OwnFigures: {
+            /** Name */
+            name: string;
+            kind: components["schemas"]["OwnKind"];
+            /** Unit */
+            unit: string;
+            /** Count */
+            count: number;
+            /** Total */
+            total?: number | null;
+            /** Rate */
+            rate?: number | null;
+            /** Min */
+            min?: number | null;
+            /** Mean */
+            mean?: number | null;
+            /** P50 */
+            p50?: number | null;
+            /** P90 */
+            p90?: number | null;
+            /** P95 */
+            p95?: number | null;
+            /** P99 */
+            p99?: number | null;
+            /** Max */
+            max?: number | null;
+            /** Last */
+            last?: number | null;
+        };
+        /**
+         * OwnKind
+         * @description How a run reports the values.
+         * @enum {string}
+         */
+        OwnKind: "counter" | "trend" | "gauge";
+        /**
          * Phase
          * @description A part of a load; after the last one, a run also drains.
          * @enum {string}
@@ -3334,6 +3376,8 @@ export type components = {
             exceptions?: components["schemas"]["ExceptionFigures"][];
             /** Blocking */
             blocking?: components["schemas"]["BlockingFigures"][];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnFigures"][];
             setup?: components["schemas"]["HookFigures"] | null;
             teardown?: components["schemas"]["HookFigures"] | null;
             fleet?: components["schemas"]["FleetFigures"] | null;
@@ -4012,10 +4056,10 @@ export type components = {
         };
         /**
          * Statistic
-         * @description A statistic of times other than a percentile.
+         * @description A statistic of values other than a percentile.
          * @enum {string}
          */
-        Statistic: "min" | "max" | "mean";
+        Statistic: "min" | "max" | "mean" | "total" | "rate" | "count" | "last";
         /**
          * StepBefore
          * @description A step that each user of a scenario sends before its first iteration; its requests are in no total.
@@ -4292,6 +4336,10 @@ export type components = {
             scenario?: string | null;
             /** Check */
             check?: string | null;
+            /** Own Metric */
+            own_metric?: string | null;
+            /** Own Unit */
+            own_unit?: string | null;
             metric: string;
             statistic: components["schemas"]["Statistic"] | null;
             /** Percentile */
@@ -4441,7 +4489,7 @@ export type components = {
          * @description The unit of a measured value and of its limit, in results.
          * @enum {string}
          */
-        Unit: "ms" | "share" | "per_second";
+        Unit: "ms" | "share" | "per_second" | "own";
         /**
          * ValidateAnswer
          * @description Whether a spec can be run here; an invalid spec is not an error of the request.
@@ -5215,6 +5263,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -5292,6 +5341,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -5335,6 +5385,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -5892,6 +5943,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -5969,6 +6021,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -6012,6 +6065,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -6657,6 +6711,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -6734,6 +6789,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -6777,6 +6833,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -7249,6 +7306,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -7326,6 +7384,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -7369,6 +7428,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -8022,6 +8082,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -8099,6 +8160,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -8142,6 +8204,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -8787,6 +8850,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -8864,6 +8928,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -8907,6 +8972,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -9540,6 +9606,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -9617,6 +9684,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -9660,6 +9728,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -9975,6 +10044,7 @@ export type components = {
                  * @example iteration_error_rate < 1%
                  * @example iterations > 10
                  * @example check accepted > 99.5%
+                 * @example metric orders total >= 100
                  */
                 expression: string | number | boolean;
                 /**
@@ -10052,6 +10122,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -10095,6 +10166,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -10635,8 +10707,24 @@ export type components = {
              */
             at: string;
             so_far: components["schemas"]["SoFar"];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnFigures"][];
             /** Workers */
             workers?: components["schemas"]["WorkerSecond"][];
+        };
+        /**
+         * OwnMetric
+         * @description A metric that a Python file declares.
+         */
+        OwnMetric: {
+            /** Name */
+            name: string;
+            kind: components["schemas"]["OwnKind"];
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
         };
         /**
          * ProgressEvent
@@ -10846,6 +10934,8 @@ export type components = {
             data?: components["schemas"]["DataFigures"][];
             /** Exceptions */
             exceptions?: components["schemas"]["ExceptionFigures"][];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnFigures"][];
             /**
              * Thresholds
              * @default []
@@ -10900,6 +10990,8 @@ export type components = {
              * @default []
              */
             data: components["schemas"]["DataSource"][];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnMetric"][];
             /** Warm Up Seconds */
             warm_up_seconds: number;
             /** Planned Seconds */
@@ -11009,6 +11101,8 @@ export type OpenSession = components['schemas']['OpenSession'];
 export type Order = components['schemas']['Order'];
 export type Outcome = components['schemas']['Outcome'];
 export type Overlap = components['schemas']['Overlap'];
+export type OwnFigures = components['schemas']['OwnFigures'];
+export type OwnKind = components['schemas']['OwnKind'];
 export type Phase = components['schemas']['Phase'];
 export type PlanView = components['schemas']['PlanView'];
 export type PointView = components['schemas']['PointView'];
@@ -11083,6 +11177,7 @@ export type EndpointSoFar = components['schemas']['EndpointSoFar'];
 export type ErrorSoFar = components['schemas']['ErrorSoFar'];
 export type FinishedEvent = components['schemas']['FinishedEvent'];
 export type IntervalEvent = components['schemas']['IntervalEvent'];
+export type OwnMetric = components['schemas']['OwnMetric'];
 export type ProgressEvent = components['schemas']['ProgressEvent'];
 export type SampleEvent = components['schemas']['SampleEvent'];
 export type SampledIterationEvent = components['schemas']['SampledIterationEvent'];

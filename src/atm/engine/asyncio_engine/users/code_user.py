@@ -152,6 +152,9 @@ class CodeUser(User):
 
     def _run(self, coroutine: Coroutine[Any, Any, object]) -> None:
         self._ledger.health.thinking += 1
+        if self._ledger.own is not None:
+            is_warm_up = self.iteration.is_warm_up and not self._is_after_last
+            self._ledger.own.enter(self._context.sending, is_warm_up=is_warm_up)
         self._running_code = IterationCode(self._runner, self, coroutine)
         self._task = self._running_code.task
         self._task.add_done_callback(partial(self._ended, self._running_code))
