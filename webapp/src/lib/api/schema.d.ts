@@ -6216,6 +6216,21 @@ export type components = {
                          * @example login
                          */
                         use: string | number | boolean;
+                    } | {
+                        /**
+                         * Call
+                         * @description The name of the function, which gets the user.
+                         * @example sign
+                         */
+                        call: string | number | boolean;
+                        /**
+                         * Sets
+                         * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                         * @example [
+                         *       "token"
+                         *     ]
+                         */
+                        sets?: (string | number | boolean)[] | (string | number | boolean);
                     })[];
                     /**
                      * Code
@@ -6225,7 +6240,7 @@ export type components = {
                     code?: string | number | boolean;
                     /**
                      * On exception
-                     * @description With `code`: what follows an exception, which fails its iteration; default: `continue`.
+                     * @description What follows an exception in Python code, which fails its iteration; default: the spec's.
                      * @enum {unknown}
                      */
                     on_exception?: "continue" | "stop_user" | "stop_run";
@@ -6984,6 +6999,21 @@ export type components = {
                          * @example login
                          */
                         use: string | number | boolean;
+                    } | {
+                        /**
+                         * Call
+                         * @description The name of the function, which gets the user.
+                         * @example sign
+                         */
+                        call: string | number | boolean;
+                        /**
+                         * Sets
+                         * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                         * @example [
+                         *       "token"
+                         *     ]
+                         */
+                        sets?: (string | number | boolean)[] | (string | number | boolean);
                     })[];
                     /**
                      * Prepared users
@@ -8355,6 +8385,21 @@ export type components = {
                      * @example login
                      */
                     use: string | number | boolean;
+                } | {
+                    /**
+                     * Call
+                     * @description The name of the function, which gets the user.
+                     * @example sign
+                     */
+                    call: string | number | boolean;
+                    /**
+                     * Sets
+                     * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                     * @example [
+                     *       "token"
+                     *     ]
+                     */
+                    sets?: (string | number | boolean)[] | (string | number | boolean);
                 })[];
             };
             /**
@@ -9123,6 +9168,21 @@ export type components = {
                  * @example login
                  */
                 use: string | number | boolean;
+            } | {
+                /**
+                 * Call
+                 * @description The name of the function, which gets the user.
+                 * @example sign
+                 */
+                call: string | number | boolean;
+                /**
+                 * Sets
+                 * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                 * @example [
+                 *       "token"
+                 *     ]
+                 */
+                sets?: (string | number | boolean)[] | (string | number | boolean);
             })[];
             /**
              * Teardown
@@ -9879,6 +9939,21 @@ export type components = {
                  * @example login
                  */
                 use: string | number | boolean;
+            } | {
+                /**
+                 * Call
+                 * @description The name of the function, which gets the user.
+                 * @example sign
+                 */
+                call: string | number | boolean;
+                /**
+                 * Sets
+                 * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                 * @example [
+                 *       "token"
+                 *     ]
+                 */
+                sets?: (string | number | boolean)[] | (string | number | boolean);
             })[];
             /**
              * Teardown timeout
@@ -9892,6 +9967,19 @@ export type components = {
              * @default 30
              */
             teardown_timeout_seconds: number | string;
+            /**
+             * Hooks
+             * @description A Python file whose functions are called during the run: `setup`, `teardown`, `user_start`, `before_request`, `after_response`, and those of `call` steps.
+             * @example shop_hooks.py
+             */
+            hooks?: string | number | boolean;
+            /**
+             * On exception
+             * @description What follows an exception in Python code, which fails its iteration.
+             * @default continue
+             * @enum {unknown}
+             */
+            on_exception: "continue" | "stop_user" | "stop_run";
             /**
              * Base url
              * @description Continued by every URL that starts with /.
