@@ -19,7 +19,10 @@ class CodeTimes(Protocol):
 
 
 class CodeRunner:
-    """Resumes the code of all users of a run, and knows whose is running. Its tasks are that code's, too."""
+    """Resumes the code of all users of a run, and knows whose is running.
+
+    As the task factory of the loop, it measures the tasks of code as that code.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -28,7 +31,7 @@ class CodeRunner:
         """The code that is running now; None while the engine is."""
         self.own_ns = 0
         """Time that the engine took within this step of the code."""
-        loop.set_task_factory(self._new_task)
+        loop.set_task_factory(self)
 
     def resume(self, code: IterationCode, value: object) -> None:
         """Resume code that awaits a value of the engine, after what the loop has read in this turn."""
@@ -41,12 +44,18 @@ class CodeRunner:
         for code, value in ready:
             code.resume(value)
 
-    def _new_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
-        """Create a task for the loop. That of code is measured as its code."""
+    def __call__(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        """Create a task for the loop."""
         running = self.running
         if running is not None and asyncio.iscoroutine(coroutine):
             coroutine = TimedCode(self, running.times, coroutine)
         return asyncio.Task(coroutine, loop=loop, **options)
+
+
+def runner_of(loop: asyncio.AbstractEventLoop) -> CodeRunner:
+    """Return the runner of a loop, which has one."""
+    factory = loop.get_task_factory()
+    return factory if isinstance(factory, CodeRunner) else CodeRunner(loop)
 
 
 class TimedCode(Coroutine[Any, Any, Any]):
