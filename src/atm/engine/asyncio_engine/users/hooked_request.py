@@ -12,6 +12,7 @@ from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
 from atm.engine.asyncio_engine.ledger.ledger import Ledger
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.transport.exchange import Response
+from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.engine.asyncio_engine.users.code_request import Received
 from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.request_draft import Draft
@@ -107,6 +108,8 @@ class HookedRequest(ScenarioRequest):
         self.head_only = draft.request.method == "HEAD"
         self.wants_body = step.wants_body
         self.closes_connection = step.closes_connection
+        # The hook may have changed the method, on which it depends where a response ends.
+        self.known = KnownResponse()
         self.has_redialled = False
         self.hops = self.sent = self.received = 0
         self.deadline = deadline = now + step.timeout_ns
