@@ -52,9 +52,7 @@ def own_figures(metrics: Sequence[OwnMetric], parts: Sequence[OwnInterval], seco
     ]
 
 
-def figures_of(
-    metric: OwnMetric, part: OwnInterval, seconds: float, percentiles: Sequence[int | None]
-) -> OwnFigures:
+def figures_of(metric: OwnMetric, part: OwnInterval, seconds: float, percentiles: Sequence[int | None]) -> OwnFigures:
     """Return the figures of a metric over a span of `seconds`, with those of `PERCENTS`."""
     figures = OwnFigures(name=metric.name, kind=metric.kind, unit=metric.unit, count=part.count)
     if metric.kind is OwnKind.COUNTER:

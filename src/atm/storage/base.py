@@ -242,7 +242,7 @@ class SeriesStore(Protocol):
     async def scenarios(
         self, run_id: str, resolution: int, scenarios: int, start: int = 0, end: int | None = None
     ) -> ScenarioPoints:
-        """Return the points of the first `scenarios` scenarios, of all checks, and of the metrics that the test declares.
+        """Return the points of the first `scenarios` scenarios, of all checks, and of the metrics of the test.
 
         Otherwise as `points`.
         """
