@@ -74,13 +74,14 @@ export function factsOf(metric: OwnFigures): [string, string][] {
             ["min", of(metric.min)],
             ["max", of(metric.max)],
         ];
+    // Seven values in a row are read best without the unit, which is beside the name.
     return [
-        ["p50", of(metric.p50)],
-        ["p95", of(metric.p95)],
-        ["p99", of(metric.p99)],
-        ["mean", of(metric.mean)],
-        ["min", of(metric.min)],
-        ["max", of(metric.max)],
+        ["p50", of(metric.p50, "")],
+        ["p95", of(metric.p95, "")],
+        ["p99", of(metric.p99, "")],
+        ["mean", of(metric.mean, "")],
+        ["min", of(metric.min, "")],
+        ["max", of(metric.max, "")],
         ["values", shown(count(metric.count))],
     ];
 }
