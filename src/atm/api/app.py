@@ -20,6 +20,7 @@ from atm.api.local_access import LocalAccess, LocalMode
 from atm.api.openapi import describe
 from atm.api.routes import (
     audit,
+    batches,
     bundles,
     compare,
     demo,
@@ -102,6 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         distribution,
         specs,
         tests,
+        batches,
         test_files,
         compare,
         bundles,
