@@ -11,6 +11,7 @@ from atm.version import VERSION as __version__
 # Importing typing for its constant would add half of the interpreter's start to `atm --version`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from atm.code.hooks import Context, Request, hook
     from atm.code.own_metrics import Counter, Gauge, MetricValueError, Trend
     from atm.code.response import RequestFailedError, Response
     from atm.code.scenario import scenario, test
@@ -27,11 +28,13 @@ __all__ = [
     "AtmError",
     "AuthConfig",
     "AuthType",
+    "Context",
     "Control",
     "Counter",
     "Gauge",
     "Interval",
     "MetricValueError",
+    "Request",
     "RequestFailedError",
     "Response",
     "RunResult",
@@ -40,6 +43,7 @@ __all__ = [
     "Trend",
     "User",
     "__version__",
+    "hook",
     "run",
     "run_sync",
     "scenario",
@@ -50,10 +54,12 @@ _MODULES = {
     "AtmError": "atm.errors",
     "AuthConfig": "atm.models.auth",
     "AuthType": "atm.models.auth",
+    "Context": "atm.code.hooks",
     "Control": "atm.engine.base",
     "Counter": "atm.code.own_metrics",
     "Gauge": "atm.code.own_metrics",
     "Interval": "atm.metrics.interval",
+    "Request": "atm.code.hooks",
     "MetricValueError": "atm.code.own_metrics",
     "RequestFailedError": "atm.code.response",
     "Response": "atm.code.response",
@@ -62,6 +68,7 @@ _MODULES = {
     "TestSpec": "atm.models.spec",
     "Trend": "atm.code.own_metrics",
     "User": "atm.code.user",
+    "hook": "atm.code.hooks",
     "run": "atm.library",
     "run_sync": "atm.library",
     "scenario": "atm.code.scenario",

@@ -35,6 +35,8 @@ class Declarations:
     scenarios: list[CodeScenario] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     """Fields of the spec."""
+    hooks: list[tuple[str, Callable[..., Any]]] = field(default_factory=list)
+    """The hooks of a spec, by the decorator `hook`."""
     metrics: list[OwnMetric] = field(default_factory=list)
 
 
@@ -63,6 +65,13 @@ def declare(scenario: CodeScenario) -> None:
     collected = _current.get()
     if collected is not None:
         collected.scenarios.append(scenario)
+
+
+def declare_hook(name: str, function: Callable[..., Any]) -> None:
+    """Add a hook to the file that is being loaded; without one, nothing happens."""
+    collected = _current.get()
+    if collected is not None:
+        collected.hooks.append((name, function))
 
 
 @overload

@@ -77,7 +77,7 @@ class CodeScenarios:
             function.file,
             function.function,
             function.digest,
-            scenario.on_exception or "continue",
+            scenario.on_exception or self.spec.on_exception,
             tuple(indices[data] for data in sorted(function.data) if data in indices),
             tuple((key, value) for key, value in self.spec.variables.items() if "{{" not in value),
         )

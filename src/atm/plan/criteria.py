@@ -44,7 +44,8 @@ class Criteria:
             rules += self._rules(scenario.thresholds, ("scenarios", name, "thresholds"), scenario=index)
         if rules:
             return tuple(rules)
-        return (IMPLIED, IMPLIED_OF_CODE) if any(scenario.is_code for scenario in self.scenarios) else (IMPLIED,)
+        has_code = self.spec.hooks is not None or any(scenario.is_code for scenario in self.scenarios)
+        return (IMPLIED, IMPLIED_OF_CODE) if has_code else (IMPLIED,)
 
     def _rules(
         self, thresholds: Thresholds, path: Path, *, endpoint: int | None = None, scenario: int | None = None

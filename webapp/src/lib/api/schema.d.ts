@@ -6416,6 +6416,21 @@ export type components = {
                          * @example login
                          */
                         use: string | number | boolean;
+                    } | {
+                        /**
+                         * Call
+                         * @description The name of the function, which gets the user.
+                         * @example sign
+                         */
+                        call: string | number | boolean;
+                        /**
+                         * Sets
+                         * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                         * @example [
+                         *       "token"
+                         *     ]
+                         */
+                        sets?: (string | number | boolean)[] | (string | number | boolean);
                     })[];
                     /**
                      * Code
@@ -6425,7 +6440,7 @@ export type components = {
                     code?: string | number | boolean;
                     /**
                      * On exception
-                     * @description With `code`: what follows an exception, which fails its iteration; default: `continue`.
+                     * @description What follows an exception in Python code, which fails its iteration; default: the spec's.
                      * @enum {unknown}
                      */
                     on_exception?: "continue" | "stop_user" | "stop_run";
@@ -7184,6 +7199,21 @@ export type components = {
                          * @example login
                          */
                         use: string | number | boolean;
+                    } | {
+                        /**
+                         * Call
+                         * @description The name of the function, which gets the user.
+                         * @example sign
+                         */
+                        call: string | number | boolean;
+                        /**
+                         * Sets
+                         * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                         * @example [
+                         *       "token"
+                         *     ]
+                         */
+                        sets?: (string | number | boolean)[] | (string | number | boolean);
                     })[];
                     /**
                      * Prepared users
@@ -8555,6 +8585,21 @@ export type components = {
                      * @example login
                      */
                     use: string | number | boolean;
+                } | {
+                    /**
+                     * Call
+                     * @description The name of the function, which gets the user.
+                     * @example sign
+                     */
+                    call: string | number | boolean;
+                    /**
+                     * Sets
+                     * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                     * @example [
+                     *       "token"
+                     *     ]
+                     */
+                    sets?: (string | number | boolean)[] | (string | number | boolean);
                 })[];
             };
             /**
@@ -9323,6 +9368,21 @@ export type components = {
                  * @example login
                  */
                 use: string | number | boolean;
+            } | {
+                /**
+                 * Call
+                 * @description The name of the function, which gets the user.
+                 * @example sign
+                 */
+                call: string | number | boolean;
+                /**
+                 * Sets
+                 * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                 * @example [
+                 *       "token"
+                 *     ]
+                 */
+                sets?: (string | number | boolean)[] | (string | number | boolean);
             })[];
             /**
              * Teardown
@@ -10079,6 +10139,21 @@ export type components = {
                  * @example login
                  */
                 use: string | number | boolean;
+            } | {
+                /**
+                 * Call
+                 * @description The name of the function, which gets the user.
+                 * @example sign
+                 */
+                call: string | number | boolean;
+                /**
+                 * Sets
+                 * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                 * @example [
+                 *       "token"
+                 *     ]
+                 */
+                sets?: (string | number | boolean)[] | (string | number | boolean);
             })[];
             /**
              * Teardown timeout
@@ -10092,6 +10167,19 @@ export type components = {
              * @default 30
              */
             teardown_timeout_seconds: number | string;
+            /**
+             * Hooks
+             * @description A Python file whose functions are called during the run: `setup`, `teardown`, `user_start`, `before_request`, `after_response`, and those of `call` steps.
+             * @example shop_hooks.py
+             */
+            hooks?: string | number | boolean;
+            /**
+             * On exception
+             * @description What follows an exception in Python code, which fails its iteration.
+             * @default continue
+             * @enum {unknown}
+             */
+            on_exception: "continue" | "stop_user" | "stop_run";
             /**
              * Base url
              * @description Continued by every URL that starts with /.

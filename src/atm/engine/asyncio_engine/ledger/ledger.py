@@ -134,7 +134,7 @@ class Ledger:
         self.health = Health()
         self.sampler = Sampler(plan.sampling, len(plan.endpoints), masker)
         self.iteration_sampler = IterationSampler(plan, masker)
-        self.code = CodeBooks(plan, masker) if any(flow.code for flow in plan.flows) else None
+        self.code = CodeBooks(plan, masker) if plan.has_code else None
         """None in a plan without code."""
         self.own = _own_books(plan, self)
         """Values of the metrics that the test declares; None if it declares none."""
