@@ -68,6 +68,11 @@ def test_a_batch_has_an_outcome_its_tests_and_reports(control: httpx.Client, bat
     assert (shown.code, "2/2 other" in shown.out) == (0, True), shown.err
     listing = atm(batch_server.data_dir, "batch", "list", "--server", batch_server.url)
     assert batch[:8] in listing.out
+    report = control.get("/tests/report", params={"tag": "smoke"})
+    assert (report.headers["content-type"], report.content[:5]) == ("application/pdf", b"%PDF-")
+    file = batch_server.data_dir / "tests.pdf"
+    written = atm(batch_server.data_dir, "tests", "report", "-o", str(file), "--server", batch_server.url)
+    assert (written.code, file.read_bytes()[:5]) == (0, b"%PDF-"), written.err
     actions = [entry["action"] for entry in control.get("/audit", params={"object_id": batch}).json()["entries"]]
     assert "batch.create" in actions
 

@@ -343,6 +343,12 @@ class ControlClient:
         """Start a run of a test."""
         return await self._connection.send(RunAccepted, "POST", f"/tests/{_segment(test)}/run")
 
+    async def tests_report(self, *, tag: str | None = None) -> bytes:
+        """Return a PDF over the stored tests, or those with a tag."""
+        query = f"?tag={quote(tag, safe='')}" if tag else ""
+        async with self._connection.stream(f"/tests/report{query}", headers={"Accept": "*/*"}) as response:
+            return b"".join([chunk async for chunk in response.aiter_bytes()])
+
     async def sync_tests(self) -> SyncAnswer:
         """Store a test for each test name in the history that has none."""
         return await self._connection.send(SyncAnswer, "POST", "/tests/sync")

@@ -38,7 +38,7 @@ def render_markdown(result: RunResult) -> str:
         for threshold in result.thresholds:
             held = "✓ holds" if threshold.passed else "✗ failed"
             row = (held, threshold.expression, measured(threshold), threshold.message)
-            lines.append(f"| {' | '.join(cell(cell) for cell in row)} |")
+            lines.append(f"| {' | '.join(cell(text) for text in row)} |")
         lines.append("")
     for name, hook in (("Setup", result.setup), ("Teardown", result.teardown)):
         if hook is not None:

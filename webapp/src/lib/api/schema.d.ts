@@ -589,6 +589,28 @@ export type paths = {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tests/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Tests Report
+         * @description Read a PDF over the stored tests: how the last run of each ended, the trend of its last runs, and what failed.
+         *
+         *     It has at most 500 tests, by name.
+         */
+        get: operations["read_tests_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tests": {
         parameters: {
             query?: never;
@@ -19047,6 +19069,218 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CurlAnswer"];
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    read_tests_report: {
+        parameters: {
+            query?: {
+                /** @description Only tests with this tag. */
+                tag?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": string;
                 };
             };
             /** @description No key, or an invalid one */
