@@ -13,7 +13,7 @@ _PADDING = 4.5
 _GAP = 10.0
 MOST_LINES = 3
 _FEWEST_BARS = 20
-"""Bars of a trend are as wide as if there were at least so many; the newest is at the right."""
+"""The width of a bar in a trend is that of at least this number of bars; the newest is at the right."""
 
 
 @dataclass(frozen=True, slots=True)
