@@ -93,7 +93,7 @@ def _own_metrics(result: RunResult) -> list[str]:
     """Return a table of the metrics that the test declares."""
     if not result.own_metrics:
         return []
-    rows = [f"| {_cell(metric.name)} | {metric.kind} | {_cell(metric.described)} |" for metric in result.own_metrics]
+    rows = [f"| {cell(metric.name)} | {metric.kind} | {cell(metric.described)} |" for metric in result.own_metrics]
     return ["", "| own metric | kind | figures |", "|---|---|---|", *rows]
 
 
