@@ -1,4 +1,4 @@
-"""Own metrics of hooks, of locustfiles, of mixed specs and of several files: each value in the phase of its iteration."""
+"""Own metrics of hooks, of locustfiles, and of several files in one spec."""
 
 from __future__ import annotations
 

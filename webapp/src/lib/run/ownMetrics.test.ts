@@ -80,7 +80,7 @@ test("two runs are compared figure by figure", () => {
     const [a, b] = [metric("counter", { total: 100, rate: 10 }), metric("counter", { total: 150, rate: 10 })];
     expect(ownChanges([{ name: "orders", a, b }]).map(({ figure, change }) => [figure, change])).toEqual([
         ["total", "+50 %"],
-        ["rate", "same"],
+        ["rate", "±0 %"],
     ]);
     expect(ownChanges([{ name: "orders", a: null, b }])[0]?.a).toBe("not in this run");
 });
