@@ -205,6 +205,20 @@ def test_nothing_is_left_when_the_controller_is_killed(target: TargetServer) -> 
     assert not [worker for worker in workers if stays(worker)]
 
 
+def test_workers_of_a_stopped_controller_end_and_the_run_fails_when_it_continues(target: TargetServer) -> None:
+    process = subprocess.Popen(command(target, "-z", "300s"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while target.stats().received < 50:
+        assert process.poll() is None
+    workers = children_of(process.pid)
+    process.send_signal(signal.SIGSTOP)
+    assert not [worker for worker in workers if stays(worker)]
+    assert open_connections(target) == 0
+    process.send_signal(signal.SIGCONT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode not in (0, 1)
+    assert b"all workers were lost" in errors
+
+
 def test_a_run_whose_worker_is_killed_is_an_error_that_names_it(target: TargetServer) -> None:
     process = subprocess.Popen(command(target, "-z", "300s"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     while target.stats().received < 150:
