@@ -30,6 +30,7 @@ from atm.api.routes import (
     keys,
     live,
     metrics,
+    reports,
     runs,
     schedules,
     series,
@@ -94,6 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for part in (
         demo,
         runs,
+        reports,
         history,
         series,
         iterations,
