@@ -19,8 +19,8 @@ from atm.fleet.fleet_engine import FleetEngine
 from atm.fleet.local_processes import LocalProcesses
 from atm.library import compile_spec
 from atm.metrics.interval import Interval
-from atm.testing import TargetServer
 from benches import fleet_controller, fleet_on_ray
+from benches.first_arrivals import FirstArrivals
 from benches.measure import ROOT, Figure, figures, keep
 from benches.nginx import Nginx
 
@@ -62,7 +62,7 @@ def main() -> int:
         url = f"http://127.0.0.1:{nginx.port}/users/4711?page=1"
         for engine in (native, AsyncioEngine()):
             rows += efficiency(engine, url, samples)
-    with TargetServer() as target:
+    with FirstArrivals() as target:
         for engine in (native, AsyncioEngine()):
             rows.append(skew(engine, target, samples))
     rows += fleet_controller.rows()
@@ -117,14 +117,23 @@ async def run(engine: Engine, url: str, workers: int, load: dict[str, object], s
     )
 
 
-def skew(engine: Engine, target: TargetServer, samples: dict[str, list[float]]) -> Figure:
+def skew(engine: Engine, target: FirstArrivals, samples: dict[str, list[float]]) -> Figure:
     """Measure how far apart two workers start, by the arrival of the first request of each at the target."""
     skews: list[float] = []
     for _ in range(SKEW_ROUNDS):
-        target.reset()
-        asyncio.run(run(engine, f"{target.url}/", 2, {"requests_per_second": SKEW_RATE}, seconds=1))
-        first, second = (row.arrived_ns for row in target.record()[:2])
-        skews.append(abs(second - first - 1e9 / SKEW_RATE) / 1e9)
+        target.taken()
+        asyncio.run(
+            run(
+                engine,
+                f"http://127.0.0.1:{target.port}/{{{{request_number}}}}",
+                2,
+                {"requests_per_second": SKEW_RATE},
+                seconds=1,
+            )
+        )
+        arrived = target.taken()
+        # The first request of each worker, which opens a connection: due at 0 and one interval later.
+        skews.append(abs(arrived[2] - arrived[1] - 1e9 / SKEW_RATE) / 1e9)
     samples[f"{engine.name}: start skew"] = skews
     name = f"{engine.name}: start skew of 2 workers at the target"
     return Figure(name, statistics.median(skews) * 1e3, "ms", MOST_SKEW_MILLISECONDS)

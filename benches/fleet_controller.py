@@ -23,7 +23,9 @@ from atm.plan.load_plan import LoadPlan
 from benches.measure import Figure
 
 WORKERS = 100
-SECONDS = 5
+SECONDS = 3
+DIFFERENT = 10
+"""Answers that are made for each second; workers share them."""
 REQUESTS = 2_000
 """Of each worker in each second, divided among its endpoints."""
 ENDPOINTS = (1, 10, 50)
@@ -65,7 +67,8 @@ def _cost(endpoints: int) -> _Cost:
     chance = random.Random(1)
     spent, received = 0.0, 0
     for number in range(SECONDS):
-        answers = [_answer(number, endpoints, chance) for _ in range(WORKERS)]
+        different = [_answer(number, endpoints, chance) for _ in range(DIFFERENT)]
+        answers = [different[worker % DIFFERENT] for worker in range(WORKERS)]
         received += sum(map(len, answers))
         before = time.process_time()
         parts = {}
