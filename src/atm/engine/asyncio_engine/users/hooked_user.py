@@ -39,7 +39,6 @@ class HookedContext(ScenarioContext):
     """The slots of each flow by their names."""
     tables: Mapping[str, int]
     """The tables of test data by their names."""
-    used_tables: Sequence[int]
     constants: Mapping[str, object]
     """The variables that every user can read."""
     destination: Destination
