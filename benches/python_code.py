@@ -28,7 +28,7 @@ def main() -> int:
     before = os.getloadavg()[0]
     with Nginx(_SERVER_CORE, BODY) as nginx:
         names = (*BARS, flow_peers.LOCUST)
-        subjects = {name: lambda name=name: flow_peers.cpu_per_1000(name, nginx) for name in names}  # type: ignore[misc]
+        subjects = {name: lambda name=name: flow_peers.cpu_per_1000(name, nginx) for name in names}
         print(f"python_code: {ROUNDS} rounds, CPU per 1,000 requests, median of the ratios within each round")
         try:
             samples = interleaved(subjects, ROUNDS)
