@@ -176,6 +176,7 @@ function labelled(ticks: number[]): Tick[] {
 
 export interface OwnChange {
     name: string;
+    unit: string;
     /** The first figure of its metric. */
     isFirst: boolean;
     figure: string;
@@ -190,6 +191,7 @@ export function ownChanges(metrics: CompareAnswer["own_metrics"]): OwnChange[] {
         const [before, after] = [a ? factsOf(a) : [], b ? factsOf(b) : []];
         return (before.length ? before : after).map(([figure], index) => ({
             name,
+            unit: (a ?? b)?.unit ?? "",
             isFirst: index === 0,
             figure,
             a: before[index]?.[1] ?? "not in this run",
@@ -207,5 +209,6 @@ function numberOf(metric: OwnFigures | null, figure: string): number | null {
 function changeOf(a: number | null, b: number | null): string {
     if (a === null || b === null || !a) return "";
     const part = (b - a) / Math.abs(a);
-    return Math.abs(part) < 0.005 ? "same" : `${part > 0 ? "+" : "-"}${percent(Math.abs(part))}`;
+    const sign = Math.abs(part) < 0.005 ? "±" : part > 0 ? "+" : "-";
+    return `${sign}${percent(Math.abs(part))}`;
 }
