@@ -18,6 +18,12 @@ HOOKS = """
 seen = atm.Counter("seen")
 sizes = atm.Trend("sizes", unit="B")
 
+def setup(context):
+    seen.add(1000)
+
+def teardown(context):
+    seen.add(1000)
+
 async def before_request(request, user):
     await asyncio.sleep(0)
     seen.add()
