@@ -96,7 +96,8 @@ def child(kind: str, port: int, seconds: float) -> None:
     """Run the engine with a closed load on nginx for `seconds`."""
     from atm.engine.asyncio_engine import AsyncioEngine
     from atm.engine.base import Control
-    from atm.plan.load_plan import Flow, Header, Lane, Load, LoadPlan, Origin, Segment, Step
+    from atm.plan.connections import Origin
+    from atm.plan.load_plan import Flow, Header, Lane, Load, LoadPlan, Segment, Step
     from atm.plan.template_parts import LiteralPart, VariablePart
 
     number, identity = VariablePart("request_number"), VariablePart("uuid")

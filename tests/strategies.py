@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from atm.plan.load_plan import Share
+from atm.plan.share import Share
 
 Data = dict[str, Any]
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from atm.engine.base import Control
-from atm.plan.load_plan import Connections, Origin, Proxy
+from atm.plan.connections import Connections, Origin, Proxy
 from atm.testing import TargetServer
 from tests.contract.child import run_here
 from tests.contract.plans import ANY_STATUS, closed, plan, step

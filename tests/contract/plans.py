@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from atm.plan.load_plan import BodyCheck, Connections, Flow, Header, Lane, Load, LoadPlan, Origin, Segment, Step
+from atm.plan.connections import Connections, Origin
+from atm.plan.load_plan import BodyCheck, Flow, Header, Lane, Load, LoadPlan, Segment, Step
 from atm.plan.template_parts import Encoding, LiteralPart, Part, SecretPart, Template, VariablePart
 from atm.testing import TargetServer
 

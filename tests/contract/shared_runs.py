@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from atm.engine.base import Engine
-from atm.plan.load_plan import LoadPlan, Share
+from atm.plan.load_plan import LoadPlan
+from atm.plan.share import Share
 from tests.contract.engine_runs import Ran, running
 from tests.contract.plans import MILLISECOND
 

@@ -14,7 +14,7 @@ import pytest
 
 from atm.engine.base import Capability, Control, Engine
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Connections, Origin, Tls
+from atm.plan.connections import Connections, Origin, Tls
 from atm.testing import TargetServer
 from tests.contract.engine_runs import received, run, told_by
 from tests.contract.engines import ENGINES

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from atm.engine.base import Engine
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Connections
+from atm.plan.connections import Connections
 from atm.testing import TargetServer
 from tests.contract.engine_runs import run
 from tests.contract.plans import ANY_STATUS, closed, http, plan, step

@@ -13,7 +13,8 @@ import pytest
 
 from atm.engine.base import Capability, Engine
 from atm.plan.compile import compile_plan
-from atm.plan.load_plan import Connections, Step
+from atm.plan.connections import Connections
+from atm.plan.load_plan import Step
 from atm.plan.template_parts import BytesPart, IterationSource, LiteralPart, SecretPart, Template, VariablePart
 from atm.testing import TargetServer
 from tests.contract.engine_runs import Ran, run

@@ -7,7 +7,7 @@ import re
 from urllib.parse import quote
 
 from atm.engine.base import Engine
-from atm.plan.load_plan import Connections
+from atm.plan.connections import Connections
 from atm.plan.randomness import random_int, uuid4
 from atm.plan.template_parts import Encoding
 from atm.testing import TargetServer

@@ -16,7 +16,8 @@ import pytest
 from atm.engine.base import Engine
 from atm.errors import EngineError
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import BodyCheck, Connections, Origin, Step, Tls
+from atm.plan.connections import Connections, Origin, Tls
+from atm.plan.load_plan import BodyCheck, Step
 from atm.testing import TargetServer
 from atm.testing.certificates import Authority, CertificateFiles, self_signed
 from tests.contract.engine_runs import run

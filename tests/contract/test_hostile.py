@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from atm.engine.base import Engine
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import BodyCheck, Connections, Origin, Sampling, Step
+from atm.plan.connections import Connections, Origin
+from atm.plan.load_plan import BodyCheck, Sampling, Step
 from atm.testing import TargetServer
 from tests.contract.engine_runs import resident_bytes, run
 from tests.contract.plans import ANY_STATUS, closed, http, opened, plan, step

@@ -12,7 +12,8 @@ import pytest
 
 from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import BodyCheck, Connections, Origin, Proxy, Step, Tls
+from atm.plan.connections import Connections, Origin, Proxy, Tls
+from atm.plan.load_plan import BodyCheck, Step
 from atm.testing import Http2Server, ProxyServer
 from tests.contract.engine_runs import Ran, resident_bytes, run
 from tests.contract.plans import ANY_STATUS, NUMBERED, closed, opened, plan, step

@@ -8,7 +8,8 @@ import pytest
 
 from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import BodyCheck, Connections, Load, Origin
+from atm.plan.connections import Connections, Origin
+from atm.plan.load_plan import BodyCheck, Load
 from atm.testing import TargetServer
 from tests.contract.engine_runs import in_a_process, run, told_by
 from tests.contract.engines import ENGINES

@@ -13,9 +13,10 @@ import pytest
 from atm.engine.base import Capability, Engine
 from atm.engine.native_engine import NativeEngine
 from atm.models.outcome import Outcome, StopReason
-from atm.plan.load_plan import Load, LoadPlan, PreparedUsers, Sampling, Share, Step
+from atm.plan.load_plan import Load, LoadPlan, PreparedUsers, Sampling, Step
 from atm.plan.program import ChooseOp, DataTable, Extract, JumpOp, Op, RequestOp, Subject
 from atm.plan.randomness import draw_at, weighted_index
+from atm.plan.share import Share
 from atm.plan.template_parts import DataSource, Encoding, UserSource
 from atm.tables.table_writer import write_table
 from atm.testing import TargetServer

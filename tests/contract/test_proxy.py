@@ -7,7 +7,7 @@ import pytest
 
 from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Connections, Origin, Proxy, Tls
+from atm.plan.connections import Connections, Origin, Proxy, Tls
 from atm.plan.targets import TargetRules
 from atm.testing import ProxyServer, TargetServer
 from tests.contract.engine_runs import run

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from atm.engine.base import Control, Engine
 from atm.models.outcome import Outcome, StopReason
-from atm.plan.load_plan import Connections, Load, LoadPlan, Segment, Step
+from atm.plan.connections import Connections
+from atm.plan.load_plan import Load, LoadPlan, Segment, Step
 from atm.testing import TargetServer
 from tests.contract.engine_runs import Ran, open_connections, run
 from tests.contract.plans import NUMBERED, SECOND, http, plan, step

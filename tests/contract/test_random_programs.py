@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome, StopReason
-from atm.plan.load_plan import Connections, Header, Load, LoadPlan, Step
+from atm.plan.connections import Connections
+from atm.plan.load_plan import Header, Load, LoadPlan, Step
 from atm.plan.program import (
     All,
     Check,

@@ -4,7 +4,7 @@ import pytest
 
 from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Connections
+from atm.plan.connections import Connections
 from atm.testing import TargetServer
 from tests.contract.engine_runs import run
 from tests.contract.plans import ANY_STATUS, MILLISECOND, closed, http, plan, step

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import BodyCheck, Origin
+from atm.plan.connections import Origin
+from atm.plan.load_plan import BodyCheck
 from atm.plan.patterns import PatternError, compiled
 from tests.contract.engine_runs import run
 from tests.contract.engines import ENGINES

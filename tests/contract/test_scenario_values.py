@@ -11,7 +11,8 @@ import pytest
 
 from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Connections, Header, Sampling, Step
+from atm.plan.connections import Connections
+from atm.plan.load_plan import Header, Sampling, Step
 from atm.plan.program import (
     All,
     Check,

@@ -8,7 +8,8 @@ from typing import Any
 
 from atm.engine.base import Engine
 from atm.models.outcome import Outcome, StopReason
-from atm.plan.load_plan import BodyCheck, Connections, Flow, LoadPlan, Sampling, Step
+from atm.plan.connections import Connections
+from atm.plan.load_plan import BodyCheck, Flow, LoadPlan, Sampling, Step
 from atm.plan.randomness import uuid4
 from atm.plan.template_parts import Encoding
 from atm.testing import TargetServer

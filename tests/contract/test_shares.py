@@ -20,10 +20,11 @@ from atm.errors import EngineError
 from atm.metrics.histogram import Histogram
 from atm.metrics.used_rows import UsedRows
 from atm.models.outcome import StopReason
-from atm.plan.load_plan import Load, LoadPlan, Segment, Share
+from atm.plan.load_plan import Load, LoadPlan, Segment
 from atm.plan.pacer import Pacer, peak_users
 from atm.plan.program import DataTable, RequestOp, ThinkOp
 from atm.plan.randomness import lane_seed, row_of
+from atm.plan.share import Share
 from atm.plan.template_parts import DataSource, Encoding, IterationSource, UserSource, UuidSource
 from atm.tables.table_writer import write_table
 from atm.testing import TargetServer

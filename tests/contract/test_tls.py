@@ -13,7 +13,7 @@ import pytest
 
 from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Connections, Origin, Tls
+from atm.plan.connections import Connections, Origin, Tls
 from atm.testing import TargetServer
 from atm.testing.certificates import Authority
 from tests.contract.engine_runs import run

@@ -10,7 +10,8 @@ from atm.engine.base import Capability, Control, Engine, EngineReport
 from atm.engine.choose import LOADERS, choose_engine
 from atm.errors import CapabilityError
 from atm.metrics.interval import Interval
-from atm.plan.load_plan import Flow, Lane, Load, LoadPlan, Origin, Segment, Step
+from atm.plan.connections import Origin
+from atm.plan.load_plan import Flow, Lane, Load, LoadPlan, Segment, Step
 
 PLAN = LoadPlan(
     name="chosen",

@@ -18,7 +18,8 @@ from atm.library import run as run_of_library
 from atm.metrics.interval import Interval
 from atm.models.outcome import RunStatus, StopReason
 from atm.models.run import Measurement, RunResult
-from atm.plan.load_plan import PLAN_FORMAT, BodyCheck, Origin
+from atm.plan.connections import Origin
+from atm.plan.load_plan import PLAN_FORMAT, BodyCheck
 from atm.plan.template_parts import SecretPart
 from atm.testing import TargetServer
 from tests.contract.engine_runs import received, run

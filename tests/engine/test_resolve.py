@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from atm.engine.resolve import resolve_origins
 from atm.metrics.interval import Interval
-from atm.plan.load_plan import Connections, LoadPlan, Origin, Proxy
+from atm.plan.connections import Connections, Origin, Proxy
+from atm.plan.load_plan import LoadPlan
 from tests.engine.test_choose import PLAN
 
 

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from atm.fleet.loss import WorkerBooks
 from atm.metrics.interval import EndpointInterval, Interval
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Load, Origin, Segment, Share
+from atm.plan.connections import Origin
+from atm.plan.load_plan import Load, Segment
 from atm.plan.pacer import SECOND, Pacer
+from atm.plan.share import Share
 from tests.contract.plans import closed, plan, step
 from tests.examples import examples
 

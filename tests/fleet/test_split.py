@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from atm.fleet.split import MOST_RESIDUES, shares_of, split, strengths_of
 from atm.fleet.transport import FleetError
-from atm.plan.load_plan import WHOLE, Load, LoadPlan, Origin
+from atm.plan.connections import Origin
+from atm.plan.load_plan import Load, LoadPlan
+from atm.plan.share import WHOLE
 from tests.contract.plans import closed, opened, plan, step
 from tests.examples import examples
 

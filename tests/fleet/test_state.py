@@ -15,7 +15,7 @@ from atm.fleet import messages
 from atm.fleet.records import OnLoss, Step
 from atm.fleet.state import FleetRun
 from atm.metrics.interval import Interval
-from atm.plan.load_plan import Origin
+from atm.plan.connections import Origin
 from atm.plan.pacer import SECOND
 from tests.contract.plans import opened, plan
 from tests.examples import examples

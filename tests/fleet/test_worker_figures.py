@@ -16,7 +16,8 @@ from atm.fleet.workers import Workers
 from atm.metrics.interval import GeneratorInterval, Interval
 from atm.models.fleet_figures import FleetFigures, WorkerSecond
 from atm.models.outcome import Measurement
-from atm.plan.load_plan import LoadPlan, Origin
+from atm.plan.connections import Origin
+from atm.plan.load_plan import LoadPlan
 from tests.contract.plans import closed, opened, plan
 from tests.metrics.seconds import MS, SECOND, endpoint
 

@@ -9,7 +9,8 @@ import pytest
 from atm.models.auth import Jwt, OAuth2ClientCredentials
 from atm.models.spec import EndpointSpec, TestSpec
 from atm.plan.compile import CompiledTest, compile_plan
-from atm.plan.load_plan import BodyCheck, Header, Load, Origin, Segment, Step
+from atm.plan.connections import Origin
+from atm.plan.load_plan import BodyCheck, Header, Load, Segment, Step
 from atm.plan.spec_reader import read_spec_text
 from atm.plan.template_parts import BytesPart, Encoding, LiteralPart, SecretPart, Template, VariablePart
 from atm.testing.certificates import Authority

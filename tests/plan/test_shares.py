@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atm.plan.load_plan import MOST_SHARES, WHOLE, Load, LoadPlan, Segment, Share
+from atm.plan.load_plan import Load, LoadPlan, Segment
 from atm.plan.pacer import SECOND, Pacer, peak_users, user_changes
 from atm.plan.plan_decoder import decode
+from atm.plan.share import MOST_SHARES, WHOLE, Share
 from tests.contract.plans import plan
 from tests.strategies import shares
 

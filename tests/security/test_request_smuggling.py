@@ -12,7 +12,7 @@ import atm
 from atm.engine.base import Engine
 from atm.errors import EngineError, SpecError
 from atm.plan.compile import compile_plan
-from atm.plan.load_plan import Connections, Origin
+from atm.plan.connections import Connections, Origin
 from atm.plan.template_parts import Encoding
 from tests.contract.engine_runs import run
 from tests.contract.engines import ENGINES

@@ -17,7 +17,7 @@ from atm.engine.bounded_body import read_bounded
 from atm.engine.resolve import look_up
 from atm.errors import CredentialError, Problem
 from atm.models.auth import FetchedCredential, Jwt, OAuth2ClientCredentials, OAuth2PasswordGrant
-from atm.plan.load_plan import Connections
+from atm.plan.connections import Connections
 from atm.plan.spec_mask import MASK
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from atm.engine.thread_bridge import ThreadBridge
 from atm.errors import EngineError, Problem
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
-from atm.plan.load_plan import PLAN_FORMAT, LoadPlan, Origin
+from atm.plan.connections import Origin
+from atm.plan.load_plan import PLAN_FORMAT, LoadPlan
 
 if TYPE_CHECKING:
     import atm_engine

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import Interval
-from atm.plan.load_plan import LoadPlan, Origin
+from atm.plan.connections import Origin
+from atm.plan.load_plan import LoadPlan
 from atm.plan.targets import TargetRules
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from atm.errors import EngineError, Problem
 from atm.plan.client_key import key_problem
-from atm.plan.load_plan import Tls
+from atm.plan.connections import Tls
 
 
 def client_context(tls: Tls, secrets: Mapping[str, str]) -> ssl.SSLContext:

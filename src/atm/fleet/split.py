@@ -9,7 +9,8 @@ from math import gcd
 from atm.errors import Problem
 from atm.fleet.transport import FleetError
 from atm.models.figures import counted
-from atm.plan.load_plan import Lane, LoadPlan, Share
+from atm.plan.load_plan import Lane, LoadPlan
+from atm.plan.share import Share
 
 MOST_RESIDUES = 10_000
 """What the engines accept."""

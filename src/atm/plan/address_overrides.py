@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from atm.models.fields import Findings
-from atm.plan.load_plan import Origin
+from atm.plan.connections import Origin
 from atm.plan.urls import parse_connect_to
 
 

@@ -19,6 +19,7 @@ from atm.plan.checks import Checks
 from atm.plan.client_key import is_pkcs12, key_problem
 from atm.plan.code_hooks import CodeHooksOfSpec, OpenHooks
 from atm.plan.code_scenarios import OpenCode
+from atm.plan.connections import Connections, Origin, Proxy, Tls
 from atm.plan.criteria import Criteria
 from atm.plan.data_tables import DataTables
 from atm.plan.document import SpecDocument
@@ -26,7 +27,7 @@ from atm.plan.files import FILE_MISSING, Files, ReadFile
 from atm.plan.hooks import CompiledHook, Hooks
 from atm.plan.lanes import ScenarioLanes
 from atm.plan.load import compile_load, nanoseconds, total_requests
-from atm.plan.load_plan import Connections, Flow, Lane, LoadPlan, Origin, Proxy, Step, Tls
+from atm.plan.load_plan import Flow, Lane, LoadPlan, Step
 from atm.plan.notes import plan_notes
 from atm.plan.outline import scenarios_in
 from atm.plan.own_metrics import OwnMetrics

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from atm.models.forecast import Forecast, ForecastPhase, LevelPoint, Phase
-from atm.plan.load_plan import Lane, Load, LoadPlan, Origin, Segment
+from atm.plan.connections import Origin
+from atm.plan.load_plan import Lane, Load, LoadPlan, Segment
 from atm.plan.longest_path import most_in_iteration
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from atm.models.fields import Findings, Path
 from atm.models.scenario import ScenarioSpec
 from atm.models.spec import TestSpec
 from atm.plan.checks import MOST_NAMES, Checks
+from atm.plan.connections import Connections, Origin
 from atm.plan.files import Files
-from atm.plan.load_plan import Connections, Flow, Lane, Load, LoadPlan, Origin, Sampling, Segment
+from atm.plan.load_plan import Flow, Lane, Load, LoadPlan, Sampling, Segment
 from atm.plan.program import DataTable, Slot
 from atm.plan.requests import Around, Requests
 from atm.plan.step_names import StepNames

@@ -10,15 +10,14 @@ Random decisions are functions of (seed, request number), see `randomness.py`: e
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, Literal
 
 from atm.models.own_metric import OwnMetric
 from atm.models.threshold import Threshold
+from atm.plan.connections import Connections, Origin
 from atm.plan.program import Check, CheckName, DataTable, Extract, Op, Slot
-from atm.plan.targets import TargetRules
+from atm.plan.share import WHOLE, Share
 from atm.plan.template_parts import Part, Template
 
 PLAN_FORMAT = 2
@@ -29,38 +28,6 @@ RETRY_NS = 1_000_000_000
 
 CODE_STOP_NS = 1_500_000_000
 """How long iterations of code may continue after a stop by a command."""
-
-MOST_SHARES = 10_000
-
-DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """A destination of connections. Name resolution fills `addresses` just before the start."""
-
-    scheme: Literal["http", "https"]
-    host: str
-    """A name (IDNA, lower case) or an address, IPv6 without brackets."""
-    port: int
-    connect_host: str = ""
-    """Dial this host instead (connect-to override); empty for `host`."""
-    connect_port: int = 0
-    addresses: tuple[str, ...] = ()
-    """Checked IP addresses, used in turn by new connections; engines dial no others."""
-    resolve_error: str = ""
-    """Why there are no addresses; every request to this origin then ends as dns_error."""
-
-    @property
-    def authority(self) -> str:
-        """`host:port` as in a URL, without the scheme's default port, IPv6 in brackets."""
-        name = f"[{self.host}]" if ":" in self.host else self.host
-        return name if self.port == DEFAULT_PORTS[self.scheme] else f"{name}:{self.port}"
-
-    @property
-    def url(self) -> str:
-        """`scheme://host:port`, as `authority` writes it."""
-        return f"{self.scheme}://{self.authority}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,47 +261,6 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    """TLS settings for every https origin. File contents, not paths: PEM text."""
-
-    insecure: bool = False
-    ca_pem: str = ""
-    """CAs trusted in addition to the system's roots."""
-    certificate_pem: str = ""
-    key_slot: str = ""
-    """The secret slot that holds the client key's PEM."""
-    server_name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """An HTTP proxy: absolute-form for http, CONNECT for https."""
-
-    origin: Origin
-    authorization_slot: str = ""
-    """The secret slot that holds the value of Proxy-Authorization; empty for none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Connections:
-    """Settings of connections and responses."""
-
-    tls: Tls = field(default_factory=Tls)
-    proxy: Proxy | None = None
-    redirects: int = 0
-    """Most redirects to follow per request; 0 = a 3xx is treated like any other response."""
-    max_response_bytes: int | None = None
-    keep_alive: bool = True
-    http_version: Literal["1.1", "2", "auto"] = "1.1"
-    streams_per_connection: int = 1
-    """HTTP/2: number of users per connection."""
-    resolve_every_ns: int | None = None
-    source_addresses: tuple[str, ...] = ()
-    targets: TargetRules | None = None
-    """Rules for targets; None = all allowed. They also apply to redirects, re-resolution and token servers."""
-
-
-@dataclass(frozen=True, slots=True)
 class Sampling:
     """How many requests and iterations are sampled."""
 
@@ -348,61 +274,6 @@ class Sampling:
     """Those that failed, or had a failed request."""
     slowest_iterations: int = 5
     """By their time without think time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """The part of a plan's load that one of several engines sends.
-
-    It has the arrivals (open model) and users (closed model, or prepared ones) whose 0-based index modulo `of` is in
-    `residues`, warm-up included. In the closed model its iterations, counted from j = 0, have the numbers
-    `of * (j // len(residues)) + residues[j % len(residues)] + 1`. The shares of a run have every residue exactly once,
-    so together they send what one engine would send.
-
-    A plan's levels, rates, prepared users, durations, `last_number` and, in the open model, `total` are those of the
-    whole run. `max_in_flight`, `max_rate` and, in the closed model, `total` are the share's own. `sequential` selection
-    cannot be shared: only one engine knows when everything has ended.
-
-    A share with `from_ns` continues another one whose engine was lost. It has the arrivals due from then on, and its
-    first interval is the second of that time. Only open loads without prepared users have such shares.
-    """
-
-    residues: tuple[int, ...]
-    """At least one, in ascending order, each from 0 to `of` - 1."""
-    of: int
-    """At most `MOST_SHARES`."""
-    from_ns: int = 0
-    """Arrivals due before are not of this share; since the start of the run."""
-
-    def __post_init__(self) -> None:
-        rising = all(one < other for one, other in pairwise(self.residues))
-        within = bool(self.residues) and self.residues[0] >= 0 and self.residues[-1] < self.of <= MOST_SHARES
-        if not (rising and within):
-            raise ValueError(
-                f"{self.residues} of {self.of} is not a share: ascending residues below 1 to {MOST_SHARES}"
-            )
-
-    @property
-    def part(self) -> float:
-        """The part of the whole load, above 0 to 1."""
-        return len(self.residues) / self.of
-
-    def index(self, serial: int) -> int:
-        """Return the 0-based index in the whole of the share's arrival, user or iteration `serial`, from 0."""
-        turns, position = divmod(serial, len(self.residues))
-        return self.of * turns + self.residues[position]
-
-    def count(self, below: int) -> int:
-        """Return how many of the indices 0 to `below` - 1 belong to the share."""
-        turns, rest = divmod(below, self.of)
-        return len(self.residues) * turns + bisect_left(self.residues, rest)
-
-    def has(self, index: int) -> bool:
-        """Return whether an index belongs to the share."""
-        return self.count(index + 1) > self.count(index)
-
-
-WHOLE = Share((0,), 1)
 
 
 @dataclass(frozen=True, slots=True)

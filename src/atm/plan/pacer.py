@@ -18,8 +18,9 @@ from fractions import Fraction
 from itertools import count, tee
 from math import ceil, inf, log, sqrt
 
-from atm.plan.load_plan import WHOLE, Load, Segment, Share
+from atm.plan.load_plan import Load, Segment
 from atm.plan.randomness import arrival_uniform
+from atm.plan.share import WHOLE, Share
 
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""

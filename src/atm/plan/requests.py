@@ -14,11 +14,12 @@ from atm.models.scenario import RequestStep, ScenarioSpec
 from atm.models.spec import EndpointSpec, TestSpec
 from atm.plan.bodies import BODIES, GRAPHQL_CHECK, Bodies
 from atm.plan.checks import Checks
+from atm.plan.connections import Origin
 from atm.plan.files import Files
 from atm.plan.hidden_text import HiddenText
 from atm.plan.line_breaks import breaks_header, breaks_target
 from atm.plan.load import nanoseconds
-from atm.plan.load_plan import BodyCheck, Header, Origin, Step
+from atm.plan.load_plan import BodyCheck, Header, Step
 from atm.plan.patterns import PatternError, compiled
 from atm.plan.spec_mask import (
     is_sensitive,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from atm.models.fields import Findings, Path
+from atm.plan.connections import Origin
 from atm.plan.line_breaks import breaks_target
-from atm.plan.load_plan import Origin
 from atm.plan.template_parts import Encoding, LiteralPart, Part, Template
 from atm.plan.templates import Names, Piece, merged, percent_encoded
 

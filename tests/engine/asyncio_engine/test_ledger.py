@@ -12,7 +12,8 @@ from atm.engine.asyncio_engine.ledger.sampler import Sampler
 from atm.metrics.histogram import HIGHEST_NS, Histogram
 from atm.metrics.interval import EndpointInterval, Interval, IterationInterval
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Flow, Origin, Sampling, Step
+from atm.plan.connections import Origin
+from atm.plan.load_plan import Flow, Sampling, Step
 from atm.plan.pacer import SECOND
 from tests.contract.plans import plan, step, with_flows
 from tests.examples import examples

@@ -23,7 +23,8 @@ from atm.engine.secrets import require_secrets
 from atm.errors import EngineError
 from atm.metrics.interval import CheckInterval, Interval
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Flow, LoadPlan, Origin, Step
+from atm.plan.connections import Origin
+from atm.plan.load_plan import Flow, LoadPlan, Step
 from atm.plan.program import (
     Check,
     CheckName,

@@ -13,7 +13,8 @@ from atm.engine.asyncio_engine.schedule.open_schedule import OpenSchedule
 from atm.engine.asyncio_engine.schedule.phases import Phases
 from atm.engine.asyncio_engine.schedule.schedule import Arrival
 from atm.models.outcome import StopReason
-from atm.plan.load_plan import Load, LoadPlan, Origin, PreparedUsers, Segment
+from atm.plan.connections import Origin
+from atm.plan.load_plan import Load, LoadPlan, PreparedUsers, Segment
 from atm.plan.pacer import NEVER, SECOND
 from tests.contract.plans import MILLISECOND, closed, opened, plan, step
 

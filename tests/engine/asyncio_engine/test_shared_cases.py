@@ -12,7 +12,8 @@ from atm.engine.asyncio_engine.users.messages import check_of
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
 from atm.engine.asyncio_engine.users.rendering import renderer
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Origin, Step
+from atm.plan.connections import Origin
+from atm.plan.load_plan import Step
 from atm.plan.plan_decoder import decode
 from atm.plan.template_parts import Encoding
 from atm.plan.templates import encoded

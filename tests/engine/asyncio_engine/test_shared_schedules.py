@@ -12,8 +12,9 @@ from atm.engine.asyncio_engine.schedule.closed_schedule import ClosedSchedule
 from atm.engine.asyncio_engine.schedule.open_schedule import OpenSchedule
 from atm.engine.asyncio_engine.schedule.schedule import Arrival
 from atm.models.outcome import StopReason
-from atm.plan.load_plan import WHOLE, Load, LoadPlan, Segment, Share
+from atm.plan.load_plan import Load, LoadPlan, Segment
 from atm.plan.pacer import NEVER, SECOND
+from atm.plan.share import WHOLE, Share
 from tests.contract.plans import MILLISECOND, plan, step
 from tests.engine.asyncio_engine.test_schedule import EPOCH, Log, Numbered
 from tests.examples import examples

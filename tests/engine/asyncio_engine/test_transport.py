@@ -17,7 +17,7 @@ from atm.engine.asyncio_engine.transport.pool import Pool
 from atm.engine.asyncio_engine.transport.reading_limits import ReadingLimits
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Connections, Origin, Proxy
+from atm.plan.connections import Connections, Origin, Proxy
 from tests.contract.plans import plan
 
 pytestmark = pytest.mark.anyio

@@ -19,7 +19,8 @@ from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
 from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.metrics.interval import EndpointInterval, Interval
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import BodyCheck, Connections, Flow, LoadPlan, Origin, Step
+from atm.plan.connections import Connections, Origin
+from atm.plan.load_plan import BodyCheck, Flow, LoadPlan, Step
 from atm.plan.pacer import NEVER
 from tests.contract.plans import plan, step, with_flows
 from tests.examples import examples

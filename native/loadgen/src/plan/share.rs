@@ -1,4 +1,4 @@
-//! The part of a plan's load that this engine sends, as `atm.plan.load_plan.Share`.
+//! The part of a plan's load that this engine sends, as `atm.plan.share.Share`.
 
 use serde::Deserialize;
 

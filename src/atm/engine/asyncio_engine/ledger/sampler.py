@@ -10,7 +10,8 @@ from atm.engine.asyncio_engine.ledger.masker import Masker
 from atm.engine.asyncio_engine.responses import dechunked, decoded, response_head
 from atm.metrics.sample import Exchanged, Sample
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Origin, Sampling
+from atm.plan.connections import Origin
+from atm.plan.load_plan import Sampling
 
 BEYOND_CUT = 4_096
 """Bytes of a body stored beyond the limit until it has been masked."""

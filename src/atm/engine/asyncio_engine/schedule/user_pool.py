@@ -7,8 +7,9 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Generic, TypeVar
 
-from atm.plan.load_plan import RETRY_NS, PreparedUsers, Share
+from atm.plan.load_plan import RETRY_NS, PreparedUsers
 from atm.plan.pacer import NEVER
+from atm.plan.share import Share
 
 UserT = TypeVar("UserT")
 

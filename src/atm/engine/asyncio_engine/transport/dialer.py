@@ -17,7 +17,8 @@ from atm.engine.asyncio_engine.transport.reading_limits import ReadingLimits
 from atm.engine.resolve import allowed_of, is_address, look_up
 from atm.engine.tls import client_context
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import LoadPlan, Origin
+from atm.plan.connections import Origin
+from atm.plan.load_plan import LoadPlan
 
 _PROXY = -1
 """Denotes the proxy in place of an origin's index."""

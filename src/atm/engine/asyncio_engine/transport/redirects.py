@@ -7,7 +7,8 @@ from urllib.parse import urljoin, urlsplit
 
 from atm.engine.asyncio_engine.responses import response_head
 from atm.engine.asyncio_engine.transport.exchange import Exchange, Response
-from atm.plan.load_plan import DEFAULT_PORTS, LoadPlan, Origin
+from atm.plan.connections import DEFAULT_PORTS, Origin
+from atm.plan.load_plan import LoadPlan
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})

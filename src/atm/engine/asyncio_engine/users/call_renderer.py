@@ -13,7 +13,7 @@ from atm.engine.asyncio_engine.users.connections import Origins
 from atm.engine.asyncio_engine.users.scenario_request import with_cookies
 from atm.engine.asyncio_engine.users.scenario_step import cookies_of
 from atm.models.sanitize import printable
-from atm.plan.load_plan import Origin
+from atm.plan.connections import Origin
 from atm.plan.urls import split_authority
 
 _LONGEST_NAME = 128

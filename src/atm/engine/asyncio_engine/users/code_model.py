@@ -13,8 +13,9 @@ from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.engine.asyncio_engine.users.messages import expected_text, timeout_text
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
 from atm.models.request import TOKEN, parse_status
+from atm.plan.connections import Origin
 from atm.plan.line_breaks import breaks_header
-from atm.plan.load_plan import Header, LoadPlan, Origin
+from atm.plan.load_plan import Header, LoadPlan
 from atm.plan.template_parts import LiteralPart, SecretPart, Template
 from atm.plan.templates import encoded
 from atm.plan.urls import clean_target

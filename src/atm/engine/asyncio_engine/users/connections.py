@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from atm.engine.asyncio_engine.transport.exchange import Exchange, Response
-from atm.plan.load_plan import Origin
+from atm.plan.connections import Origin
 
 
 class IdleConnection(Protocol):

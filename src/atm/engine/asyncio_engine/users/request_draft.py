@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from atm.code.hooks import Headers, Request
 from atm.models.request import TOKEN
+from atm.plan.connections import Origin
 from atm.plan.line_breaks import breaks_header
-from atm.plan.load_plan import Origin
 from atm.plan.urls import clean_target, split_authority
 
 _WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})

@@ -19,7 +19,8 @@ from atm.engine.asyncio_engine.users.request_template import RequestTemplate
 from atm.engine.asyncio_engine.users.session import Session
 from atm.engine.secrets import is_secret_value
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Flow, LoadPlan, Origin, Step
+from atm.plan.connections import Origin
+from atm.plan.load_plan import Flow, LoadPlan, Step
 from atm.plan.program import Comparison, Condition, Negation, Slot, Subject
 
 _ON_THE_BODY = frozenset({"body", "json", "regex"})

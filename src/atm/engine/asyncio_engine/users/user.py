@@ -17,7 +17,7 @@ from atm.engine.asyncio_engine.users.deadlines import Deadlines
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
 from atm.engine.asyncio_engine.users.sent_step import SentStep
 from atm.models.outcome import FULL_RESPONSES, Outcome
-from atm.plan.load_plan import Origin
+from atm.plan.connections import Origin
 from atm.plan.pacer import NEVER
 
 
