@@ -11,15 +11,15 @@ from typing import Any
 
 from atm.errors import Problem, SpecError
 from atm.models.auth import FetchedCredential
-from atm.models.fields import Findings, Path
+from atm.models.fields import Findings
 from atm.models.spec import EndpointSpec, TestSpec
 from atm.models.threshold import Threshold
 from atm.plan.address_overrides import AddressOverrides
 from atm.plan.checks import Checks
-from atm.plan.client_key import is_pkcs12, key_problem
 from atm.plan.code_hooks import CodeHooksOfSpec, OpenHooks
 from atm.plan.code_scenarios import OpenCode
-from atm.plan.connections import Connections, Origin, Proxy, Tls
+from atm.plan.connection_settings import ConnectionSettings
+from atm.plan.connections import Connections, Origin
 from atm.plan.criteria import Criteria
 from atm.plan.data_tables import DataTables
 from atm.plan.document import SpecDocument
@@ -41,7 +41,6 @@ from atm.plan.spec_mask import masked_spec, masked_url
 from atm.plan.step_names import WrittenRequest, endpoint_names
 from atm.plan.template_parts import BytesPart, LiteralPart, SecretPart, ValuePart
 from atm.plan.templates import MayRead, Names
-from atm.plan.urls import check_server_name, compile_origin
 from atm.tables.table_request import OpenTable
 
 
@@ -104,7 +103,12 @@ def compile_plan(
     plan = compilation.plan(default_seed)
     check_reassignment(spec, plan, findings)
     hooks = compilation.hooks
-    secrets = {**compilation.names.secrets, **hooks.secrets, **compilation.requests.secrets, **compilation.secrets}
+    secrets = {
+        **compilation.names.secrets,
+        **hooks.secrets,
+        **compilation.requests.secrets,
+        **compilation.connections.secrets,
+    }
     secrets |= compilation.code_hooks.secrets
     credentials = {**hooks.credentials, **compilation.requests.credentials}
     mask = SecretMask([*compilation.names.known, *secrets.values(), *secrets_of(credentials)])
@@ -152,9 +156,9 @@ class _Compilation:
         self.spec = spec
         self.findings = findings
         self.notes = Findings()
-        self.secrets: dict[str, str] = {}
         self.names = Names(spec.variables, environment, findings, may_read, data=frozenset(spec.data))
-        self._tls_files = Files(self.names, read_tls_file, "the working directory", "Leave it out")
+        tls_files = Files(self.names, read_tls_file, "the working directory", "Leave it out")
+        self.connections = ConnectionSettings(spec, self.names, tls_files, findings)
         files = Files(self.names, read_file)
         self.requests = Requests(spec, self.names, Checks(self.names, files.schema), files)
         self.data = DataTables(spec.data, self.names, self.notes, open_table)
@@ -197,7 +201,7 @@ class _Compilation:
         self.scenarios.note_unused_blocks()
         timeouts = [step.timeout_ns for flow in flows for step in flow.steps]
         graceful = max(timeouts, default=0) if spec.graceful_stop is None else nanoseconds(spec.graceful_stop)
-        connections = self._connections()
+        connections = self.connections.compiled()
         code_hooks = self.code_hooks.compiled(self.own_metrics)
         overrides = AddressOverrides(spec.connect_to, self.findings)
         origins = overrides.applied(self.requests.origins)
@@ -323,103 +327,6 @@ class _Compilation:
                 hint = "Give each a unique name: reports and thresholds identify endpoints by name"
                 self.findings.add(("endpoints", index, "name"), what, "duplicate_name", hint)
             earlier.add(endpoint.name or "")
-
-    def _connections(self) -> Connections:
-        spec = self.spec
-        for index, address in enumerate(spec.source_addresses):
-            import ipaddress
-
-            try:
-                ipaddress.ip_address(address)
-            except ValueError:
-                what = f'"{address}" is not an IP address'
-                self.findings.add(("source_addresses", index), what, "bad_address", "For example 10.0.0.7")
-        if "streams_per_connection" in spec.written and spec.http_version == "1.1" and spec.streams_per_connection > 1:
-            what = "streams_per_connection applies to HTTP/2 only, and http_version is 1.1"
-            self.findings.add(("streams_per_connection",), what, "conflict", 'Add `http_version: "2"`, or leave it out')
-        return Connections(
-            tls=self._tls(),
-            proxy=self._proxy(),
-            redirects=spec.redirects,
-            max_response_bytes=spec.max_response_bytes,
-            keep_alive=spec.keep_alive,
-            http_version=spec.http_version,
-            streams_per_connection=spec.streams_per_connection,
-            resolve_every_ns=None if spec.resolve_every is None else nanoseconds(spec.resolve_every),
-            source_addresses=tuple(spec.source_addresses),
-        )
-
-    def _tls(self) -> Tls:
-        tls = self.spec.tls
-        if tls is None:
-            return Tls()
-        ca = self._pem(tls.ca, "ca", "CERTIFICATE") if tls.ca else ""
-        certificate = self._pem(tls.cert, "cert", "CERTIFICATE") if tls.cert else ""
-        if tls.key and not tls.cert:
-            what = "a client key needs a certificate"
-            self.findings.add(("tls", "key"), what, "missing_field", "Add `tls: {cert: client.pem}`")
-        if tls.server_name:
-            check_server_name(tls.server_name, ("tls", "server_name"), self.findings)
-        key_file = tls.key or tls.cert
-        if key_file:
-            before = len(self.findings)
-            key = self.secrets["tls.key"] = self._pem(key_file, "key" if tls.key else "cert", "PRIVATE KEY")
-            if certificate and len(self.findings) == before and (problem := key_problem(certificate, key)):
-                name = "key" if tls.key and problem.path == "tls.key" else "cert"
-                self.findings.add(("tls", name), problem.what, problem.code, problem.hint)
-        return Tls(tls.insecure, ca, certificate, "tls.key" if key_file else "", tls.server_name or "")
-
-    def _pem(self, file: str, name: str, content: str) -> str:
-        path: Path = ("tls", name)
-        raw = self._tls_files.content(file, path)
-        if raw is None:
-            return ""
-        try:
-            text = raw.decode("ascii")
-        except UnicodeDecodeError:
-            text = ""
-        if f"{content}-----" not in text:
-            what = f'the file "{file}" holds no {content.lower()} in PEM form'
-            kind = "x509" if content == "CERTIFICATE" else "pkey"
-            hint = f"Convert it: `openssl {kind} -inform der -in {file} -out {file}.pem`"
-            if is_pkcs12(raw):
-                # Certificate and key are in one file, which serves as `cert` without a `key`.
-                hint = f"Convert it: `openssl pkcs12 -in {file} -out {file}.pem -nodes`, and give that as `cert`"
-            self.findings.add(path, what, "bad_pem", hint)
-        return text
-
-    def _proxy(self) -> Proxy | None:
-        if self.spec.proxy is None:
-            return None
-        path: Path = ("proxy",)
-        before = len(self.findings)
-        url = self.names.fixed(self.spec.proxy, path, "a proxy")
-        self._check_proxy_host(url, path)
-        if len(self.findings) > before:
-            return None
-        scheme, separator, rest = url.partition("://")
-        user_info, at, host = rest.partition("/")[0].rpartition("@")
-        origin = compile_origin(f"{scheme}{separator}{host}" if separator else url, path, self.findings)
-        if origin is None:
-            return None
-        if origin.scheme == "https":
-            what = "only plain HTTP proxies are supported, and the URL has https"
-            self.findings.add(path, what, "bad_url", f"Write `proxy: http://{host}`")
-        if at:
-            from base64 import b64encode
-            from urllib.parse import unquote_to_bytes
-
-            self.secrets["proxy"] = "Basic " + b64encode(unquote_to_bytes(user_info)).decode()
-        return Proxy(origin, "proxy" if at else "")
-
-    def _check_proxy_host(self, url: str, path: Path) -> None:
-        """Refuse credentials in a proxy's URL after the `@`, because that part is displayed."""
-        position, host_at = 0, url.partition("://")[2].partition("/")[0].rfind("@") + url.find("://") + 4
-        for piece in self.names.pieces(self.spec.proxy or "", path, secrets=False):
-            position += len(piece.text)
-            if position > host_at and not self.names.may_be_shown(piece):
-                self.names.refuse_secret(piece, path, "the host of a proxy")
-                return
 
     def _thresholds(self, names: tuple[str, ...], flows: tuple[Flow, ...]) -> tuple[Threshold, ...]:
         endpoints = enumerate(self.spec.endpoints or ())
