@@ -6,7 +6,8 @@ import pytest
 
 from atm.config import Settings
 from atm.metrics.code_interval import AnnouncedCheck, AnnouncedEndpoint, BlockingGroup, CodeInterval, RaisedGroup
-from atm.metrics.interval import CheckInterval, Interval, IterationInterval
+from atm.metrics.interval import Interval
+from atm.metrics.scenario_interval import CheckInterval, IterationInterval
 from atm.metrics.spread import spread
 from atm.models.outcome import RunStatus
 from atm.storage import Batch, StorageInterface, open_storage

@@ -10,19 +10,10 @@ from hypothesis import strategies as st
 
 from atm.fleet.merge import merge
 from atm.metrics.histogram import Histogram
-from atm.metrics.interval import (
-    COUNTS,
-    HISTOGRAMS,
-    CheckInterval,
-    DataInterval,
-    EndpointInterval,
-    FailureGroup,
-    GeneratorInterval,
-    Interval,
-    IterationInterval,
-)
+from atm.metrics.interval import COUNTS, HISTOGRAMS, EndpointInterval, FailureGroup, GeneratorInterval, Interval
 from atm.metrics.own_interval import OwnInterval
 from atm.metrics.sample import Exchanged, IterationSample, Sample
+from atm.metrics.scenario_interval import CheckInterval, DataInterval, IterationInterval
 from atm.metrics.used_rows import UsedRows, encoded_rows
 from atm.models.outcome import Outcome
 from tests.examples import examples

@@ -5,14 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from atm.metrics.interval import (
-    CheckInterval,
-    EndpointInterval,
-    FailureGroup,
-    Interval,
-    IterationInterval,
-)
+from atm.metrics.interval import EndpointInterval, FailureGroup, Interval
 from atm.metrics.sample import Exchanged, IterationSample, Sample, StepSample
+from atm.metrics.scenario_interval import CheckInterval, IterationInterval
 from atm.models.outcome import FAILED, FULL_RESPONSES, Outcome
 
 MS = 1_000_000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from atm.metrics.interval import DataInterval, Interval
+from atm.metrics.interval import Interval
+from atm.metrics.scenario_interval import DataInterval
 from atm.metrics.test_data import DataTotals
 from atm.models.outline import DataSource
 

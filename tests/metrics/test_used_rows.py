@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atm.engine.asyncio_engine.ledger.data_books import DataBooks
-from atm.metrics.interval import DataInterval, Interval
+from atm.metrics.interval import Interval
+from atm.metrics.scenario_interval import DataInterval
 from atm.metrics.used_rows import UsedRows, encoded_rows
 from atm.plan.program import DataTable
 

@@ -59,7 +59,8 @@ CASES = {
         steps("- get: /x"),
         "error: this step has no action, only get [no_action]\n"
         "  at: scenarios.s.steps[0], shop.yaml:6\n"
-        "  hint: Did you mean `GET`? A step has one of: GET, POST, …, url, think, repeat, while, when, choose, use, call",
+        "  hint: Did you mean `GET`? "
+        "A step has one of: GET, POST, …, url, think, repeat, while, when, choose, use, call",
     ),
     "a step with two actions": (
         steps("- {GET: /x, think: 2s}"),

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 from atm.engine.asyncio_engine.schedule.legs import selector_of
-from atm.metrics.interval import EndpointInterval, Interval, IterationInterval
+from atm.metrics.interval import EndpointInterval, Interval
+from atm.metrics.scenario_interval import IterationInterval
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import LoadPlan
 from atm.plan.outline import scenarios_in

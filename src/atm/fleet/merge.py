@@ -7,16 +7,9 @@ from typing import Protocol, Self, TypeVar
 
 from atm.metrics.code_interval import CodeInterval
 from atm.metrics.histogram import Histogram
-from atm.metrics.interval import (
-    CheckInterval,
-    DataInterval,
-    EndpointInterval,
-    FailureGroup,
-    GeneratorInterval,
-    Interval,
-    IterationInterval,
-)
+from atm.metrics.interval import EndpointInterval, FailureGroup, GeneratorInterval, Interval
 from atm.metrics.own_interval import OwnInterval
+from atm.metrics.scenario_interval import CheckInterval, DataInterval, IterationInterval
 from atm.metrics.used_rows import UsedRows
 
 _SUMS = (

@@ -8,7 +8,6 @@ by the second in which the request finished.
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +15,10 @@ from typing import Any
 
 from atm.metrics.code_interval import NO_CODE, CodeInterval
 from atm.metrics.histogram import Histogram
+from atm.metrics.interval_fields import counts_of, decoded, encoded, histograms_of
 from atm.metrics.own_interval import OwnInterval
 from atm.metrics.sample import IterationSample, Sample
+from atm.metrics.scenario_interval import CheckInterval, DataInterval, IterationInterval
 from atm.models.fleet_figures import WorkerSecond
 from atm.models.outcome import FAILED, FULL_RESPONSES, Outcome
 
@@ -49,13 +50,6 @@ COUNTS = (
     "not_reached",
 )
 """The plain counters of an `EndpointInterval`, by field name."""
-
-
-ITERATION_COUNTS = ("started", "completed", "failed", "unfinished", "drained", "code_ns")
-"""The plain counters of an `IterationInterval`, by field name."""
-
-ITERATION_TIMES = ("time", "active_time")
-"""The histograms of an `IterationInterval`, by field name."""
 
 
 @dataclass(slots=True)
@@ -165,12 +159,12 @@ class EndpointInterval:
         document: dict[str, Any] = {"endpoint": self.endpoint, "warm_up": self.warm_up}
         if self.apart:
             document["apart"] = True
-        document.update(_counts(self, COUNTS))
+        document.update(counts_of(self, COUNTS))
         if self.outcomes:
             document["outcomes"] = {outcome.value: count for outcome, count in self.outcomes.items()}
         if self.statuses:
             document["statuses"] = {str(status): count for status, count in self.statuses.items()}
-        document.update(_histograms(self, HISTOGRAMS))
+        document.update(histograms_of(self, HISTOGRAMS))
         return document
 
     @classmethod
@@ -187,7 +181,7 @@ class EndpointInterval:
             setattr(interval, name, int(document.get(name, 0)))
         for name in HISTOGRAMS:
             if name in document:
-                setattr(interval, name, _decoded(document[name]))
+                setattr(interval, name, decoded(document[name]))
         return interval
 
 
@@ -236,7 +230,7 @@ class GeneratorInterval:
         for name in self.__slots__:
             value = getattr(self, name)
             if value:
-                document[name] = _encoded(value) if isinstance(value, Histogram) else value
+                document[name] = encoded(value) if isinstance(value, Histogram) else value
         return document
 
     @classmethod
@@ -245,108 +239,8 @@ class GeneratorInterval:
         values = {name: value for name, value in document.items() if name in cls.__slots__}
         for name in ("schedule_lag", "connect", "tls", "dns"):
             if name in values:
-                values[name] = _decoded(values[name])
+                values[name] = decoded(values[name])
         return cls(**values)
-
-
-@dataclass(slots=True)
-class IterationInterval:
-    """Iterations of one flow in this second. Over a run, `started = completed + failed + unfinished`.
-
-    Missed iterations are counted at the flow's first step. Times are those of completed iterations.
-    """
-
-    flow: int
-    """Index into the plan's flows."""
-    warm_up: bool
-    started: int = 0
-    completed: int = 0
-    """The program came to its end; without a program: every step had a full response, with any outcome."""
-    failed: int = 0
-    """Ended by a step, see `RequestOp`; without a program: by a step without a full response."""
-    unfinished: int = 0
-    """In progress when the run ended."""
-    time: Histogram = field(default_factory=Histogram)
-    """From the intended start to the end of the last operation."""
-    active_time: Histogram = field(default_factory=Histogram)
-    """The same without the think time that was drawn."""
-    drained: int = 0
-    """Of `completed`, those that ended after the end of sending (outside the window)."""
-    code_ns: int = 0
-    """Time that the engine's thread spent in the function of a scenario in code."""
-
-    def merge(self, other: IterationInterval) -> None:
-        """Add the figures of `other` (the same flow, or another one for totals)."""
-        for name in ITERATION_COUNTS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ITERATION_TIMES:
-            getattr(self, name).merge(getattr(other, name))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON object without zeros and empty histograms."""
-        return {
-            "flow": self.flow,
-            "warm_up": self.warm_up,
-            **_counts(self, ITERATION_COUNTS),
-            **_histograms(self, ITERATION_TIMES),
-        }
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> IterationInterval:
-        """Read the output of `to_json`. Raises ValueError or TypeError on anything else."""
-        values = dict(document)
-        for name in ITERATION_TIMES:
-            if name in values:
-                values[name] = _decoded(values[name])
-        return cls(**values)
-
-
-@dataclass(slots=True)
-class CheckInterval:
-    """Evaluations of one check in this second."""
-
-    check: int
-    """Index into the plan's checks."""
-    warm_up: bool
-    passed: int = 0
-    failed: int = 0
-
-    def merge(self, other: CheckInterval) -> None:
-        """Add the figures of `other`."""
-        self.passed += other.passed
-        self.failed += other.failed
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON object without zeros."""
-        return {"check": self.check, "warm_up": self.warm_up, **_counts(self, ("passed", "failed"))}
-
-
-@dataclass(slots=True)
-class DataInterval:
-    """Rows of one data table that iterations, or per user users, began with in this second, warm-up included.
-
-    Tables per use are not counted.
-    """
-
-    table: int
-    """Index into the plan's data."""
-    used: int = 0
-    """Rows that none had begun with before."""
-    repeated: int = 0
-    rows: bytes = b""
-    """From an engine that sends a share: the `used` rows, as `used_rows.encoded_rows` writes them; otherwise empty."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON object without zeros."""
-        document: dict[str, Any] = {"table": self.table, **_counts(self, ("used", "repeated"))}
-        if self.rows:
-            document["rows"] = base64.b64encode(self.rows).decode()
-        return document
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> DataInterval:
-        """Read the output of `to_json`. Raises ValueError or TypeError on anything else."""
-        return cls(**{**document, "rows": base64.b64decode(document.get("rows", ""))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,24 +343,6 @@ class Interval:
             )
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not an interval: {error!r}") from error
-
-
-def _counts(part: object, names: Sequence[str]) -> dict[str, int]:
-    """Return the counts of a part that are not zero."""
-    return {name: count for name in names if (count := getattr(part, name))}
-
-
-def _histograms(part: object, names: Sequence[str]) -> dict[str, str]:
-    """Return the histograms of a part that are not empty, encoded."""
-    return {name: _encoded(histogram) for name in names if (histogram := getattr(part, name))}
-
-
-def _encoded(histogram: Histogram) -> str:
-    return base64.b64encode(histogram.encode()).decode()
-
-
-def _decoded(text: str) -> Histogram:
-    return Histogram.decode(base64.b64decode(text))
 
 
 def _fields(part: FailureGroup | WorkerSecond) -> dict[str, Any]:

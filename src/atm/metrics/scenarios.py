@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from atm.metrics.code_interval import CodeInterval
-from atm.metrics.interval import CheckInterval, EndpointInterval, Interval, IterationInterval
+from atm.metrics.interval import EndpointInterval, Interval
+from atm.metrics.scenario_interval import CheckInterval, IterationInterval
 from atm.metrics.spread import spread
 from atm.models.outline import CheckName, ScenarioSteps, step_name
 from atm.models.run_figures import CheckFigures, ScenarioMetrics, ScenarioSoFar, StepBefore, StepReach

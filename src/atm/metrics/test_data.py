@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atm.metrics.interval import DataInterval, Interval
+from atm.metrics.interval import Interval
+from atm.metrics.scenario_interval import DataInterval
 from atm.models.outline import DataSource
 from atm.models.run_figures import DataFigures
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from atm.metrics.collector import Collector
 from atm.metrics.histogram import HIGHEST_NS, Histogram, highest_of, index_of, lowest_of
-from atm.metrics.interval import CheckInterval, EndpointInterval, Interval, IterationInterval
+from atm.metrics.interval import EndpointInterval, Interval
+from atm.metrics.scenario_interval import CheckInterval, IterationInterval
 from atm.models.metric import METRICS, Metric, Source, Statistic
 from atm.models.outcome import FAILED, Outcome
 from atm.models.outline import CheckName, ScenarioSteps, endpoints_apart

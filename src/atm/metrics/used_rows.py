@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 
-from atm.metrics.interval import DataInterval
+from atm.metrics.scenario_interval import DataInterval
 
 
 def encoded_rows(rows: Sequence[int]) -> bytes:

@@ -10,7 +10,8 @@ from atm.engine.asyncio_engine.ledger.ledger import Ledger, LoadState
 from atm.engine.asyncio_engine.ledger.masker import Masker
 from atm.engine.asyncio_engine.ledger.sampler import Sampler
 from atm.metrics.histogram import HIGHEST_NS, Histogram
-from atm.metrics.interval import EndpointInterval, Interval, IterationInterval
+from atm.metrics.interval import EndpointInterval, Interval
+from atm.metrics.scenario_interval import IterationInterval
 from atm.models.outcome import Outcome
 from atm.plan.connections import Origin
 from atm.plan.load_plan import Flow, Sampling, Step

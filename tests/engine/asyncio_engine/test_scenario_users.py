@@ -21,7 +21,8 @@ from atm.engine.asyncio_engine.users.scenarios import Scenarios
 from atm.engine.asyncio_engine.users.user import UserContext
 from atm.engine.secrets import require_secrets
 from atm.errors import EngineError
-from atm.metrics.interval import CheckInterval, Interval
+from atm.metrics.interval import Interval
+from atm.metrics.scenario_interval import CheckInterval
 from atm.models.outcome import Outcome
 from atm.plan.connections import Origin
 from atm.plan.load_plan import Flow, LoadPlan, Step

@@ -21,7 +21,8 @@ from atm.api.routes.series import endpoint_names
 from atm.api.worker_metrics import WorkerFamilies
 from atm.errors import CorruptDataError, NotFoundError
 from atm.metrics.histogram import Histogram, highest_of
-from atm.metrics.interval import EndpointInterval, IterationInterval
+from atm.metrics.interval import EndpointInterval
+from atm.metrics.scenario_interval import IterationInterval
 from atm.models.outcome import RunStatus
 from atm.runs.live_workers import live_workers
 from atm.runs.scenario_windows import outline_of

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from atm.metrics.histogram import HIGHEST_NS, Histogram, index_of
-from atm.metrics.interval import HISTOGRAMS, ITERATION_TIMES
+from atm.metrics.interval import HISTOGRAMS
+from atm.metrics.scenario_interval import ITERATION_TIMES
 
 GENERATOR_HISTOGRAMS = ("schedule_lag", "connect", "tls", "dns")
 """The histograms of a `GeneratorInterval`, by field name."""

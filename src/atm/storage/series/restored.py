@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from atm.metrics.interval import CheckInterval, EndpointInterval, Interval, IterationInterval
+from atm.metrics.interval import EndpointInterval, Interval
 from atm.metrics.own_interval import OwnInterval
+from atm.metrics.scenario_interval import CheckInterval, IterationInterval
 from atm.storage.series.own_rows import OWN, own_of
 from atm.storage.series.rows import GENERATOR, IntervalRow, endpoint_of, generated_of
 from atm.storage.series.scenario_rows import CHECKS, checks_of, is_scenario, iterations_of

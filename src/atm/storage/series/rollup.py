@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from atm.metrics.interval import CheckInterval, EndpointInterval, GeneratorInterval, Interval, IterationInterval
+from atm.metrics.interval import EndpointInterval, GeneratorInterval, Interval
 from atm.metrics.own_interval import OwnInterval
+from atm.metrics.scenario_interval import CheckInterval, IterationInterval
 from atm.storage.series.own_rows import OWN, add_own, own_of, own_rows
 from atm.storage.series.rows import (
     ALL,

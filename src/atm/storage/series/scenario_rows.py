@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from atm.metrics.interval import ITERATION_COUNTS, ITERATION_TIMES, CheckInterval, IterationInterval
+from atm.metrics.scenario_interval import ITERATION_COUNTS, ITERATION_TIMES, CheckInterval, IterationInterval
 from atm.metrics.spread import spread_ns
 from atm.models.run_figures import Spread
 from atm.storage.result import dumps

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from atm.metrics.interval import HISTOGRAMS, CheckInterval, EndpointInterval, IterationInterval
+from atm.metrics.interval import HISTOGRAMS, EndpointInterval
 from atm.metrics.own_interval import OwnInterval
+from atm.metrics.scenario_interval import CheckInterval, IterationInterval
 from atm.storage.series.own_rows import merged_own
 from atm.storage.series.rows import ALL, RESOLUTIONS, IntervalRow, endpoint_over
 from atm.storage.series.scenario_rows import merged_scenarios

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atm.metrics.interval import DataInterval
+from atm.metrics.scenario_interval import DataInterval
 from atm.metrics.used_rows import encoded_rows
 from atm.plan.program import DataTable
 

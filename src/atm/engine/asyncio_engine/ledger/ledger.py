@@ -14,7 +14,8 @@ from atm.engine.asyncio_engine.ledger.iteration_sampler import IterationSampler
 from atm.engine.asyncio_engine.ledger.masker import Masker
 from atm.engine.asyncio_engine.ledger.sampler import Sampler
 from atm.metrics.code_interval import NO_CODE
-from atm.metrics.interval import CheckInterval, EndpointInterval, FailureGroup, Interval, IterationInterval
+from atm.metrics.interval import EndpointInterval, FailureGroup, Interval
+from atm.metrics.scenario_interval import CheckInterval, IterationInterval
 from atm.plan.load_plan import LoadPlan
 from atm.plan.pacer import NEVER, SECOND
 
