@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from atm.metrics.histogram import Histogram
+from atm.models.endpoint_metrics import Metrics, NamedEndpointMetrics
 from atm.models.metric import Comparison, Metric, Unit
 from atm.models.outcome import Outcome, RunStatus, StopReason, run_outcome
 from atm.models.run import (
@@ -14,8 +15,6 @@ from atm.models.run import (
     GeneratorSummary,
     Measurement,
     MeasurementReason,
-    Metrics,
-    NamedEndpointMetrics,
     RunInfo,
     RunResult,
     SampledExchange,

@@ -12,8 +12,8 @@ import pytest
 
 from atm.config import Settings
 from atm.errors import ConflictError, SpecError
+from atm.models.endpoint_metrics import Metrics
 from atm.models.outcome import RunStatus, StopReason
-from atm.models.run import Metrics
 from atm.runs.service import Request, RunService
 from atm.runs.supervisor import Supervisor
 from atm.storage import StorageInterface

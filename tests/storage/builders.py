@@ -12,19 +12,10 @@ from typing import Any, get_type_hints
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, FailureGroup, GeneratorInterval, Interval
+from atm.models.endpoint_metrics import Metrics, NamedEndpointMetrics
 from atm.models.events import FinishedEvent, IntervalEvent, SampledIterationEvent, SampleEvent, SoFar, StartedEvent
 from atm.models.outcome import Outcome, RunStatus, StopReason, run_outcome
-from atm.models.run import (
-    GeneratorSummary,
-    Measurement,
-    Metrics,
-    NamedEndpointMetrics,
-    RunInfo,
-    RunResult,
-    SampledExchange,
-    ThresholdResult,
-    Verdict,
-)
+from atm.models.run import GeneratorSummary, Measurement, RunInfo, RunResult, SampledExchange, ThresholdResult, Verdict
 from atm.models.samples import SampledIteration, SampledStep, StepCheck, StepValue
 from atm.storage.records import Finish, NewRun, RunEvent
 

@@ -9,8 +9,9 @@ from atm.mcp_server import summaries
 from atm.mcp_server.answers import Finding
 from atm.mcp_server.untrusted import cleaned, quoted
 from atm.models import figures
+from atm.models.endpoint_metrics import EndpointMetrics, NamedEndpointMetrics
 from atm.models.outcome import Outcome, RunOutcome
-from atm.models.run import EndpointMetrics, Measurement, NamedEndpointMetrics, RunResult
+from atm.models.run import Measurement, RunResult
 
 FEW_SAMPLES = 1000
 """Below this, a p99 depends on fewer than ten requests."""

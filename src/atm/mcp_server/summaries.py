@@ -9,8 +9,9 @@ from atm.mcp_server.answers import FailureGroup, Figures
 from atm.mcp_server.untrusted import cleaned, quoted
 from atm.models import figures
 from atm.models.control.runs import RunSummaryView
+from atm.models.endpoint_metrics import EndpointMetrics
 from atm.models.outcome import RunOutcome
-from atm.models.run import EndpointMetrics, FailureSummary, Measurement, RunResult, ThresholdResult
+from atm.models.run import FailureSummary, Measurement, RunResult, ThresholdResult
 from atm.reports.funnel import checks_failed_first
 
 MOST_FAILURES = 3

@@ -10,7 +10,8 @@ from typing import Any
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.timeline import milliseconds
-from atm.models.run import EndpointMetrics, Measurement, RunResult
+from atm.models.endpoint_metrics import EndpointMetrics
+from atm.models.run import Measurement, RunResult
 from atm.models.run_figures import ScenarioMetrics
 
 LOWER_IS_BETTER = (

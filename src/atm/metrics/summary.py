@@ -18,20 +18,11 @@ from atm.metrics.scenarios import check_figures, scenario_metrics
 from atm.metrics.spread import spread
 from atm.metrics.timeline import milliseconds
 from atm.metrics.verdict import judge
+from atm.models.endpoint_metrics import Metrics, NamedEndpointMetrics
 from atm.models.exit_code import ExitCode, first_of
 from atm.models.outcome import FAILED, Outcome, RunStatus, StopReason, is_answered, passed_of, run_outcome
 from atm.models.outline import EndpointDescription, others_of
-from atm.models.run import (
-    FailureSummary,
-    GeneratorSummary,
-    Measurement,
-    Metrics,
-    NamedEndpointMetrics,
-    RunInfo,
-    RunResult,
-    ThresholdResult,
-    Verdict,
-)
+from atm.models.run import FailureSummary, GeneratorSummary, Measurement, RunInfo, RunResult, ThresholdResult, Verdict
 from atm.models.run_figures import HookFigures, ScenarioMetrics
 
 _EXAMPLE_CHARACTERS = 200

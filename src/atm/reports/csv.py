@@ -17,8 +17,9 @@ import io
 import math
 from collections.abc import Sequence
 
+from atm.models.endpoint_metrics import EndpointMetrics
 from atm.models.outcome import FAILED, Outcome
-from atm.models.run import EndpointMetrics, RunResult
+from atm.models.run import RunResult
 from atm.reports.scenario_csv import ScenarioColumns
 
 NAMES = ("endpoint", "method", "url")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from atm.models.run import NamedEndpointMetrics, RunResult
+from atm.models.endpoint_metrics import NamedEndpointMetrics
+from atm.models.run import RunResult
 from atm.models.run_figures import CheckFigures, ScenarioMetrics, StepBefore, StepReach
 
 BEFORE_USER = "(before each user)"

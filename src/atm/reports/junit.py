@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from atm.models import figures
+from atm.models.endpoint_metrics import NamedEndpointMetrics
 from atm.models.failure_reasons import failure_reasons
 from atm.models.outcome import RunOutcome
-from atm.models.run import Measurement, NamedEndpointMetrics, RunResult, ThresholdResult
+from atm.models.run import Measurement, RunResult, ThresholdResult
 from atm.models.run_figures import CheckFigures, HookFigures
 from atm.models.sanitize import printable
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from atm.metrics.collector import Collector
 from atm.metrics.interval import Interval
 from atm.metrics.summary import RunTimes, endpoint_metrics, whole_metrics
+from atm.models.endpoint_metrics import Metrics, NamedEndpointMetrics
 from atm.models.outline import EndpointDescription
-from atm.models.run import Metrics, NamedEndpointMetrics
 from atm.runs.started import new_collector, requests_of, warm_up_ns
 from atm.storage import StorageInterface
 from atm.storage.records import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from atm.models.control.first_design import endpoint_view, full_spec
 from atm.models.control.runs import RunSummaryView, RunView
-from atm.models.run import Metrics, NamedEndpointMetrics
+from atm.models.endpoint_metrics import Metrics, NamedEndpointMetrics
 from atm.storage.records import Run, RunSummary
 
 _SUMMARY = tuple(RunSummaryView.model_fields)

@@ -29,7 +29,8 @@ from atm.models.control.compare import (
     CurvePoint,
     Difference,
 )
-from atm.models.run import EndpointMetrics, RunResult
+from atm.models.endpoint_metrics import EndpointMetrics
+from atm.models.run import RunResult
 from atm.runs.lookup import whole_run_id
 from atm.runs.views import summary_view
 

@@ -9,8 +9,9 @@ from datetime import UTC
 from atm.cli.report.layout import Sheet
 from atm.cli.text import Line, Style, cells
 from atm.models import figures
+from atm.models.endpoint_metrics import NamedEndpointMetrics
 from atm.models.outline import OTHER_ENDPOINT
-from atm.models.run import FailureSummary, NamedEndpointMetrics, RunResult
+from atm.models.run import FailureSummary, RunResult
 
 MOST_FAILURES = 8
 MOST_ENDPOINTS = 12

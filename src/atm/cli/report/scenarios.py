@@ -8,7 +8,7 @@ from atm.cli.report.details import beyond_limit_of_names, without_requests
 from atm.cli.report.layout import Sheet
 from atm.cli.text import Line, Style, cells
 from atm.models import figures
-from atm.models.run import NamedEndpointMetrics
+from atm.models.endpoint_metrics import NamedEndpointMetrics
 from atm.models.run_figures import CheckFigures, ScenarioMetrics, Spread
 from atm.reports.funnel import Funnel, FunnelStep, checks_failed_first, funnels, outside_scenarios
 

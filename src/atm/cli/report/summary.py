@@ -5,8 +5,8 @@ from __future__ import annotations
 from atm.cli.report.layout import LABEL_END, Sheet
 from atm.cli.text import Line, Style
 from atm.models import figures
+from atm.models.endpoint_metrics import Metrics
 from atm.models.load_description import described_loads
-from atm.models.run import Metrics
 
 PERCENTILES = (
     ("p50", "p50_ms"),

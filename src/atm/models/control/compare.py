@@ -6,7 +6,7 @@ from pydantic import Field
 
 from atm.models.control.base import Answer
 from atm.models.control.runs import RunSummaryView
-from atm.models.run import EndpointMetrics
+from atm.models.endpoint_metrics import EndpointMetrics
 from atm.models.run_figures import CheckFigures, Figure, OwnFigures, ScenarioMetrics
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from atm.models.control.base import Answer
+from atm.models.endpoint_metrics import EndpointMetrics, NamedEndpointMetrics
 from atm.models.load_description import has_loads_of_scenarios
 from atm.models.outcome import Outcome
-from atm.models.run import EndpointMetrics, NamedEndpointMetrics, SampledExchange
+from atm.models.run import SampledExchange
 from atm.models.run_figures import Figure
 
 DEFAULT_TOTAL = 100

@@ -10,9 +10,10 @@ from pydantic import Field
 
 from atm.models.control.base import Answer, Name, Notes, Request, Spec, Tags
 from atm.models.control.first_design import EndpointMetricsView, SampledRequest
+from atm.models.endpoint_metrics import Metrics
 from atm.models.fleet_figures import WorkerSecond
 from atm.models.outcome import RunOutcome, RunStatus, StopReason
-from atm.models.run import Measurement, Metrics, is_empty, may_be_absent
+from atm.models.run import Measurement, is_empty, may_be_absent
 from atm.models.run_figures import Figure
 
 

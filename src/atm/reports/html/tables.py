@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 
 from atm.models import figures
+from atm.models.endpoint_metrics import NamedEndpointMetrics
 from atm.models.fleet_figures import WorkerFigures
-from atm.models.run import NamedEndpointMetrics, RunResult, SampledExchange
+from atm.models.run import RunResult, SampledExchange
 from atm.reports.facts import PERCENTILES, doubted
 from atm.reports.html.markup import Child, Markup, markup, tag
 from atm.reports.html.parts import card, cores, table, time_text, wrapping

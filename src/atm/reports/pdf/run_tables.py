@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from atm.models import figures
-from atm.models.run import NamedEndpointMetrics, RunResult
+from atm.models.endpoint_metrics import NamedEndpointMetrics
+from atm.models.run import RunResult
 from atm.models.run_figures import CheckFigures, Spread
 from atm.reports.facts import PERCENTILES, doubted, shown_kinds
 from atm.reports.funnel import BEFORE_USER, checks_failed_first, funnels, outside_scenarios
