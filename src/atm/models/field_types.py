@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from atm.models.duration import MAX_SECONDS, parse_duration, plain_number
+from atm.models.duration import MAX_SECONDS, parse_duration
+from atm.models.written_values import SecretText, describe, encodable, plain_float
 
 if TYPE_CHECKING:
     from atm.models.fields import Findings, Path, SpecModel
@@ -18,25 +19,6 @@ Schema = dict[str, Any]
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
-class WrittenFloat(float):
-    """A number that stores its spelling, so that `X-Version: 1.10` is sent as `1.10`."""
-
-    text: str
-
-    @classmethod
-    def read(cls, text: str) -> WrittenFloat:
-        """Parse `text`."""
-        number = cls(text)
-        number.text = text
-        return number
-
-
-class SecretText(str):
-    """A text that the spec marks as a credential: `{value: "1234", secret: true}`."""
-
-    is_secret = True
-
-
 class WrongValueError(ValueError):
     """Raised by the function of a `Parsed` field: message, code, hint."""
 
@@ -44,35 +26,6 @@ class WrongValueError(ValueError):
         super().__init__(what)
         self.code = code
         self.hint = hint
-
-
-def describe(value: Any) -> str:
-    """Describe a value for a message: `"abc"`, `5`, `true`, `a list`, `an object`, `nothing`."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f'"{value if len(value) <= 60 else value[:59] + "…"}"'
-    if isinstance(value, Mapping):
-        return "an object"
-    if isinstance(value, list | tuple):
-        return "a list"
-    return getattr(value, "text", None) or (plain_float(value) if isinstance(value, float) else str(value)[:60])
-
-
-def plain_float(value: float) -> str:
-    """Format a float for a message or header: without exponent if possible, NaN and infinity as words."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "infinity" if value > 0 else "-infinity"
-    return plain_number(value) if 1e-6 <= abs(value) < 1e15 or value == 0 else repr(value)
-
-
-def encodable(text: str) -> bool:
-    """Return whether a text can be encoded: JSON's escapes allow lone surrogates."""
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def label(path: Path) -> str:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 from atm.errors import Problem, SpecError
-from atm.models.field_types import INVALID, Kind, SecretText
+from atm.models.field_types import INVALID, Kind
+from atm.models.written_values import SecretText
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -138,7 +139,7 @@ class SpecModel:
         """Create a model from plain data; problems are added to `findings`, invalid fields get their defaults."""
         model = object.__new__(cls)
         if not isinstance(data, Mapping):
-            from atm.models.field_types import describe
+            from atm.models.written_values import describe
 
             name = path_text(path) or "a spec"
             findings.add(path, f"{name} must be an object, not {describe(data)}", "not_an_object")

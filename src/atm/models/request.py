@@ -21,10 +21,10 @@ from atm.models.field_types import (
     Schema,
     Text,
     WrongValueError,
-    describe,
 )
 from atm.models.fields import Findings, Path, SpecModel, declared
 from atm.models.threshold_spec import THRESHOLDS, Thresholds
+from atm.models.written_values import describe
 
 DEFAULT_STATUSES: tuple[int | str, ...] = (200, 201, 204)
 _STATUS = re.compile(r"([1-5])xx|([1-5][0-9][0-9])(?:\s*-\s*([1-5][0-9][0-9]))?", re.IGNORECASE)

@@ -6,23 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from atm.models.auth import AUTH, AuthConfig
-from atm.models.field_types import (
-    Boolean,
-    Choice,
-    Duration,
-    Kind,
-    ListOf,
-    MapOf,
-    Nested,
-    Number,
-    Schema,
-    Text,
-    describe,
-)
+from atm.models.field_types import Boolean, Choice, Duration, Kind, ListOf, MapOf, Nested, Number, Schema, Text
 from atm.models.fields import Findings, Path, SpecModel, declared
 from atm.models.load import RATE, LoadSpec
 from atm.models.request import EXTRACTS, HEADERS, STATUSES, ExtractSpec, HeaderValue, RequestSpec
 from atm.models.threshold_spec import THRESHOLDS, Thresholds
+from atm.models.written_values import describe
 
 ON_FAIL = Choice("continue", "end_iteration", "stop_user", "stop_run")
 OnFailWord = Literal["continue", "end_iteration", "stop_user", "stop_run"]

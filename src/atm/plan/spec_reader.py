@@ -14,8 +14,8 @@ from json import decoder
 from typing import Any
 
 from atm.errors import Problem, SpecError
-from atm.models.field_types import WrittenFloat
 from atm.models.fields import Path, path_text
+from atm.models.written_values import WrittenFloat
 from atm.plan.document import SpecDocument
 
 MAX_BYTES = 16_000_000
