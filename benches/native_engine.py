@@ -1,7 +1,7 @@
 """Measure the native engine: instructions per request, schedule lag by rate, 10,000 connections, memory.
 
 Requests go to one nginx worker on another core. valgrind counts user-space instructions: unlike CPU time they do not
-drift, so use them to detect regressions. `child` runs a plan in one load thread, for this benchmark and for profilers.
+drift, so use them to detect regressions. `child` runs a plan in some load threads, for benchmarks and profilers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -184,13 +185,14 @@ def compiled(spec: dict[str, Any]) -> LoadPlan:
     return compile_plan({"name": "bench", "concurrency": 64, "seed": 1, **spec}, {}).plan
 
 
-def run_plan(plan: LoadPlan) -> RunFigures:
-    """Run a plan in a separate process, on the client's core."""
-    return RunFigures(**json.loads(_run(plan).stdout))
+def run_plan(plan: LoadPlan, cores: Sequence[int] = (CLIENT_CORE,)) -> RunFigures:
+    """Run a plan in a separate process on these cores, with a load thread for each of them."""
+    return RunFigures(**json.loads(_run(plan, cores=cores).stdout))
 
 
-def _run(plan: LoadPlan, *before: str) -> subprocess.CompletedProcess[str]:
-    command = ["taskset", "-c", str(CLIENT_CORE), *before, sys.executable, "-m", "benches.native_engine", "child"]
+def _run(plan: LoadPlan, *before: str, cores: Sequence[int] = (CLIENT_CORE,)) -> subprocess.CompletedProcess[str]:
+    child = [sys.executable, "-m", "benches.native_engine", "child", str(len(cores))]
+    command = ["taskset", "-c", ",".join(map(str, cores)), *before, *child]
     done = subprocess.run(
         command,
         input=plan.to_bytes().decode(),
@@ -205,11 +207,11 @@ def _run(plan: LoadPlan, *before: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def child(document: bytes) -> RunFigures:
-    """Run a plan in this process, in one load thread, without the command line."""
+def child(document: bytes, threads: int) -> RunFigures:
+    """Run a plan in this process, without the command line."""
     import atm_engine
 
-    run = atm_engine.Run(document, {}, threads=1)
+    run = atm_engine.Run(document, {}, threads=threads)
     ok = not_ok = most_connections = 0
     cpu = 0.0
     lag = Histogram()
@@ -236,7 +238,7 @@ def raise_descriptors() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["child"]:
-        print(json.dumps(asdict(child(sys.stdin.buffer.read()))))
+    if sys.argv[1:2] == ["child"]:
+        print(json.dumps(asdict(child(sys.stdin.buffer.read(), int(sys.argv[2])))))
         sys.exit(0)
     sys.exit(main())

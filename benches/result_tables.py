@@ -12,6 +12,7 @@ MARK = "figures of its own"
 TITLES = {
     "startup": "Start-up: CPU time against that of `python -c pass`",
     "native_engine": "The native engine by itself",
+    "two_cores": "The native engine on two cores against one",
     "scenarios": "Scenarios: a journey of three steps, native engine",
     "soak": "20 million requests",
     "long_run": "A run of 24 hours with 50 endpoints",

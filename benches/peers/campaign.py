@@ -22,7 +22,7 @@ from atm.errors import AtmError
 from benches.measure import ROOT, MeasurementError, processor
 from benches.peers import closed, install, instructions, pacing, truth
 from benches.peers.clients import CLIENTS
-from benches.peers.closed import AGAINST_RESPONDER, SCENARIOS, Scenario, Window
+from benches.peers.closed import AGAINST_RESPONDER, AT_EQUAL_RATES, SCENARIOS, Scenario, Window
 from benches.peers.install import NotInstalledError
 from benches.peers.nginx import Nginx
 from benches.peers.quota import PERIOD_MICROSECONDS, Quota
@@ -30,7 +30,7 @@ from benches.peers.responder import Responder
 from benches.peers.server import Server
 
 SECTIONS = (
-    *(scenario.key for scenario in (*SCENARIOS, *AGAINST_RESPONDER)),
+    *(scenario.key for scenario in (*SCENARIOS, *AGAINST_RESPONDER, *AT_EQUAL_RATES)),
     "quota",
     "instructions",
     "rates",
@@ -130,7 +130,8 @@ class Campaign:
                 yield from self._quota_jobs(stack, nginx)
             if "instructions" in wanted:
                 yield from self._instructions_jobs(nginx)
-        yield from self._responder_jobs(stack, [scenario for scenario in AGAINST_RESPONDER if scenario.key in wanted])
+        against_responder = (*AGAINST_RESPONDER, *AT_EQUAL_RATES)
+        yield from self._responder_jobs(stack, [scenario for scenario in against_responder if scenario.key in wanted])
         if "rates" in wanted:
             yield from self._rate_jobs()
         for case in truth.Case:

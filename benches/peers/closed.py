@@ -13,8 +13,8 @@ from pathlib import Path
 
 from benches.measure import MeasurementError
 from benches.peers import instructions
-from benches.peers.clients import Client
-from benches.peers.command import Closed, Protocol
+from benches.peers.clients import Client, PacedClient
+from benches.peers.command import Closed, Command, Paced, Protocol
 from benches.peers.processes import ClientProcess
 from benches.peers.server import Count, Server
 
@@ -28,7 +28,7 @@ _STEADY_AFTER_REQUESTS = 128
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One kind of closed load: its clients and the baseline."""
+    """One kind of closed load: its clients and the baseline. With `rate` all clients send at that rate instead."""
 
     key: str
     title: str
@@ -39,6 +39,7 @@ class Scenario:
     clients: tuple[str, ...]
     baseline: str
     long_window: bool = False
+    rate: int | None = None
 
     def url(self, server: Server) -> str:
         """Return the URL on a server."""
@@ -183,6 +184,25 @@ AGAINST_RESPONDER: tuple[Scenario, ...] = (
     ),
 )
 """The rows in which the client is the limit: those whose server needs less CPU time than its client."""
+AT_EQUAL_RATES: tuple[Scenario, ...] = tuple(
+    Scenario(
+        f"responder {rate}",
+        f"HTTP/1.1, 98-byte answer, {rate:,} requests/s from every client, minimal server",
+        Protocol.HTTP1,
+        "/",
+        50,
+        1,
+        clients,
+        "h2load",
+        rate=rate,
+    )
+    for rate, clients in (
+        (10_000, ("h2load", "vegeta", "oha", *_OURS)),
+        (50_000, ("h2load", "oha", "atm native")),
+    )
+)
+"""The same server is equally busy for all clients, so that waking it weighs the same. Excluded: wrk, which has no rate,
+and rates beyond one core for a tool."""
 QUOTA = Scenario(
     "quota",
     "HTTP/1.1, 98-byte answer, 64 connections, every client under the same 40 % of one core",
@@ -207,9 +227,7 @@ class Window:
 def measure(client: Client, scenario: Scenario, server: Server, window: Window) -> ClosedSample:
     """Measure a window of a client. Raises MeasurementError if it sends nothing, stops early or lacks this load."""
     with tempfile.TemporaryDirectory(prefix="atm-peers-") as folder:
-        command = client.closed(_load(scenario, server, window, Path(folder)))
-        if command is None:
-            raise MeasurementError("does not speak this")
+        command = _command(client, scenario, server, window, Path(folder))
         with ClientProcess(command, CLIENT_CPU, Path(folder), window.group) as process:
             _wait_until_steady(process, server)
             before, used_before = server.count(), process.usage()
@@ -227,9 +245,17 @@ def measure(client: Client, scenario: Scenario, server: Server, window: Window) 
     return ClosedSample(command.shown(), requests, seconds, used.user, used.system, cpu, memory, user, kernel)
 
 
-def _load(scenario: Scenario, server: Server, window: Window, scratch: Path) -> Closed:
+def _command(client: Client, scenario: Scenario, server: Server, window: Window, scratch: Path) -> Command:
     seconds = int(window.seconds + window.instructions_seconds + _SPARE_SECONDS)
-    return Closed(scenario.url(server), scenario.protocol, scenario.connections, scenario.streams, seconds, scratch)
+    url, connections = scenario.url(server), scenario.connections
+    if scenario.rate is not None:
+        if not isinstance(client, PacedClient):
+            raise MeasurementError("has no fixed rate")
+        return client.paced(Paced(url, scenario.rate, connections, seconds, scratch))
+    command = client.closed(Closed(url, scenario.protocol, connections, scenario.streams, seconds, scratch))
+    if command is None:
+        raise MeasurementError("does not speak this")
+    return command
 
 
 def _wait_until_steady(process: ClientProcess, server: Server) -> None:

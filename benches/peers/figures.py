@@ -117,7 +117,8 @@ def bars(document: Document) -> list[Bar]:
         section = f"rate {requested}"
         found.append(judge.figure(section, _off_rate, 0.05, f"{requested:,} requests/s: off the rate", "%"))
         found.append(judge.figure(section, lambda s: s["spread"], 0.10, f"{requested:,} requests/s: sd/mean per 10 ms"))
-    found.append(judge.ratio("rate 5000", "h2load", 1.3, "5,000 requests/s: CPU per request"))
+    for peer, most in (("h2load", 1.3), ("oha", 1.0), ("vegeta", 1.0)):
+        found.append(judge.ratio("rate 5000", peer, most, "5,000 requests/s: CPU per request"))
     return found + _truth_bars(judge)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benches.peers import figures
-from benches.peers.closed import AGAINST_RESPONDER, QUOTA, SCENARIOS, Scenario
+from benches.peers.closed import AGAINST_RESPONDER, AT_EQUAL_RATES, QUOTA, SCENARIOS, Scenario
 from benches.peers.figures import Bar, Document
 
 SERVER_LIMIT_PERCENT = 95
@@ -30,7 +30,7 @@ def markdown(document: Document) -> str:
     sections = document["sections"]
     parts += [
         closed_table(document, scenario)
-        for scenario in (*AGAINST_RESPONDER, *SCENARIOS, QUOTA)
+        for scenario in (*AGAINST_RESPONDER, *AT_EQUAL_RATES, *SCENARIOS, QUOTA)
         if scenario.key in sections
     ]
     if "instructions" in sections:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import atm
+from atm.library import compile_spec
 from atm.models.outcome import Outcome, RunOutcome
 from atm.models.run import RunResult
 from atm.testing import TargetServer
@@ -269,8 +270,41 @@ def test_problems_name_file_and_line_before_the_run(tmp_path: Path, target: Targ
 
 
 def test_a_misspelled_hook_gets_a_hint(tmp_path: Path, target: TargetServer) -> None:
-    code = "def before_requests(request, user):\n    pass\n"
-    result = ran(tmp_path, target, code, steps("- GET: /fixed\n"), total_requests=1)
-    notes = " ".join(note.what for note in getattr(result, "notes", []))
-    assert result.metrics.total_requests == 1
-    del notes
+    path = write(tmp_path, target, "def before_requests(request, user):\n    pass\n", steps("- GET: /fixed\n"))
+    test = compile_spec(str(path))
+    notes = {note.code: note for note in test.notes}
+    assert "shop_hooks.py:8" in notes["unused_function"].what
+    assert "Did you mean `before_request`" in notes["unused_function"].hint
+
+
+def test_a_decorator_declares_a_hook_of_any_name(tmp_path: Path, target: TargetServer) -> None:
+    code = """
+    @atm.hook("before_request")
+    def sign(request, user):
+        request.headers["X-Own"] = "1"
+    """
+    ran(tmp_path, target, code, steps("- GET: /fixed\n"), total_requests=2)
+    assert [b"X-Own: 1" in sent for sent in sent_to(target)] == [True, True]
+    code = '@atm.hook("before_requests")\ndef sign(request, user):\n    pass\n'
+    wrong = write(tmp_path, target, code, steps("- GET: /\n"))
+    with pytest.raises(atm.SpecError, match='did you mean "before_request"'):
+        atm.run_sync(str(wrong))
+
+
+def test_a_hook_reads_rows_of_test_data(tmp_path: Path, target: TargetServer) -> None:
+    (tmp_path / "users.csv").write_text("name,pin\nann,1\nben,2\ncid,3\n")
+    code = """
+    def before_request(request, user):
+        request.headers["X-Name"] = user.data("users")["name"]
+    """
+    spec = "data: {users: {file: users.csv, per: iteration}}\n" + steps("- GET: /fixed\n")
+    ran(tmp_path, target, code, spec, total_requests=3, concurrency=1)
+    names = [sent.partition(b"X-Name: ")[2].partition(b"\r\n")[0] for sent in sent_to(target)]
+    assert names == [b"ann", b"ben", b"cid"]
+
+
+def test_a_hook_that_blocks_is_named_and_judged(tmp_path: Path, target: TargetServer) -> None:
+    code = "def before_request(request, user):\n    time.sleep(0.4)\n"
+    result = ran(tmp_path, target, code, steps("- GET: /fixed\n"), total_requests=3, concurrency=1)
+    assert "before_request (shop_hooks.py:9): time.sleep(0.4)" in {each.place for each in result.blocking}
+    assert {"code", "blocking"} <= {reason.code for reason in result.verdict.reasons}

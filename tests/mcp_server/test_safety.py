@@ -92,6 +92,13 @@ async def test_no_tool_starts_python_code(server: AgentServer, api: ApiServer, t
         ):
             assert "code_not_allowed" in said
             assert "scenarios.buy.code" in said
+        hooked = {"name": "a", "url": f"{target.url}/fixed", "hooks": "shop_hooks.py"}
+        for said in (
+            await agent.refused("run_api_test", spec=hooked),
+            await agent.refused("create_test_spec", spec=hooked, save=True),
+        ):
+            assert "code_not_allowed" in said
+            assert "at: hooks" in said
     assert runs_of(api) == before
 
 

@@ -20,6 +20,7 @@ from atm.api.local_access import LocalAccess, LocalMode
 from atm.api.openapi import describe
 from atm.api.routes import (
     audit,
+    batches,
     bundles,
     compare,
     demo,
@@ -40,6 +41,7 @@ from atm.api.routes import (
     storage,
     test_files,
     tests,
+    tests_report,
 )
 from atm.api.scope import in_scope
 from atm.api.shutdown import on_shutdown_signal
@@ -101,7 +103,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         iterations,
         distribution,
         specs,
+        # Before the path of one test.
+        tests_report,
         tests,
+        batches,
         test_files,
         compare,
         bundles,

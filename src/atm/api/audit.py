@@ -30,7 +30,8 @@ ACTIONS = {
     "rerun": "run.create",
     "run_test": "run.create",
     "run_demo": "run.create",
-    "run_all_tests": "run.create",
+    "run_all_tests": "batch.create",
+    "end_batch": "batch.cancel",
     "cancel_run": "run.cancel",
     "annotate_run": "run.annotate",
     "delete_run": "run.delete",
@@ -59,7 +60,7 @@ REFUSED = "request.refuse"
 """Action of a request refused by role or network before routing; the object is method and path."""
 READS = frozenset({"validate_spec", "import_curl_command", "preview_schedule"})
 """Routes with an unsafe method that change nothing."""
-_PARAMETERS = ("run_id", "test", "schedule", "key", "session_id")
+_PARAMETERS = ("run_id", "batch", "test", "schedule", "key", "session_id")
 """Path parameters that identify the object."""
 _MOST_READ_BYTES = 262_144
 _MOST_TEXT = 500
@@ -114,7 +115,7 @@ def _entry(scope: Scope, principal: Principal, name: str, status: int, document:
     action = ACTIONS.get(name, name or REFUSED)
     parameters = scope.get("path_params", {})
     addressed = next((str(parameters[parameter]) for parameter in _PARAMETERS if parameter in parameters), "")
-    response_id = str(document.get("id") or "") if status < 300 else ""
+    response_id = str(document.get("id") or document.get("batch_id") or "") if status < 300 else ""
     is_new = response_id and action.endswith((".create", ".import"))
     addressed = addressed if name else f"{scope['method']} {scope['path']}"
     detail = [f"of {addressed}"] if is_new and addressed and addressed != response_id else []

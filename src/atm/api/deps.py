@@ -88,3 +88,14 @@ Caller = Annotated[Principal, Depends(_principal)]
 Admin = Annotated[Principal, Depends(_admin)]
 """The principal, with the role admin."""
 Source = Annotated[RunSource, Depends(_source)]
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern="^[!-~]+$",
+        description="Repeated requests with the same key and content start one run, or one batch.",
+    ),
+]

@@ -49,6 +49,7 @@ COMMANDS = (
         "schedule", "Manage schedules: tests that a server runs by cron, interval or date, with notifications."
     ),
     CommandEntry("tests", "Store tests on a server, with the files that they name."),
+    CommandEntry("batch", "Run the tests stored on a server as one batch; list, show and cancel batches."),
     CommandEntry("agent", "Run schedules, notifications and queued runs without serving the API."),
     CommandEntry("list", "List the runs of the history, newest first."),
     CommandEntry("show", "Print the report of a stored run."),

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from atm.client.batches import BatchCalls
 from atm.client.connection import TIMEOUT_SECONDS, Connection
 from atm.client.events import SILENCE_SECONDS, MessageParser, follow_run, messages
 from atm.client.schedules import ScheduleCalls
@@ -33,7 +34,7 @@ from atm.models.control.server import HealthView, ServerView
 from atm.models.control.specs import CurlAnswer, ValidateAnswer
 from atm.models.control.storage import StorageOverview, StorageStatusView
 from atm.models.control.test_files import SavedTestView
-from atm.models.control.tests import StartedRuns, SyncAnswer, TestList, TestView
+from atm.models.control.tests import SyncAnswer, TestList, TestView
 from atm.models.events import AnyRunEvent
 from atm.models.run import RunResult, SampledExchange
 from atm.models.samples import SampledIteration
@@ -60,6 +61,8 @@ class ControlClient:
         """Methods for schedules."""
         self.files = TestFileCalls(self._connection)
         """Methods for the files of stored tests."""
+        self.batches = BatchCalls(self._connection)
+        """Methods for batches of runs."""
 
     @property
     def url(self) -> str:
@@ -350,9 +353,11 @@ class ControlClient:
         """Start a run of a test."""
         return await self._connection.send(RunAccepted, "POST", f"/tests/{_segment(test)}/run")
 
-    async def run_all_tests(self) -> StartedRuns:
-        """Start a run of every enabled test."""
-        return await self._connection.send(StartedRuns, "POST", "/tests/run-all")
+    async def tests_report(self, *, tag: str | None = None) -> bytes:
+        """Return a PDF over the stored tests, or those with a tag."""
+        query = f"?tag={quote(tag, safe='')}" if tag else ""
+        async with self._connection.stream(f"/tests/report{query}", headers={"Accept": "*/*"}) as response:
+            return b"".join([chunk async for chunk in response.aiter_bytes()])
 
     async def sync_tests(self) -> SyncAnswer:
         """Store a test for each test name in the history that has none."""

@@ -203,7 +203,7 @@ METRICS: Mapping[Metric, MetricDefinition] = {
     Metric.OWN: MetricDefinition(
         Unit.OWN,
         ("metric",),
-        "a statistic of a [metric that the test declares](../guide/own-metrics.md)",
+        "a statistic of a metric that the code of the test declares",
         "metric orders total >= 100",
         source=Source.OWN,
     ),

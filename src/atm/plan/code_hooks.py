@@ -178,7 +178,12 @@ class CodeHooksOfSpec:
             hint = f"Write `def {step.call}(user):`, or `async def`"
             findings.add((*path, "call"), problem, "bad_code", hint)
 
-    def compiled(self, tables: Sequence[DataTable], own_metrics: OwnMetrics) -> CodeHooks | None:
+    def tables_of(self, tables: Sequence[DataTable]) -> tuple[int, ...]:
+        """Return the indices of the tables that the file uses."""
+        names = self.file.data if self.file else ()
+        return tuple(index for index, table in enumerate(tables) if table.name in names)
+
+    def compiled(self, own_metrics: OwnMetrics) -> CodeHooks | None:
         """Return what the engine needs, once everything else is compiled."""
         file = self.file
         if file is None:
@@ -186,12 +191,10 @@ class CodeHooksOfSpec:
         own_metrics.add(file.metrics, PurePath(file.file).name, ("hooks",))
         self._note_misspelled(file)
         plain, secrets = self._values()
-        indices = {table.name: index for index, table in enumerate(tables)}
         return CodeHooks(
             file.file,
             file.digest,
             file.hooks,
-            tuple(indices[name] for name in file.data if name in indices),
             tuple(plain.items()),
             tuple(secrets.items()),
             tuple(self.setup_slots.values()),

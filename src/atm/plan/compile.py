@@ -197,7 +197,7 @@ class _Compilation:
         timeouts = [step.timeout_ns for flow in flows for step in flow.steps]
         graceful = max(timeouts, default=0) if spec.graceful_stop is None else nanoseconds(spec.graceful_stop)
         connections = self._connections()
-        code_hooks = self.code_hooks.compiled(self.data.tables, self.own_metrics)
+        code_hooks = self.code_hooks.compiled(self.own_metrics)
         overrides = AddressOverrides(spec.connect_to, self.findings)
         origins = overrides.applied(self.requests.origins)
         seed = default_seed if spec.seed is None else spec.seed
@@ -232,8 +232,11 @@ class _Compilation:
         if self.spec.hooks is None:
             return flows
         keeps, policy = lane.load.model == "closed", self.spec.on_exception
-        program = (RequestOp(0),)
-        return tuple(replace(flow, program=program, keeps_session=keeps, on_exception=policy) for flow in flows)
+        program, tables = (RequestOp(0),), self.code_hooks.tables_of(self.data.tables)
+        return tuple(
+            replace(flow, program=program, keeps_session=keeps, on_exception=policy, hook_tables=tables)
+            for flow in flows
+        )
 
     def written(self, plan: LoadPlan) -> tuple[WrittenRequest, ...]:
         """Return each endpoint as the spec writes it."""

@@ -144,8 +144,6 @@ class CodeHooks:
     """SHA-256 of the file, in hexadecimal."""
     functions: tuple[tuple[str, str], ...]
     """Each hook that it has (`before_request`), and the name of its function."""
-    tables: tuple[int, ...] = ()
-    """Indices of the data tables that the file uses."""
     variables: tuple[tuple[str, Any], ...] = ()
     """What every user can read: variables of the spec with fixed values, and values of `setup`."""
     secrets: tuple[tuple[str, str], ...] = ()
@@ -193,6 +191,8 @@ class Flow:
     checks are announced when they are used first (`metrics.interval.Announcement`)."""
     on_exception: Literal["continue", "stop_user", "stop_run"] = "continue"
     """What follows an exception of `LoadPlan.hooks`, which fails its iteration."""
+    hook_tables: tuple[int, ...] = ()
+    """Indices of the data tables that `LoadPlan.hooks` uses."""
 
     @property
     def counts_iterations(self) -> bool:

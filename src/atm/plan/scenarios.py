@@ -107,6 +107,7 @@ class Scenarios:
             keeps_session=keeps_session,
             pace_ns=0 if scenario.pace is None else nanoseconds(scenario.pace),
             on_exception=scenario.on_exception or self.spec.on_exception,
+            hook_tables=self.hooks.tables_of(self.tables),
         )
 
     def _check_steps(self, scenario: ScenarioSpec, path: Path) -> None:

@@ -12,7 +12,7 @@ from atm.plan.template_parts import DataSource
 
 def tables_of(flow: Flow) -> frozenset[int]:
     """Return the indices of the tables that a flow uses."""
-    return frozenset(_tables_in(flow)) | frozenset(flow.code.tables if flow.code else ())
+    return frozenset(_tables_in(flow)) | frozenset(flow.code.tables if flow.code else flow.hook_tables)
 
 
 def _tables_in(item: Any) -> Iterator[int]:

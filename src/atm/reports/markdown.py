@@ -13,26 +13,38 @@ from atm.reports.funnel import checks_failed_first
 from atm.reports.junit import measured
 
 _MOST_FAILURES = 10
-_SIGNS = {RunOutcome.PASSED: "✓", RunOutcome.INVALID: "!", RunOutcome.STOPPED: "■", RunOutcome.CANCELLED: "■"}
+_SIGNS = {
+    RunOutcome.PASSED: "✓",
+    RunOutcome.INVALID: "!",
+    RunOutcome.STOPPED: "■",
+    RunOutcome.CANCELLED: "■",
+    RunOutcome.QUEUED: "·",
+    RunOutcome.RUNNING: "▸",
+}
+
+
+def sign(outcome: RunOutcome) -> str:
+    """Return the mark in front of an outcome."""
+    return _SIGNS.get(outcome, "✗")
 
 
 def render_markdown(result: RunResult) -> str:
     """Return the document: verdicts, then scenarios and endpoints, then what failed."""
     run, metrics, verdict = result.run, result.metrics, result.verdict
     outcome = verdict.outcome
-    lines = [f"## {_SIGNS.get(outcome, '✗')} {_cell(result.run.name)}: {outcome}", ""]
+    lines = [f"## {sign(outcome)} {cell(result.run.name)}: {outcome}", ""]
     if result.thresholds:
         lines += ["| | threshold | measured | |", "|---|---|---:|---|"]
         for threshold in result.thresholds:
-            sign = "✓ holds" if threshold.passed else "✗ failed"
-            row = (sign, threshold.expression, measured(threshold), threshold.message)
-            lines.append(f"| {' | '.join(_cell(cell) for cell in row)} |")
+            held = "✓ holds" if threshold.passed else "✗ failed"
+            row = (held, threshold.expression, measured(threshold), threshold.message)
+            lines.append(f"| {' | '.join(cell(text) for text in row)} |")
         lines.append("")
     for name, hook in (("Setup", result.setup), ("Teardown", result.teardown)):
         if hook is not None:
-            lines += [f"{name} **{hook.status}**{_cell(hook.described.removeprefix(hook.status))}", ""]
+            lines += [f"{name} **{hook.status}**{cell(hook.described.removeprefix(hook.status))}", ""]
     lines.append(
-        f"Measurement **{verdict.measurement}**" + "".join(f"; {_cell(reason.what)}" for reason in verdict.reasons)
+        f"Measurement **{verdict.measurement}**" + "".join(f"; {cell(reason.what)}" for reason in verdict.reasons)
     )
     rate = figures.rate(metrics.requests_per_second)
     requests = figures.counted(metrics.total_requests, "request")
@@ -46,8 +58,9 @@ def render_markdown(result: RunResult) -> str:
     for name, entry in [*entries, ("**total**", metrics)] if len(entries) > 1 else entries:
         times = (entry.latency_p50_ms, entry.latency_p95_ms, entry.latency_p99_ms)
         counts = (figures.count(entry.total_requests), figures.count(entry.failed_requests))
-        shown = name if name == "**total**" else _cell(name)
+        shown = name if name == "**total**" else cell(name)
         lines.append(f"| {shown} | {' | '.join((*counts, *map(figures.time, times)))} |")
+    lines += _own_metrics(result)
     lines += _checks(result)
     lines += _failures(result)
     lines += _exceptions(result)
@@ -65,7 +78,7 @@ def _scenarios(result: RunResult) -> list[str]:
     for scenario in result.scenarios:
         times = scenario.iteration_time
         cells = (
-            _cell(scenario.name),
+            cell(scenario.name),
             figures.count(scenario.started),
             figures.count(scenario.failed),
             figures.rate(scenario.iterations_per_second),
@@ -74,6 +87,14 @@ def _scenarios(result: RunResult) -> list[str]:
         )
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _own_metrics(result: RunResult) -> list[str]:
+    """Return a table of the metrics that the test declares."""
+    if not result.own_metrics:
+        return []
+    rows = [f"| {cell(metric.name)} | {metric.kind} | {cell(metric.described)} |" for metric in result.own_metrics]
+    return ["", "| own metric | kind | figures |", "|---|---|---|", *rows]
 
 
 def _checks(result: RunResult) -> list[str]:
@@ -87,7 +108,7 @@ def _checks(result: RunResult) -> list[str]:
         lines += ["", "| check | step | passed | failed | share |", "|---|---|---:|---:|---:|"]
     for check in noted:
         counts = (figures.count(check.passed), figures.count(check.failed), figures.share(check.passed_share))
-        lines.append(f"| {_cell(check.name)} | {_cell(check.endpoint)} | {' | '.join(counts)} |")
+        lines.append(f"| {cell(check.name)} | {cell(check.endpoint)} | {' | '.join(counts)} |")
     return lines
 
 
@@ -96,7 +117,7 @@ def _exceptions(result: RunResult) -> list[str]:
     if not result.exceptions:
         return []
     rows = [
-        f"| {_cell(group.message)} | {_cell(group.scenario)} | {figures.count(group.count)} |"
+        f"| {cell(group.message)} | {cell(group.scenario)} | {figures.count(group.count)} |"
         for group in result.exceptions
     ]
     return ["", "| exception | scenario | count |", "|---|---|---:|", *rows]
@@ -111,7 +132,7 @@ def _failures(result: RunResult) -> list[str]:
     for group in groups[:_MOST_FAILURES]:
         first, last = figures.clock(group.first_seconds), figures.clock(group.last_seconds)
         when = first if first == last else f"{first} to {last}"
-        cells = (figures.count(group.count), _cell(group.outcome), _cell(group.endpoint), _code(group.message), when)
+        cells = (figures.count(group.count), cell(group.outcome), cell(group.endpoint), _code(group.message), when)
         lines.append(f"| {' | '.join(cells)} |")
     if len(groups) > _MOST_FAILURES:
         lines += ["", f"{len(groups) - _MOST_FAILURES} more kinds of failures"]
@@ -124,14 +145,14 @@ def _workers(result: RunResult) -> list[str]:
         return []
     lost = result.fleet.lost
     lines = ["", f"{len(result.fleet.workers)} workers, {len(lost) or 'none'} lost"]
-    return [*lines, *(f"- {_cell(worker.name)}: {_cell(worker.message)}" for worker in lost)]
+    return [*lines, *(f"- {cell(worker.name)}: {cell(worker.message)}" for worker in lost)]
 
 
 def _begun(run: RunInfo) -> str:
     return f", started {run.started_at:%Y-%m-%d %H:%M:%S} UTC" if run.started_at else ""
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Escape text so that Markdown shows it literally."""
     escaped = "".join(
         f"\\{character}" if character in "\\`*_{}[]()#|<>!~" else character for character in printable(text)

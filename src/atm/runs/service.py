@@ -40,6 +40,8 @@ class Request:
     source: RunSource = RunSource.API
     batch: RunBatch | None = None
     """The batch of runs that it is started with."""
+    batch_options: str = ""
+    """What else a repeated request for the batch must have in common."""
     files: TestFiles | None = None
     """The files that the spec may name."""
 
@@ -159,4 +161,5 @@ class RunService:
 
 def _request_digest(spec: Mapping[str, Any], files: Mapping[str, str], request: Request) -> str:
     document = [spec, sorted(request.tags), request.notes, *([dict(files)] if files else [])]
+    document += [request.batch_options] if request.batch_options else []
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

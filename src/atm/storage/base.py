@@ -33,6 +33,7 @@ from atm.models.samples import SampledExchange, SampledIteration
 from atm.storage.access import AuditStore, SessionStore
 from atm.storage.api_keys import ApiKey
 from atm.storage.records import (
+    BatchPage,
     CancelRequest,
     Created,
     Finish,
@@ -45,6 +46,7 @@ from atm.storage.records import (
     RunPage,
     RunQuery,
     SampleQuery,
+    StoredBatch,
 )
 from atm.storage.result import StoredSample
 from atm.storage.schedules import DeliveryStore, ScheduleStore
@@ -85,6 +87,14 @@ class RunStore(Protocol):
 
     async def page(self, query: RunQuery) -> RunPage:
         """Return a page of runs by creation and id, newest first by default, without reading documents."""
+        ...
+
+    async def batches(self, limit: int = 50, offset: int = 0) -> BatchPage:
+        """Return a page of the batches that still have runs, newest first."""
+        ...
+
+    async def batch(self, batch_id: str) -> StoredBatch | None:
+        """Return a batch; None if it has no runs."""
         ...
 
     async def annotate(self, run_id: str, *, notes: str | None = None, tags: Sequence[str] | None = None) -> Run:
@@ -242,7 +252,10 @@ class SeriesStore(Protocol):
     async def scenarios(
         self, run_id: str, resolution: int, scenarios: int, start: int = 0, end: int | None = None
     ) -> ScenarioPoints:
-        """Return the points of the first `scenarios` scenarios and of all checks; otherwise as `points`."""
+        """Return the points of the first `scenarios` scenarios, of all checks, and of the metrics of the test.
+
+        Otherwise as `points`.
+        """
         ...
 
     async def window(
@@ -252,12 +265,12 @@ class SeriesStore(Protocol):
         end: int | None = None,
         endpoints: Sequence[int] | None = None,
         histograms: Sequence[str] = HISTOGRAMS,
-        scenarios: int = 0,
+        scenarios: int | None = None,
     ) -> Window:
         """Return counts and histograms merged over [start, end), for percentiles within 0.1 % of a sample.
 
         `histograms` names those of endpoints to read; fewer are faster. `scenarios` is the number of scenarios to
-        merge too, with all checks.
+        merge too, with all checks and the metrics that the test declares.
         """
         ...
 

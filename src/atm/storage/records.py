@@ -81,6 +81,24 @@ class RunBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A batch that has runs; its state is that of its runs."""
+
+    batch: RunBatch
+    created_at: datetime
+    """When its first run was created."""
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPage:
+    """A page of batches, newest first."""
+
+    batches: tuple[StoredBatch, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewRun:
     """An accepted run that has not started."""
 
@@ -299,6 +317,8 @@ class RunQuery:
     since: datetime | None = None
     until: datetime | None = None
     """Created at or after `since`, and before `until`."""
+    batch: str | None = None
+    """Only runs of the batch with this id."""
     text: str | None = None
     """Substring of name or URL (of their first 512 characters), ignoring case."""
     order: Order = Order.NEWEST

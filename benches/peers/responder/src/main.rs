@@ -7,7 +7,6 @@
 //! Usage: responder CERTIFICATE KEY
 //! The two are PEM files. Prints the ports of HTTP, HTTPS and the counter, and runs until it is killed.
 
-use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
@@ -63,8 +62,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         small: answer(SMALL.as_bytes()),
         big: answer(&vec![b'x'; BIG_BYTES]),
     };
-    let mut connections: HashMap<Token, Connection> = HashMap::new();
-    let mut next_token = FIRST_CONNECTION;
+    // By token; the places of closed connections are used again.
+    let mut connections: Vec<Option<Connection>> = Vec::new();
+    let mut vacant: Vec<usize> = Vec::new();
+    let mut buffer = vec![0u8; 16384];
     let mut requests = 0u64;
     let mut events = Events::with_capacity(1024);
     loop {
@@ -75,13 +76,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for event in &events {
             let token = event.token();
             if token.0 >= FIRST_CONNECTION {
-                let is_over = connections.get_mut(&token).is_none_or(|connection| {
-                    connection
-                        .is_over_after(&answers, &mut requests)
-                        .unwrap_or(true)
-                });
-                if is_over {
-                    connections.remove(&token);
+                let place = token.0 - FIRST_CONNECTION;
+                let Some(connection) = &mut connections[place] else {
+                    continue;
+                };
+                let is_over = connection.is_over_after(&mut buffer, &answers, &mut requests);
+                if is_over.unwrap_or(true) {
+                    connections[place] = None;
+                    vacant.push(place);
                 }
                 continue;
             }
@@ -91,25 +93,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     TLS => Some(Box::new(ServerConnection::new(Arc::clone(&config))?)),
                     _ => None,
                 };
-                let token_of_stream = Token(next_token);
-                next_token += 1;
+                let place = vacant.pop().unwrap_or_else(|| {
+                    connections.push(None);
+                    connections.len() - 1
+                });
                 poll.registry().register(
                     &mut stream,
-                    token_of_stream,
+                    Token(FIRST_CONNECTION + place),
                     Interest::READABLE | Interest::WRITABLE,
                 )?;
                 let is_counter = token == COUNTER;
                 let (request, pending) = (Vec::new(), Vec::new());
-                connections.insert(
-                    token_of_stream,
-                    Connection {
-                        stream,
-                        tls,
-                        request,
-                        pending,
-                        is_counter,
-                    },
-                );
+                connections[place] = Some(Connection {
+                    stream,
+                    tls,
+                    request,
+                    pending,
+                    is_counter,
+                });
             }
         }
     }
@@ -141,10 +142,60 @@ fn answer(body: &[u8]) -> Vec<u8> {
 
 impl Connection {
     /// Reads what has arrived and answers it; returns whether the connection has ended.
-    fn is_over_after(&mut self, answers: &Answers, requests: &mut u64) -> io::Result<bool> {
-        let mut buffer = [0u8; 16384];
+    fn is_over_after(
+        &mut self,
+        buffer: &mut [u8],
+        answers: &Answers,
+        requests: &mut u64,
+    ) -> io::Result<bool> {
+        if self.tls.is_none() && !self.is_counter && self.pending.is_empty() {
+            return self.is_over_after_one(buffer, answers, requests);
+        }
+        self.is_over_after_all(buffer, answers, requests)
+    }
+
+    /// The usual case: one whole request has arrived, and its answer fits into the socket.
+    fn is_over_after_one(
+        &mut self,
+        buffer: &mut [u8],
+        answers: &Answers,
+        requests: &mut u64,
+    ) -> io::Result<bool> {
+        let length = match self.stream.read(buffer) {
+            Ok(0) => return Ok(true),
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let input = &buffer[..length];
+        let end = memchr::memmem::find(input, b"\r\n\r\n");
+        if length == buffer.len() || !self.request.is_empty() || end != Some(length - 4) {
+            self.take(&buffer[..length], answers, requests);
+            return self.is_over_after_all(buffer, answers, requests);
+        }
+        *requests += 1;
+        let answer = if input.starts_with(b"GET /big") {
+            &answers.big
+        } else {
+            &answers.small
+        };
+        let sent = match self.stream.write(answer) {
+            Ok(sent) => sent,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(error),
+        };
+        self.pending.extend_from_slice(&answer[sent..]);
+        Ok(false)
+    }
+
+    fn is_over_after_all(
+        &mut self,
+        buffer: &mut [u8],
+        answers: &Answers,
+        requests: &mut u64,
+    ) -> io::Result<bool> {
         loop {
-            match self.read(&mut buffer) {
+            match self.read(buffer) {
                 Ok(0) => return Ok(true),
                 Ok(length) => {
                     self.take(&buffer[..length], answers, requests);

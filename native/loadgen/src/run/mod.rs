@@ -3,6 +3,8 @@
 
 mod capacity;
 mod collector;
+mod delivery;
+mod report;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc;
@@ -22,8 +24,9 @@ use crate::transport::tls::TlsSettings;
 use crate::worker::Worker;
 
 pub use capacity::Threads;
-use collector::{Collector, Delivery};
-pub use collector::{LaneReport, Report};
+use collector::Collector;
+use delivery::Delivery;
+pub use report::{LaneReport, Report};
 
 /// Time for threads to set up before the first request is due.
 const LEAD: u64 = 2_000_000;

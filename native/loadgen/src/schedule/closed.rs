@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::arrival::Arrival;
 use super::sending::Sending;
 use super::shard::Shard;
-use super::timetable::{Arrival, Timetable};
+use super::timetable::Timetable;
 use crate::counters::Counters;
 use crate::plan::Plan;
 

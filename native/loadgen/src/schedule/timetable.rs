@@ -3,33 +3,13 @@
 //! Times are ns since the start of the run. Measured load runs in *legs*: a single one, or with `sequential` selection
 //! one per flow, separated by barriers. All legs share one profile; `shift` is the barrier time so far.
 
+use super::arrival::{Arrival, Next};
+use super::flow_choice::FlowChoice;
 use super::pacer::{Profile, users_of};
 use super::shard::Shard;
 use crate::outcome::StopReason;
 use crate::plan::{Load, Model, Plan, Selection, Spacing};
-use crate::random::{self, Stream};
-
-/// An iteration that is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrival {
-    /// 1-based in its lane, over warm-up and measured load.
-    pub number: u64,
-    /// Its intended start.
-    pub intended: u64,
-    /// It belongs to warm-up.
-    pub warm_up: bool,
-}
-
-/// The next event in the open model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// An arrival.
-    Arrival(Arrival),
-    /// The leg's last arrival has been taken; the leg ends at this time.
-    LegOver(u64),
-    /// The load's last arrival has been taken; sending ends at this time, for this reason.
-    Over(u64, StopReason),
-}
+use crate::random;
 
 /// The state of the sequence.
 #[derive(Debug, Clone)]
@@ -56,16 +36,6 @@ pub struct Timetable {
     next: Option<Next>,
 }
 
-/// Selects the flow of iteration n, as a position among the lane's flows.
-#[derive(Debug, Clone)]
-enum FlowChoice {
-    Only(usize),
-    RoundRobin(Vec<usize>),
-    /// Flows, and their cumulative weights.
-    Weighted(Vec<usize>, Vec<u64>),
-    Sequential(Vec<usize>),
-}
-
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 impl Timetable {
     /// Creates the sequence of a lane of a checked plan.
@@ -73,23 +43,7 @@ impl Timetable {
     pub fn new(plan: &Plan, shard: Shard) -> Timetable {
         let lane = &plan.lanes[shard.lane];
         let profile = Profile::new(&lane.load.segments);
-        let ids = lane.flows.clone();
-        let legs = if lane.selection == Selection::Sequential { ids.len() as u64 } else { 1 };
-        let flows = match lane.selection {
-            _ if ids.len() == 1 => FlowChoice::Only(ids[0]),
-            Selection::RoundRobin => FlowChoice::RoundRobin(ids),
-            Selection::Sequential => FlowChoice::Sequential(ids),
-            Selection::Weighted => {
-                let bounds = ids
-                    .iter()
-                    .scan(0, |sum, flow| {
-                        *sum += plan.flows[*flow].weight;
-                        Some(*sum)
-                    })
-                    .collect();
-                FlowChoice::Weighted(ids, bounds)
-            }
-        };
+        let legs = if lane.selection == Selection::Sequential { lane.flows.len() as u64 } else { 1 };
         let end = match (lane.duration_ns, profile.end_ns()) {
             (Some(duration), Some(stages)) if stages < duration => Some((stages, StopReason::Stages)),
             (Some(duration), _) => Some((duration, StopReason::Duration)),
@@ -104,8 +58,8 @@ impl Timetable {
             measured_from: lane.measured_from(),
             profile,
             seed: plan.lane_seed(shard.lane),
+            flows: FlowChoice::new(plan, shard.lane),
             shard,
-            flows,
             total: lane.total,
             end,
             legs,
@@ -124,18 +78,7 @@ impl Timetable {
     #[must_use]
     #[inline]
     pub fn flow(&self, number: u64, warm_up: bool) -> usize {
-        let in_turn = |count: usize| ((number - 1) % count as u64) as usize;
-        match &self.flows {
-            FlowChoice::Only(flow) => *flow,
-            FlowChoice::RoundRobin(flows) => flows[in_turn(flows.len())],
-            FlowChoice::Sequential(flows) if warm_up => flows[in_turn(flows.len())],
-            FlowChoice::Sequential(flows) => flows[self.leg as usize],
-            FlowChoice::Weighted(flows, bounds) => {
-                let total = bounds.last().copied().unwrap_or(1);
-                let drawn = random::below(random::draw(self.seed, number, Stream::Selection), total);
-                flows[bounds.partition_point(|bound| *bound <= drawn)]
-            }
-        }
+        self.flows.flow(self.seed, number, warm_up, self.leg)
     }
 
     /// Barrier time so far.
@@ -199,6 +142,11 @@ impl Timetable {
         let next = self.compute();
         self.next = Some(next);
         next
+    }
+
+    /// Whether the next event is an arrival that belongs to warm-up if, and only if, `arrival` does.
+    pub fn goes_on_in_phase_of(&mut self, arrival: Arrival) -> bool {
+        matches!(self.peek(), Next::Arrival(next) if next.warm_up == arrival.warm_up)
     }
 
     /// Advances to the next arrival.

@@ -208,6 +208,12 @@ impl Users {
         Some(self.add())
     }
 
+    /// Open model: whether [`Users::take_free`] would give a user.
+    pub(crate) fn has_free(&self) -> bool {
+        let may_add = self.to_prepare.is_none() && self.all.len() < self.most;
+        may_add || !self.free.is_empty() || !self.ready.is_empty()
+    }
+
     /// Open model: returns a user to the free ones.
     pub(crate) fn set_free(&mut self, user: u32) {
         if self.to_prepare.is_some() {
@@ -346,8 +352,9 @@ mod tests {
     #[test]
     fn an_iteration_is_its_request_in_a_plan_without_journeys() {
         let mut users = alone(&fixtures::plan(|_| {}));
+        assert!(users.has_free());
         let user = users.take_free().unwrap();
-        assert_eq!((users.take_free(), users.has_journeys()), (None, false));
+        assert_eq!((users.has_free(), users.take_free(), users.has_journeys()), (false, None, false));
         assert_eq!((users.begin(user, arrival(1), 0, 10), users.next_deadline()), (0, 1010));
         users.finish(user, Outcome::Timeout, 20);
         assert_eq!((users.user(user).state, users.in_flight(), users.last_finish()), (State::Idle, 0, 20));

@@ -24,6 +24,7 @@ use crate::clock;
 use crate::ledger::{Ledger, Note, Second};
 use crate::message::Message;
 use crate::outcome::Outcome;
+use crate::plan::Model;
 use crate::poller::{self, Poller, WAKE};
 use crate::schedule::{Schedule, Shard};
 use crate::shared::Shared;
@@ -48,6 +49,8 @@ pub struct Worker {
     /// (time, user): tokens, pauses, think times, and iterations of paced users.
     timers: BinaryHeap<Reverse<(u64, u32)>>,
     signal_seen: u32,
+    /// Closed model of single requests: all responses of a turn are read before their users continue.
+    reads_first: bool,
 }
 
 impl Worker {
@@ -73,6 +76,7 @@ impl Worker {
             waker,
             timers: BinaryHeap::new(),
             signal_seen: shared.signal.load(Ordering::Acquire),
+            reads_first: plan.lanes[shard.lane].load.model == Model::Closed && !plan.has_journeys(),
             parts: Parts {
                 ledger: Ledger::new(thread, plan, shard.lane, notes, spares),
                 schedule: Schedule::new(plan, shard.clone(), Arc::clone(&shared.counters[shard.lane])),
@@ -141,12 +145,18 @@ impl Worker {
                 first = self.parts.now;
                 self.notice_stall(until);
             }
-            if self.parts.users.freed() > 0 {
+            if self.parts.users.freed() > 0 && !self.reads_first {
                 self.take_freed();
             }
             if self.parts.now >= self.parts.schedule.next_due() {
                 self.take_arrivals();
             }
+            if self.transport.has_unflushed() {
+                self.flush();
+            }
+        }
+        if self.parts.users.freed() > 0 {
+            self.take_freed();
             if self.transport.has_unflushed() {
                 self.flush();
             }

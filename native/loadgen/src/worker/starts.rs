@@ -27,11 +27,19 @@ impl Worker {
         }
     }
 
-    /// Open model: starts due arrivals. After a pause there are many, and responses must be read in between.
+    /// Open model: starts due arrivals, and the one after them if it may start with them. After a pause there are many,
+    /// and responses must be read in between.
     pub(super) fn take_arrivals(&mut self) {
         for _ in 0..ARRIVALS_PER_STEP {
             let Some(arrival) = self.parts.schedule.take_before(self.parts.now + 1) else { return };
             self.arrive(arrival);
+            // An early arrival must not wait for a user who would be free at its own time.
+            if self.parts.schedule.waiting() == 0
+                && self.parts.users.has_free()
+                && let Some(second) = self.parts.schedule.take_second(arrival, self.parts.now)
+            {
+                self.arrive(second);
+            }
         }
     }
 
@@ -68,8 +76,12 @@ impl Worker {
     /// Continues with users whose request has ended.
     pub(super) fn take_freed(&mut self) {
         // Users freed meanwhile wait for the next turn.
-        for _ in 0..self.parts.users.freed().min(FREED_PER_TURN) {
+        for turn in 0..self.parts.users.freed().min(FREED_PER_TURN) {
             let Some(user) = self.parts.users.next_freed() else { return };
+            if turn > 0 && self.reads_first {
+                // Sending the request before has taken longer than anything else here.
+                self.touch();
+            }
             match self.parts.users.user(user).state {
                 State::Idle if self.parts.schedule.is_closed() => self.continue_closed(user),
                 State::Idle => self.continue_open(user),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
-from atm.api.deps import Plane, RunId, Source
+from atm.api.deps import Key, Plane, RunId, Source
 from atm.api.errors import ApiError
 from atm.api.routes.tests import files_of_test
 from atm.api.views import accepted, read_cursor, write_cursor
@@ -33,16 +33,6 @@ from atm.storage.records import FINAL, Order, Run, RunQuery
 
 router = APIRouter(tags=["runs"])
 
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        pattern="^[!-~]+$",
-        description="Repeated requests with the same key and content start one run.",
-    ),
-]
 MOST_SAMPLES = 100
 _NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "The run does not exist"}}
 _CONFLICT: dict[int | str, dict[str, object]] = {409: {"description": "The state of the run does not allow this"}}
@@ -71,6 +61,7 @@ async def list_runs(
     ] = None,
     name: Annotated[str | None, Query(max_length=256, description="Only runs with exactly this name.")] = None,
     tag: Annotated[str | None, Query(max_length=128)] = None,
+    batch: Annotated[str | None, Query(max_length=64, description="Only runs of the batch with this id.")] = None,
     status: RunStatus | None = None,
     passed: bool | None = None,
     outcome: Annotated[RunOutcome | None, Query(description="Only runs with this outcome.")] = None,
@@ -90,6 +81,7 @@ async def list_runs(
     query = RunQuery(
         name=name,
         tag=tag,
+        batch=batch,
         status=status,
         passed=passed,
         outcome=outcome,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from atm.api.deps import Plane, Source
+from atm.api.deps import Key, Plane, Source
 from atm.api.errors import entries, entry
 from atm.api.views import accepted, test_view
 from atm.bootstrap import ControlPlane
 from atm.engine.executor import new_run_id
-from atm.errors import AtmError, NotFoundError, Problem
+from atm.errors import AtmError, ConflictError, NotFoundError, Problem, SpecError
 from atm.models.control.errors import ErrorEntry
 from atm.models.control.runs import Deleted, RunAccepted
 from atm.models.control.test_files import SavedTestView
@@ -31,6 +33,7 @@ from atm.off_loop import off_loop
 from atm.plan.compile import CompiledTest
 from atm.plan.files import FILE_MISSING
 from atm.runs import credentials
+from atm.runs.batches import MOST_RUNS
 from atm.runs.credential_recipients import Compile
 from atm.runs.service import Request as RunRequest
 from atm.runs.spec_compiler import CheckedSpec
@@ -42,6 +45,8 @@ from atm.storage.test_configs import TestConfig
 router = APIRouter(tags=["tests"])
 
 Test = Annotated[str, Path(min_length=1, max_length=256, description="Id or name of the test.")]
+_BATCHES = uuid.UUID("6a0f4a1e-8f0e-4c55-9f60-6f5c1f0b7a52")
+"""Namespace of the ids of batches with an idempotency key."""
 _NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "The test does not exist"}}
 _TAKEN: dict[int | str, dict[str, object]] = {409: {"description": "A test with this name already exists"}}
 
@@ -138,23 +143,34 @@ async def sync_tests(plane: Plane) -> SyncAnswer:
     return SyncAnswer(created=created, total=len(names) + len(created), synced=len(created), message=message)
 
 
-@router.post("/tests/run-all", status_code=202)
-async def run_all_tests(plane: Plane, source: Source, body: RunAllRequest | None = None) -> StartedRuns:
-    """Start runs of every enabled test, by name."""
+@router.post(
+    "/tests/run-all", status_code=202, responses={409: {"description": "The key was used with another request"}}
+)
+async def run_all_tests(
+    plane: Plane, source: Source, body: RunAllRequest | None = None, idempotency_key: Key = None
+) -> StartedRuns:
+    """Start one batch of runs of the stored tests, by name: every enabled test, or those with the tags or names."""
     wanted = body or RunAllRequest()
-    batch = RunBatch(new_run_id(), wanted.max_concurrency)
+    chosen = await _chosen(plane, wanted)
+    if len(chosen) * wanted.repetitions > MOST_RUNS:
+        what = f"{len(chosen)} tests with {wanted.repetitions} runs each are more than {MOST_RUNS:,} runs"
+        raise SpecError(Problem(what, "batch_too_large", path="body.repetitions", hint="Choose fewer tests or runs"))
+    batch = RunBatch(_batch_id(idempotency_key), wanted.max_concurrency)
+    options = wanted.model_dump_json()
     runs: list[RunAccepted] = []
     skipped: list[ErrorEntry] = []
     started = 0
-    for config in await plane.storage.tests.all():
-        if not config.enabled:
-            continue
+    for config in chosen:
         try:
-            runs += [await _run(plane, config, source, batch) for _ in range(wanted.repetitions)]
+            for number in range(wanted.repetitions):
+                key = _run_key(idempotency_key, config.id, number)
+                runs.append(await _run(plane, config, source, batch, key, options if key else ""))
             started += 1
+        except ConflictError:
+            raise
         except AtmError as error:
             skipped += [entry(problem).model_copy(update={"path": config.name}) for problem in error.problems[:1]]
-    number = f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}"
+    accepted_runs = f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}"
     tests = f"{started} {'test' if started == 1 else 'tests'}"
     return StartedRuns(
         batch_id=batch.id,
@@ -162,7 +178,7 @@ async def run_all_tests(plane: Plane, source: Source, body: RunAllRequest | None
         run_ids=[run.id for run in runs],
         skipped=skipped,
         total_tests=started,
-        message=f"{number} of {tests} accepted",
+        message=f"{accepted_runs} of {tests} accepted",
     )
 
 
@@ -210,12 +226,41 @@ async def run_test(plane: Plane, test: Test, source: Source) -> RunAccepted:
 
 
 async def _run(
-    plane: ControlPlane, config: TestConfig, source: RunSource, batch: RunBatch | None = None
+    plane: ControlPlane,
+    config: TestConfig,
+    source: RunSource,
+    batch: RunBatch | None = None,
+    key: str | None = None,
+    batch_options: str = "",
 ) -> RunAccepted:
     spec = credentials.unseal(plane.sealer, config.spec, config.sealed)
     files = await plane.runs.files_of(config.id)
-    created = await plane.runs.create(spec, RunRequest(tags=config.tags, source=source, batch=batch, files=files))
-    return accepted(created.run, is_new=True)
+    request = RunRequest(config.tags, "", key, source, batch, batch_options, files)
+    created = await plane.runs.create(spec, request)
+    return accepted(created.run, is_new=created.is_new)
+
+
+async def _chosen(plane: ControlPlane, wanted: RunAllRequest) -> Sequence[TestConfig]:
+    """Return the tests of a batch, by name. Raises NotFoundError for a test that does not exist."""
+    if wanted.tests is None:
+        configs = list(await plane.storage.tests.all())
+    else:
+        found = {config.id: config for config in [await find_test(plane, test) for test in wanted.tests]}
+        configs = sorted(found.values(), key=lambda config: config.name)
+    return [
+        config
+        for config in configs
+        if (config.enabled or not wanted.enabled_only) and set(wanted.tags) <= set(config.tags)
+    ]
+
+
+def _batch_id(key: str | None) -> str:
+    """Return a new id; with an idempotency key, the same one each time."""
+    return new_run_id() if key is None else str(uuid.uuid5(_BATCHES, key))
+
+
+def _run_key(key: str | None, test_id: str, number: int) -> str | None:
+    return None if key is None else hashlib.sha256(f"{key}\n{test_id}\n{number}".encode()).hexdigest()
 
 
 def _config(

@@ -92,6 +92,34 @@ def push(
     return ExitCode.PASSED
 
 
+@app.command("report", cls=PlainCommand)
+def report(
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="PDF file to write.")] = "tests.pdf",
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only tests with this tag.")] = None,
+    server: Server = DEFAULT_SERVER,
+    color: ColorOption = Color.AUTO,
+    debug: DebugOption = False,  # noqa: ARG001
+) -> int:
+    """Write a PDF over the tests of a server.
+
+    It has the last verdict of each test, the trend of its last runs, and what failed.
+    """
+    from atm.cli.files import write_whole
+
+    write_whole(Path(output), asyncio.run(_report(server, tag)))
+    surface = Output.of(color).err
+    surface.lines([surface.paper.line(f" wrote {output}")])
+    return ExitCode.PASSED
+
+
+async def _report(server: str, tag: str | None) -> bytes:
+    from atm.client import ControlClient
+    from atm.config import load_settings
+
+    async with ControlClient(server, load_settings().key_for(server)) as control:
+        return await control.tests_report(tag=tag)
+
+
 async def _push(
     document: SpecDocument, spec: dict[str, object], server: str, description: str | None, tags: list[str] | None
 ) -> _Pushed:

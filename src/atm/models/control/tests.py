@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from atm.models.control.base import Answer, Notes, Request, Spec, Tags
+from atm.models.control.base import Answer, Name, Notes, Request, Spec, Tags
 from atm.models.control.errors import ErrorEntry
 from atm.models.control.runs import RunAccepted, RunSummaryView
 
@@ -41,6 +41,11 @@ class RunAllRequest(Request):
     """Number of runs per test."""
     max_concurrency: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Most runs of these to execute at the same time; null: the server's limit."""
+    tags: Tags = Field([], description="Only tests with all of these tags.")
+    tests: Annotated[list[Name], Field(max_length=1000)] | None = Field(
+        None, description="Only these tests, by id or name; null: all of them."
+    )
+    enabled_only: bool = Field(True, description="Skip disabled tests.")
 
 
 class EnabledRequest(Request):

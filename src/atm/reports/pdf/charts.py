@@ -147,20 +147,6 @@ def percentile_chart(sheet: Sheet, curves: Sequence[Curve], samples: int, height
         _paths(sheet, capped, x, y, colour, 1.1)
 
 
-def trend(sheet: Sheet, x: float, y: float, width: float, values: Sequence[tuple[float | None, str]]) -> None:
-    """Draw bars for the values of the last runs, each in its colour; a dot where there is no value. `y` is the base."""
-    known = [value for value, _ in values if value is not None and math.isfinite(value)]
-    high = max(known, default=0.0) or 1.0
-    step = width / max(len(values), 1)
-    for place, (value, colour) in enumerate(values):
-        left = x + place * step
-        if value is None or not math.isfinite(value):
-            sheet.dot(left + step / 2, y - 1.2, 1.0, colour)
-        else:
-            height = max(13 * value / high, 1.0)
-            sheet.box(left, y - height, max(step - 1.2, 0.6), height, colour)
-
-
 def _middle(point: TimelinePoint) -> float:
     return point.second + point.duration_seconds / 2
 

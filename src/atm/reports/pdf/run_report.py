@@ -31,6 +31,7 @@ from atm.reports.pdf.run_tables import (
     exceptions,
     failures,
     generator,
+    own_metrics,
     scenarios,
     statuses,
     steps,
@@ -56,7 +57,18 @@ def render_pdf(result: RunResult) -> bytes:
     _tiles(sheet, result)
     scenarios(sheet, result)
     _plots(sheet, result)
-    for section in (times, _percentiles, endpoints, steps, checks, test_data, failures, exceptions, blocking):
+    for section in (
+        times,
+        _percentiles,
+        endpoints,
+        steps,
+        checks,
+        own_metrics,
+        test_data,
+        failures,
+        exceptions,
+        blocking,
+    ):
         section(sheet, result)
     statuses(sheet, result)
     generator(sheet, result)

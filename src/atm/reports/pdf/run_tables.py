@@ -136,6 +136,14 @@ def _check(check: CheckFigures) -> Row:
     return [Cell(word, kind, sign=kind), check.name, check.endpoint, *counts]
 
 
+def own_metrics(sheet: Sheet, result: RunResult) -> None:
+    """The metrics that the code of a scenario or a hook measured."""
+    rows: list[Row] = [[metric.name, str(metric.kind), metric.described] for metric in result.own_metrics]
+    if rows:
+        sheet.heading("Own metrics", needed=60)
+        draw_table(sheet, (Column("metric", grows=1), Column("kind"), Column("figures", grows=2)), rows, noun="metrics")
+
+
 def test_data(sheet: Sheet, result: RunResult) -> None:
     """The rows of each source of test data that were used."""
     if not result.data:

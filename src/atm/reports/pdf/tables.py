@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ _LINE = 11.5
 _PADDING = 4.5
 _GAP = 10.0
 MOST_LINES = 3
+_FEWEST_BARS = 20
+"""The width of a bar in a trend is that of at least this number of bars; the newest is at the right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Cell:
     """A check (`pass`), a cross (`fail`) or an exclamation mark (`warn`) in front of the text."""
     bar: float | None = None
     """A share 0..1, drawn instead of text."""
+    trend: Sequence[tuple[float | None, str]] = ()
+    """Values with their colours, drawn as bars instead of text."""
 
 
 Row = Sequence[Cell | str]
@@ -50,7 +55,7 @@ def draw_table(
     for row in shown:
         lines = [
             sheet.wrapped(cell.text, width - _indent(cell), BODY, cell.bold, MOST_LINES)
-            if column.grows and cell.bar is None
+            if column.grows and cell.bar is None and not cell.trend
             else [sheet.fitted(cell.text, width - _indent(cell), BODY, cell.bold)]
             for column, cell, width in zip(columns, row, widths, strict=True)
         ]
@@ -117,7 +122,24 @@ def _row(
             sheet.sign(x, first, cell.sign)
         if cell.bar is not None:
             sheet.box(x, first - 6.5, max(width * cell.bar, 1.0 if cell.bar else 0.0), 7, cell.colour)
+        if cell.trend:
+            _trend(sheet, x, first + 2, width, cell.trend)
         for number, text in enumerate(texts if cell.bar is None else ()):
             at, align = (x + width, "R") if column.number else (x + _indent(cell), "L")
             sheet.text(at, first + number * _LINE, text, BODY, bold=cell.bold, colour=cell.colour, align=align)
         x += width + _GAP
+
+
+def _trend(sheet: Sheet, x: float, y: float, width: float, values: Sequence[tuple[float | None, str]]) -> None:
+    """Draw bars for the values of the last runs, each in its colour; a dot where there is no value. `y` is the base."""
+    known = [value for value, _ in values if value is not None and math.isfinite(value)]
+    high = max(known, default=0.0) or 1.0
+    step = width / max(len(values), _FEWEST_BARS)
+    x += width - step * len(values)
+    for place, (value, colour) in enumerate(values):
+        left = x + place * step
+        if value is None or not math.isfinite(value):
+            sheet.dot(left + step / 2, y - 1.2, 1.0, colour)
+        else:
+            height = max(9 * value / high, 1.0)
+            sheet.box(left, y - height, max(step - 1.2, 0.6), height, colour)

@@ -27,6 +27,7 @@ from atm.storage.json_files.series import JsonSeries
 from atm.storage.json_files.state import JUDGED_BY, RESULT, Folder, RunState, SpecFile
 from atm.storage.records import (
     FINAL,
+    BatchPage,
     CancelRequest,
     Created,
     Finish,
@@ -35,11 +36,13 @@ from atm.storage.records import (
     NewRun,
     Order,
     Run,
+    RunBatch,
     RunControl,
     RunCursor,
     RunPage,
     RunQuery,
     RunSummary,
+    StoredBatch,
     checked_id,
     checked_tags,
     figures_of,
@@ -90,7 +93,11 @@ class JsonRuns:
     def page(self, query: RunQuery) -> RunPage:
         limit = max(1, min(query.limit, MAXIMUM_PAGE))
         newest = query.order is Order.NEWEST
-        matching = [state.summary for state in self._folder.states() if _matches(state.summary, query)]
+        matching = [
+            state.summary
+            for state in self._folder.states()
+            if _matches(state.summary, query) and query.batch in (None, state.batch_id)
+        ]
         matching.sort(key=_sort_key, reverse=newest)
         rest = matching
         if query.after is not None:
@@ -100,6 +107,30 @@ class JsonRuns:
         listed = tuple(rest[:limit])
         more = RunCursor(listed[-1].created_at, listed[-1].id) if len(rest) > limit else None
         return RunPage(listed, len(matching) if query.with_total else None, more)
+
+    @in_thread
+    def batches(self, limit: int = 50, offset: int = 0) -> BatchPage:
+        found = sorted(self._batches(), key=lambda stored: (stored.created_at, stored.batch.id), reverse=True)
+        first = max(0, offset)
+        return BatchPage(tuple(found[first : first + max(1, min(limit, MAXIMUM_PAGE))]), len(found))
+
+    @in_thread
+    def batch(self, batch_id: str) -> StoredBatch | None:
+        return next((stored for stored in self._batches() if stored.batch.id == batch_id), None)
+
+    def _batches(self) -> list[StoredBatch]:
+        by_id: dict[str, list[RunState]] = {}
+        for state in self._folder.states():
+            if state.batch_id is not None:
+                by_id.setdefault(state.batch_id, []).append(state)
+        return [
+            StoredBatch(
+                RunBatch(batch_id, states[0].batch_limit),
+                min(state.summary.created_at for state in states),
+                len(states),
+            )
+            for batch_id, states in by_id.items()
+        ]
 
     @in_thread
     def annotate(self, run_id: str, *, notes: str | None = None, tags: Sequence[str] | None = None) -> Run:

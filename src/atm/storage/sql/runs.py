@@ -28,6 +28,7 @@ from atm.storage.errors import (
 )
 from atm.storage.records import (
     FINAL,
+    BatchPage,
     CancelRequest,
     Created,
     Finish,
@@ -38,12 +39,14 @@ from atm.storage.records import (
     RunPage,
     RunQuery,
     RunSummary,
+    StoredBatch,
     checked_id,
     checked_tags,
     figures_of,
     search_text,
 )
 from atm.storage.result import ResultDocuments, dumps, join, split
+from atm.storage.sql.batches import batch_page, stored_batch
 from atm.storage.sql.bulk_insert import staged_history
 from atm.storage.sql.database import Database
 from atm.storage.sql.tables import run_tags, runs
@@ -182,6 +185,8 @@ class SqlRuns:
             conditions += _with_outcome(query.outcome)
         if query.measurement is not None:
             conditions.append(runs.c.measurement == query.measurement.value)
+        if query.batch is not None:
+            conditions.append(runs.c.batch_id == query.batch)
         if query.since is not None:
             conditions.append(created_at >= query.since)
         if query.until is not None:
@@ -190,6 +195,12 @@ class SqlRuns:
             position = func.instr if self._database.is_sqlite else func.strpos
             conditions.append(position(runs.c.search_text, query.text.lower().replace("\0", "")) > 0)
         return conditions
+
+    async def batches(self, limit: int = 50, offset: int = 0) -> BatchPage:
+        return await batch_page(self._database, max(1, min(limit, MAXIMUM_PAGE)), max(0, offset))
+
+    async def batch(self, batch_id: str) -> StoredBatch | None:
+        return await stored_batch(self._database, batch_id)
 
     async def annotate(self, run_id: str, *, notes: str | None = None, tags: Sequence[str] | None = None) -> Run:
         async with self._database.write() as connection:

@@ -2,6 +2,9 @@
 import type {
     AnnotateRequest,
     AuditList,
+    BatchCancelled,
+    BatchDetail,
+    BatchList,
     CompareAnswer,
     CurlAnswer,
     DistributionView,
@@ -230,6 +233,10 @@ export const api = {
     testFileAddress: (id: string, name: string) => address(fileOf(id, name)),
     runTest: (id: string) => ask<RunAccepted>(`${test(id)}/run`, { method: "POST" }),
     runAllTests: () => ask<StartedRuns>("/tests/run-all", { method: "POST" }),
+    batches: (limit: number) => ask<BatchList>("/batches", { query: { limit } }),
+    batch: (id: string) => ask<BatchDetail>(`/batches/${encodeURIComponent(id)}`),
+    cancelBatch: (id: string, graceful: boolean) =>
+        ask<BatchCancelled>(`/batches/${encodeURIComponent(id)}/cancel`, { method: "POST", query: { graceful } }),
     syncTests: () => ask<SyncAnswer>("/tests/sync", { method: "POST" }),
 
     storage: (days = 30) => ask<StorageOverview>("/storage/overview", { query: { days } }),

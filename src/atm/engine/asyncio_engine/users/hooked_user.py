@@ -39,7 +39,6 @@ class HookedContext(ScenarioContext):
     """The slots of each flow by their names."""
     tables: Mapping[str, int]
     """The tables of test data by their names."""
-    used_tables: Sequence[int]
     constants: Mapping[str, object]
     """The variables that every user can read."""
     destination: Destination
@@ -153,6 +152,8 @@ class HookedUser(ScenarioUser):
 
     def _called(self, hook: HookFunction, arguments: tuple[object, ...], then: Then) -> int | None:
         """Call a hook in the iteration; see `HookCalls.call`."""
+        if self._ledger.own is not None:
+            self._ledger.own.enter(self._context.sending, is_warm_up=self.iteration.is_warm_up)
         if self._ledger.own is not None:
             self._ledger.own.enter(self._context.sending, is_warm_up=self.iteration.is_warm_up)
         return self._calls.call(hook, arguments, self._books, then)

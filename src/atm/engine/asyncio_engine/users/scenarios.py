@@ -110,7 +110,6 @@ class Scenarios:
             functions=functions,
             slots=[{slot.name: index for index, slot in enumerate(flow.slots)} for flow in self._plan.flows],
             tables={table.name: index for index, table in enumerate(self._plan.data)},
-            used_tables=hooks.tables,
             constants={**dict(hooks.variables), **secrets},
             destination=Destination(
                 parts.origin_of,
