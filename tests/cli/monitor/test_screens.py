@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from atm.cli.history import History, open_history
 from atm.cli.history.server import ServerHistory
 from atm.cli.monitor.app import MonitorApp
 from atm.cli.monitor.list_screen import RunListScreen
@@ -22,6 +23,7 @@ from atm.models.events import FinishedEvent
 from atm.models.outcome import RunOutcome
 from atm.testing import TargetServer
 from tests.api.server import PATIENCE_SECONDS, ApiServer
+from tests.cli.program import started
 
 pytestmark = pytest.mark.anyio
 
@@ -48,9 +50,10 @@ async def control(server: ApiServer) -> AsyncIterator[ControlClient]:
 
 
 @asynccontextmanager
-async def monitor(control: ControlClient, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Pilot[None]]:
-    app = MonitorApp(ServerHistory(control), Paper(size[0], True))
-    async with app.run_test(size=size) as pilot:
+async def monitor(source: ControlClient | History, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Pilot[None]]:
+    history = ServerHistory(source) if isinstance(source, ControlClient) else source
+    app = MonitorApp(history, Paper(size[0], True))
+    async with app.run_test(size=size, notifications=True) as pilot:
         yield pilot
 
 
@@ -181,3 +184,24 @@ async def test_a_server_that_goes_and_returns_is_shown(tmp_path: Path, target: T
                 await outcome_of(control, accepted.id)
             finally:
                 second.stop()
+
+
+async def test_without_a_server_it_shows_the_history_of_this_machine(
+    tmp_path: Path, target: TargetServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_once() -> None:
+        with started(tmp_path, "run", f"{target.url}/users", "-n", "3", "--quiet") as process:
+            process.communicate()
+
+    monkeypatch.setenv("ATM_DATA_DIR", str(tmp_path))
+    await asyncio.to_thread(run_once)
+    async with open_history(None) as history, monitor(history) as pilot:
+        await sees(pilot, "the local history", "1 run ")
+        await asyncio.to_thread(run_once)
+        await sees(pilot, "2 runs")
+        await pilot.press("home", "enter")
+        await sees(pilot, "p95", "THRESHOLDS")
+        await pilot.press("s")
+        await sees(pilot, "already")
+        await pilot.press("r", "y")
+        await sees(pilot, "without a server", "atm serve")

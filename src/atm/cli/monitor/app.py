@@ -68,7 +68,7 @@ class MonitorApp(App[None]):
     #empty { height: 1fr; }
     Confirmation { align: center middle; background: ansi_default; }
     #question { width: 62; max-width: 100%; height: auto; border: round ansi_default; padding: 0 2; }
-    Toast { background: ansi_default; border: round ansi_default; }
+    Toast { background: ansi_default; border: round ansi_default; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c,ctrl+q", "interrupt", show=False, priority=True)]
     ENABLE_COMMAND_PALETTE = False
