@@ -6,7 +6,7 @@ import importlib
 import sys
 
 BENCHES = ("startup", "asyncio_engine", "native_engine", "storage", "control_plane")
-ON_REQUEST = ("peers", "scenarios", "soak", "native_instructions", "two_cores", "fleet", "long_run")
+ON_REQUEST = ("peers", "scenarios", "soak", "native_instructions", "two_cores", "fleet", "long_run", "python_code")
 """Run only by name: they take minutes or compare two versions; `peers` installs programs."""
 
 

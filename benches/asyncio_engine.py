@@ -1,6 +1,6 @@
-"""Compare the CPU time per request of the asyncio engine with wrk: closed model, 64 connections.
+"""Compare the CPU time per request of the asyncio engine with wrk and a bare loop: closed model, 64 connections.
 
-Both send to one nginx worker on another core, one directly after the other in every round. During steady traffic nginx
+All send to one nginx worker on another core, one directly after the other in every round. During steady traffic nginx
 counts the requests and the kernel the CPU time, which excludes start-up. `child` runs the engine alone, for this
 benchmark and for profilers.
 """
@@ -13,13 +13,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from benches.measure import ROOT, MeasurementError, against, cpu_seconds_so_far, interleaved, keep, table
 from benches.nginx import Nginx
 
 CONNECTIONS = 64
 ROUNDS = 5
-STEADY_AFTER_SECONDS = 1.0
+STEADY_AFTER_REQUESTS = 10_000
+_LONGEST_START_SECONDS = 15.0
 MEASURED_SECONDS = 3.0
 CLIENT_CORE, SERVER_CORE = 0, 1
 REQUESTS = 100_000
@@ -27,6 +29,9 @@ REQUESTS = 100_000
 
 BASELINE = "wrk"
 BARS = {"constant request": 2.5, "templates": 3.0}
+BARE = "bare Protocol loop"
+BARS_OF_BARE = {"constant request": 1.6}
+"""Against a loop that only sends and receives (`benches.bare_loop`)."""
 _SECONDS = 30
 
 
@@ -45,7 +50,9 @@ def main() -> int:
             command = [sys.executable, "-m", "benches.asyncio_engine", "child", kind, str(nginx.port), str(_SECONDS)]
             return cpu_per_requests(command, nginx)
 
+        bare = [sys.executable, "-m", "benches.bare_loop", str(nginx.port), str(CONNECTIONS), str(_SECONDS)]
         subjects = {
+            BARE: lambda: cpu_per_requests(bare, nginx),
             BASELINE: lambda: cpu_per_requests([wrk, "-t1", f"-c{CONNECTIONS}", f"-d{_SECONDS}s", url], nginx),
             "constant request": lambda: engine("constant"),
             "templates": lambda: engine("templates"),
@@ -58,6 +65,9 @@ def main() -> int:
             return 1
     rows = against(samples, BASELINE, BARS)
     print(table(rows, BASELINE))
+    of_bare = against(samples, BARE, BARS_OF_BARE)
+    print(table(of_bare, BARE))
+    rows += [replace(row, name=f"{row.name}, against a {BARE}") for row in of_bare]
     print(f"samples: {keep('asyncio_engine', samples, rows).relative_to(ROOT)}")
     return 0 if all(row.holds for row in rows) else 1
 
@@ -68,7 +78,9 @@ def cpu_per_requests(command: Sequence[str], nginx: Nginx) -> float:
         ["taskset", "-c", str(CLIENT_CORE), *command], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd=ROOT
     )
     try:
-        time.sleep(STEADY_AFTER_SECONDS)
+        begin, deadline = nginx.requests(), time.monotonic() + _LONGEST_START_SECONDS
+        while nginx.requests() < begin + STEADY_AFTER_REQUESTS and time.monotonic() < deadline:
+            time.sleep(0.1)
         requests, cpu = nginx.requests(), cpu_seconds_so_far(process.pid)
         time.sleep(MEASURED_SECONDS)
         requests, cpu = nginx.requests() - requests - 1, cpu_seconds_so_far(process.pid) - cpu

@@ -1,6 +1,8 @@
-"""Measure runs on several processes: requests per CPU second of 2 workers against 1, the controller, start skew.
+"""Measure runs on several workers: CPU time for a request, the controller, the start on processes and on Ray.
 
-CPU time is that of the worker processes, as their intervals report it, and of this process, which controls them.
+CPU time is that of the worker processes, as their intervals report it, and of this process, which controls them. Two
+workers are compared with one in each round: with the same load for each worker, as load is added by adding workers, and
+with the same load divided between them, which costs more, as each wakes up for fewer requests at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from atm.fleet.fleet_engine import FleetEngine
 from atm.fleet.local_processes import LocalProcesses
 from atm.library import compile_spec
 from atm.metrics.interval import Interval
-from atm.testing import TargetServer
+from benches import fleet_controller, fleet_on_ray
+from benches.first_arrivals import FirstArrivals
 from benches.measure import ROOT, Figure, figures, keep
 from benches.nginx import Nginx
 
@@ -27,6 +30,8 @@ ROUNDS = 5
 LEAST_EFFICIENCY = 0.95
 MOST_SKEW_MILLISECONDS = 2.0
 SKEW_RATE = 200
+SKEW_ROUNDS = 11
+USERS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +57,48 @@ def main() -> int:
         print("error: this benchmark needs Linux and the native engine (`atm doctor` says why it is not there)")
         return 2
     rows: list[Figure] = []
+    samples: dict[str, list[float]] = {}
     with Nginx(SERVER_CORE) as nginx:
         url = f"http://127.0.0.1:{nginx.port}/users/4711?page=1"
         for engine in (native, AsyncioEngine()):
-            rows += efficiency(engine, url)
-    with TargetServer() as target:
-        rows.append(skew(native, target))
+            rows += efficiency(engine, url, samples)
+    with FirstArrivals() as target:
+        for engine in (native, AsyncioEngine()):
+            rows.append(skew(engine, target, samples))
+    rows += fleet_controller.rows()
+    rows += fleet_on_ray.rows(samples)
     print(figures(rows))
-    print(f"samples: {keep('fleet', {}, rows).relative_to(ROOT)}")
+    print(f"samples: {keep('fleet', samples, rows).relative_to(ROOT)}")
     return 0 if all(row.holds for row in rows) else 1
 
 
-def efficiency(engine: Engine, url: str) -> list[Figure]:
+def efficiency(engine: Engine, url: str, samples: dict[str, list[float]]) -> list[Figure]:
     """Compare CPU time per request of 2 workers with that of 1, within each round, and measure the controller's."""
-    ratios: list[float] = []
+    loads = {"same load for each": 2 * USERS, "same load divided": USERS}
+    ratios: dict[str, list[float]] = {name: [] for name in loads}
     controller: list[float] = []
     for _ in range(ROUNDS):
-        one, two = (asyncio.run(run(engine, url, workers, {"concurrency": 32})) for workers in (1, 2))
-        ratios.append(one.per_cpu_second / two.per_cpu_second)
-        controller.append(two.controller_cpu_seconds / (2 * two.seconds))
+        one = asyncio.run(run(engine, url, 1, {"concurrency": USERS}))
+        for name, users in loads.items():
+            two = asyncio.run(run(engine, url, 2, {"concurrency": users}))
+            ratios[name].append(one.per_cpu_second / two.per_cpu_second)
+            samples.setdefault(f"{engine.name}, {name}: CPU for a request", []).append(1 / two.per_cpu_second)
+            controller.append(two.controller_cpu_seconds / (2 * two.seconds))
+        samples.setdefault(f"{engine.name}, 1 process: CPU for a request", []).append(1 / one.per_cpu_second)
+    samples[f"{engine.name}: controller CPU per worker and second"] = controller
     title = f"{engine.name}: CPU time per request, 2 processes against 1"
     return [
-        Figure(title, statistics.median(ratios), "times", 1 / LEAST_EFFICIENCY),
+        *(
+            Figure(f"{title}, {name}", statistics.median(found), "times", 1 / LEAST_EFFICIENCY)
+            for name, found in ratios.items()
+        ),
         Figure(f"{engine.name}: controller CPU per worker and second", statistics.median(controller) * 1e3, "ms"),
     ]
 
 
-async def run(engine: Engine, url: str, workers: int, load: dict[str, object]) -> RunFigures:
+async def run(engine: Engine, url: str, workers: int, load: dict[str, object], seconds: int = SECONDS) -> RunFigures:
     """Run a test of some seconds on worker processes."""
-    test = compile_spec({"name": "bench", "url": url, "duration": f"{SECONDS}s", "engine": engine.name, **load})
+    test = compile_spec({"name": "bench", "url": url, "duration": f"{seconds}s", "engine": engine.name, **load})
     plan = (await resolve_origins(test.plan)).plan
     fleet = FleetEngine(engine, LocalProcesses(), workers)
     intervals: list[Interval] = []
@@ -99,12 +117,23 @@ async def run(engine: Engine, url: str, workers: int, load: dict[str, object]) -
     )
 
 
-def skew(engine: Engine, target: TargetServer) -> Figure:
+def skew(engine: Engine, target: FirstArrivals, samples: dict[str, list[float]]) -> Figure:
     """Measure how far apart two workers start, by the arrival of the first request of each at the target."""
     skews: list[float] = []
-    for _ in range(ROUNDS):
-        target.reset()
-        asyncio.run(run(engine, f"{target.url}/", 2, {"requests_per_second": SKEW_RATE}))
-        first, second = (row.arrived_ns for row in target.record()[:2])
-        skews.append(abs(second - first - 1e9 / SKEW_RATE) / 1e6)
-    return Figure("start skew of 2 workers at the target", statistics.median(skews), "ms", MOST_SKEW_MILLISECONDS)
+    for _ in range(SKEW_ROUNDS):
+        target.taken()
+        asyncio.run(
+            run(
+                engine,
+                f"http://127.0.0.1:{target.port}/{{{{request_number}}}}",
+                2,
+                {"requests_per_second": SKEW_RATE},
+                seconds=1,
+            )
+        )
+        arrived = target.taken()
+        # The first request of each worker, which opens a connection: due at 0 and one interval later.
+        skews.append(abs(arrived[2] - arrived[1] - 1e9 / SKEW_RATE) / 1e9)
+    samples[f"{engine.name}: start skew"] = skews
+    name = f"{engine.name}: start skew of 2 workers at the target"
+    return Figure(name, statistics.median(skews) * 1e3, "ms", MOST_SKEW_MILLISECONDS)

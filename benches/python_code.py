@@ -3,46 +3,49 @@
 CPU time of the whole client per request, measured in turn within each round, as in `benches.flow_peers`; the ratio is
 the median over the rounds.
 
-Usage: python -m benches.python_code [ROUNDS]
+Usage: python -m benches python_code
 """
 
 from __future__ import annotations
 
 import os
-import statistics
 import sys
+from dataclasses import replace
 
 from benches import flow_peers
 from benches.flow import BODY
-from benches.measure import MeasurementError
+from benches.measure import ROOT, Figure, MeasurementError, against, interleaved, keep, table
 from benches.nginx import Nginx
+from benches.peers.install import NotInstalledError
 
+ROUNDS = 5
 _SERVER_CORE = 1
 BARS = {flow_peers.CODE: 4.0, flow_peers.LOCUSTFILE: 2.5}
 """Requests per CPU second, as a multiple of Locust's."""
 
 
-def main(arguments: list[str]) -> int:
-    rounds = int(arguments[0]) if arguments else 3
-    print(f"python code: the load of the machine before was {os.getloadavg()[0]:.1f}")
-    samples: dict[str, list[float]] = {name: [] for name in (*BARS, flow_peers.LOCUST)}
+def main() -> int:
+    before = os.getloadavg()[0]
     with Nginx(_SERVER_CORE, BODY) as nginx:
-        for _ in range(rounds):
-            for name, costs in samples.items():
-                costs.append(flow_peers.cpu_per_1000(name, nginx))
-    for name, costs in samples.items():
-        print(f"{name}: {1000 / statistics.median(costs):,.0f} requests per CPU second ({costs})")
-    holds = True
-    for name, bar in BARS.items():
-        pairs = zip(samples[name], samples[flow_peers.LOCUST], strict=True)
-        ratio = statistics.median(locust / code for code, locust in pairs)
-        print(f"{name} against {flow_peers.LOCUST}: {ratio:.2f} times; the bar is {bar}")
-        holds = holds and ratio >= bar
-    return 0 if holds else 1
+        names = (*BARS, flow_peers.LOCUST)
+        subjects = {name: lambda name=name: flow_peers.cpu_per_1000(name, nginx) for name in names}
+        print(f"python_code: {ROUNDS} rounds, CPU per 1,000 requests, median of the ratios within each round")
+        try:
+            samples = interleaved(subjects, ROUNDS)
+        except (MeasurementError, NotInstalledError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+    rows = against(samples, flow_peers.LOCUST, {name: 1 / bar for name, bar in BARS.items()})
+    print(table(rows, flow_peers.LOCUST))
+    named = [replace(row, name=f"CPU per request: {row.name}, against {flow_peers.LOCUST}") for row in rows]
+    more = [
+        Figure(f"requests per CPU second: {row.name}, as a multiple of {flow_peers.LOCUST}", 1 / row.ratio, "")
+        for row in rows
+    ]
+    kept = keep("python_code", samples, [Figure("load of the machine before", before, ""), *named, *more])
+    print(f"samples: {kept.relative_to(ROOT)}")
+    return 0 if all(row.holds for row in rows) else 1
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except MeasurementError as error:
-        sys.exit(f"error: {error}")
+    sys.exit(main())

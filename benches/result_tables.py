@@ -16,7 +16,8 @@ TITLES = {
     "scenarios": "Scenarios: a journey of three steps, native engine",
     "soak": "20 million requests",
     "long_run": "A run of 24 hours with 50 endpoints",
-    "asyncio_engine": "The asyncio engine: CPU time for each request against that of wrk",
+    "asyncio_engine": "The asyncio engine: CPU time for each request against that of wrk, and of a bare loop",
+    "python_code": "Scenarios in Python and locustfiles: a journey of three steps, asyncio engine",
     "storage": "Storage: SQLite, 100,000 runs, wall time",
     "control_plane": "The Control API: one worker, SQLite, 100,000 runs, wall time seen by a client",
 }

@@ -28,8 +28,11 @@ _SHARE_A_CLUSTER = ("tests/contract/test_fleet_transports", "tests/fleet/test_ra
 _LONG = (
     *_SHARE_A_CLUSTER,
     "tests/faults/test_kills",
-    *(f"tests/security/test_{name}" for name in ("fuzz_server", "working_directory", "audit")),
-    *(f"tests/api/test_{name}" for name in ("server", "live", "workers")),
+    *(
+        f"tests/security/test_{name}"
+        for name in ("stuck_processes", "one_request", "seal_rotation", "fuzz_server", "working_directory", "audit")
+    ),
+    *(f"tests/api/test_{name}" for name in ("fuzz", "first_design", "server", "live", "workers")),
 )
 """Files of few tests that take long: the others are dealt by their number of tests."""
 

@@ -43,8 +43,8 @@ _CARGO_TEST = (
 )
 
 _PYTEST = (sys.executable, "-u", "-m", "pytest")
-_THREE = "--numprocesses=3"
-"""Three processes for two cores, as tests mostly wait; tests/scheduling.py distributes the files."""
+_PROCESSES = f"--numprocesses={min(2 * (os.cpu_count() or 1) + 1, 9)}"
+"""More processes than cores, as tests mostly wait; tests/scheduling.py distributes the files."""
 _PATIENT = "--override-ini=timeout=1800"
 _CONTROL = (
     # These start servers and databases, which is slow on a busy machine.
@@ -66,9 +66,9 @@ SUITES: tuple[Suite, ...] = (
     # Rust tests need a toolchain; set-up prints a line if there is none.
     *((Suite("native", command=_CARGO_TEST),) if shutil.which("cargo") else ()),
     *((Suite("dashboard", command=_DASHBOARD),) if (ROOT / "webapp" / "node_modules").is_dir() else ()),
-    Suite("control", command=(*_PYTEST, _THREE, *_CONTROL), prove=(*_PYTEST, *_CONTROL, _PATIENT)),
-    Suite("agents", command=(*_PYTEST, _THREE, *_AGENTS), prove=(*_PYTEST, *_AGENTS, _PATIENT)),
-    Suite("core", command=(*_PYTEST, _THREE, *_REST), prove=(*_PYTEST, _PATIENT, *_REST)),
+    Suite("control", command=(*_PYTEST, _PROCESSES, *_CONTROL), prove=(*_PYTEST, *_CONTROL, _PATIENT)),
+    Suite("agents", command=(*_PYTEST, _PROCESSES, *_AGENTS), prove=(*_PYTEST, *_AGENTS, _PATIENT)),
+    Suite("core", command=(*_PYTEST, _PROCESSES, *_REST), prove=(*_PYTEST, _PATIENT, *_REST)),
 )
 
 

@@ -113,9 +113,9 @@ class NativeEvaluation:
 def native() -> Iterator[NativeEvaluation]:
     if not shutil.which("cargo"):
         pytest.skip("no cargo to build the native engine's example")
-    subprocess.run(
-        ["cargo", "build", "--quiet", "--locked", "-p", "loadgen", "--example", "evaluate"], cwd=NATIVE, check=True
-    )
+    # With the features of the whole workspace, as its tests are built: nothing is compiled again.
+    build = ["cargo", "build", "--quiet", "--locked", "--workspace", "--example", "evaluate"]
+    subprocess.run(build, cwd=NATIVE, check=True)
     evaluation = NativeEvaluation(NATIVE / "target" / "debug" / "examples" / "evaluate")
     yield evaluation
     evaluation.close()

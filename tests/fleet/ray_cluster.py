@@ -65,6 +65,24 @@ class RayCluster:
         """All processes of the cluster."""
         return descendants(self.process.pid)
 
+    def workers(self) -> list[int]:
+        """The worker processes on all nodes."""
+        found = []
+        for pid in self.processes():
+            try:
+                command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if b"atm.fleet.worker_process" in command:
+                found.append(pid)
+        return found
+
+    def logs_with(self, text: str) -> list[Path]:
+        """The files of Ray that contain a text."""
+        files = [path for path in self.session_directory.rglob("*") if path.is_file()]
+        assert any(path.name == "gcs_server.out" for path in files)
+        return [path for path in files if text.encode() in path.read_bytes()]
+
     def close(self) -> None:
         with self.process:  # closes its pipes and waits
             assert self.process.stdin is not None

@@ -192,14 +192,19 @@ def test_with_reassign_the_others_send_what_is_due_later_and_nothing_is_sent_twi
 ) -> None:
     made = plan(http(target), step("/", headers=(NUMBERED,)), load=opened(100, arrival="poisson"), duration=8)
     ran, _ = asyncio.run(run_fleet(engine, made, 3, on_loss=OnLoss.REASSIGN, once=(received(target, 150), lose)))
+    check_reassigned(ran, made, target, lost=1, seconds=8)
+
+
+def check_reassigned(ran: Ran, made: LoadPlan, target: TargetServer, lost: int, seconds: int) -> None:
+    """Compare a run of three workers, of which one was lost, with the schedule and with what the target received."""
     check_books_after_loss(ran, made)
     seed = lane_seed(made.seed, 0)
     assert ran.report.fleet is not None
-    since = ran.report.fleet.workers[1].replaced_from_seconds
+    since = ran.report.fleet.workers[lost].replaced_from_seconds
     assert since is not None
-    lost_second = next(interval.second for interval in ran.intervals if interval.workers[1].state == "lost")
-    starts = list(enumerate(takewhile(lambda at: at < 8 * SECOND, Pacer(made.lanes[0].load, seed).starts()), 1))
-    own = [(number, moment) for number, moment in starts if number % 3 == 2 and moment < since * SECOND]
+    lost_second = next(interval.second for interval in ran.intervals if interval.workers[lost].state == "lost")
+    starts = list(enumerate(takewhile(lambda at: at < seconds * SECOND, Pacer(made.lanes[0].load, seed).starts()), 1))
+    own = [(number, moment) for number, moment in starts if number % 3 == (lost + 1) % 3 and moment < since * SECOND]
     missed = {number for number, moment in own if moment >= lost_second * SECOND}
     # One that was due just before the end of a second may have been started, and counted, in the next one.
     may_be_missed = {number for number, moment in own if moment >= (lost_second - 1) * SECOND}

@@ -205,6 +205,30 @@ def test_nothing_is_left_when_the_controller_is_killed(target: TargetServer) -> 
     assert not [worker for worker in workers if stays(worker)]
 
 
+def test_workers_of_a_stopped_controller_end_and_the_run_fails_when_it_continues(
+    target: TargetServer, tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        command(target, "-z", "300s"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    while target.stats().received < 50:
+        assert process.poll() is None
+    workers = children_of(process.pid)
+    process.send_signal(signal.SIGSTOP)
+    assert not [worker for worker in workers if stays(worker)]
+    assert open_connections(target) == 0
+    process.send_signal(signal.SIGCONT)
+    output, _ = process.communicate(timeout=60)
+    result = json.loads(output)
+    assert result["run"]["status"] == RunStatus.FAILED
+    assert "all workers were lost" in result["run"]["error"]
+    # What it did not fetch is in a file of each worker.
+    assert len(list(tmp_path.glob("atm-worker-*.jsonl"))) == 2
+
+
 def test_a_run_whose_worker_is_killed_is_an_error_that_names_it(target: TargetServer) -> None:
     process = subprocess.Popen(command(target, "-z", "300s"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     while target.stats().received < 150:

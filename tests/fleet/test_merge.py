@@ -97,6 +97,13 @@ def test_the_merged_second_is_the_sum_of_all(seconds: list[Interval]) -> None:
     assert (merged.phase == "drain") == all(interval.phase == "drain" for interval in seconds)
 
 
+@given(seconds=st.lists(intervals(), min_size=2, max_size=6), first=st.integers(1, 5))
+@examples(50)
+def test_groups_that_are_merged_first_give_the_same(seconds: list[Interval], first: int) -> None:
+    groups = [group for group in (seconds[:first], seconds[first:]) if group]
+    assert merge([merge(group) for group in groups]).to_bytes() == merge(seconds).to_bytes()
+
+
 def test_a_row_that_two_workers_used_is_used_once_and_repeated_once() -> None:
     used_rows = UsedRows([9])
     parts = [DataInterval(0, 2, 0, encoded_rows(rows)) for rows in ([3, 8], [4, 8], [3, 5])]

@@ -25,6 +25,7 @@ ADMIN = secrets.token_hex(16)
 SPEC = {"name": "written down", "url": "http://127.0.0.1:9/", "total_requests": 1}
 FILLED = {
     "run_id": "no-such-run",
+    "batch": "no-such-batch",
     "test": "no such test",
     "schedule": "no such",
     "key": "no such",

@@ -7,8 +7,8 @@ from atm.plan.load_plan import LoadPlan
 from atm.plan.outline import data_in, scenarios_of
 
 
-def collector_of(plan: LoadPlan, keeps_timeline: bool = True) -> Collector:
-    """Return a collector without intervals; for `keeps_timeline` see `Collector`."""
+def collector_of(plan: LoadPlan, *, is_only_judged: bool = False) -> Collector:
+    """Return a collector without intervals; for `is_only_judged` see `Collector`."""
     sampling = plan.sampling
     return Collector(
         plan.endpoints,
@@ -20,5 +20,5 @@ def collector_of(plan: LoadPlan, keeps_timeline: bool = True) -> Collector:
         first_per_endpoint=sampling.first_per_endpoint,
         failures_per_kind=sampling.failures_per_kind,
         slowest=sampling.slowest,
-        keeps_timeline=keeps_timeline,
+        is_only_judged=is_only_judged,
     )

@@ -77,6 +77,14 @@ class RaySession:
             import ray
         except ImportError as error:
             raise FleetError(NOT_INSTALLED) from error
+        if ray.is_initialized():
+            raise FleetError(
+                Problem(
+                    "this process is connected to a Ray cluster already, and Ray has one connection in a process",
+                    "cluster_connected",
+                    hint="Run one test after the other, or each in a process of its own (`atm run`, or a server)",
+                )
+            )
         for warning in _WARNINGS:
             ray.util.debug.log_once(warning)
         context = _connected(ray, address)

@@ -12,7 +12,7 @@ from atm.fleet.split import part_of_load
 from atm.fleet.state import FleetRun
 from atm.metrics.evidence import Circumstances, evidence_of
 from atm.metrics.histogram import Histogram
-from atm.metrics.interval import COUNTS, EndpointInterval, Interval
+from atm.metrics.interval import Interval
 from atm.metrics.timeline import milliseconds
 from atm.metrics.verdict import judge
 from atm.metrics.worker_rows import with_differences
@@ -38,7 +38,7 @@ class FiguresOfWorkers:
         self._descriptions = descriptions
         self._run = run
         self._engine = engine
-        self._collectors = [collector_of(plan, keeps_timeline=False) for _ in names]
+        self._collectors = [collector_of(plan, is_only_judged=True) for _ in names]
         self._so_far: dict[int, WorkerFigures] = {}
         """When each was judged last."""
         self._verdicts: dict[int, tuple[Measurement, str]] = {}
@@ -110,21 +110,13 @@ class FiguresOfWorkers:
 
 
 def _judged_part(interval: Interval) -> Interval:
-    """Return what the verdict on a worker needs of a second: all counts, and few histograms, as adding them costs."""
+    """Return a second without what the verdict on a worker does not need, as adding it costs."""
     return replace(
         interval,
-        endpoints=[_counts_and_service(part) for part in interval.endpoints],
         iterations=[replace(part, time=Histogram(), active_time=Histogram()) for part in interval.iterations],
         samples=[],
         sampled_iterations=[],
     )
-
-
-def _counts_and_service(part: EndpointInterval) -> EndpointInterval:
-    judged = EndpointInterval(part.endpoint, part.warm_up, outcomes=part.outcomes, service=part.service)
-    for name in COUNTS:
-        setattr(judged, name, getattr(part, name))
-    return judged
 
 
 def dealt_from(loads: Sequence[LoadRecord]) -> float | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from atm.metrics.code_interval import CodeInterval
 from atm.metrics.code_totals import CodeTotals
 from atm.metrics.histogram import Histogram
-from atm.metrics.interval import EndpointInterval, GeneratorInterval, Interval
+from atm.metrics.interval import HISTOGRAMS, EndpointInterval, GeneratorInterval, Interval
 from atm.metrics.own_totals import OwnTotals
 from atm.metrics.samples import FailureLog, IterationShelf, SampleShelf
 from atm.metrics.scenarios import ScenarioTotals
@@ -153,9 +153,9 @@ class Collector:
         first_per_endpoint: int = 2,
         failures_per_kind: int = 3,
         slowest: int = 10,
-        keeps_timeline: bool = True,
+        is_only_judged: bool = False,
     ) -> None:
-        """`keeps_timeline` is False for one that is only judged: it has no timeline and no snapshots."""
+        """`is_only_judged`: it has what the verdict needs, no timeline, and of the histograms the service time."""
         self.endpoints = tuple(endpoints)
         """Names, in the order of the plan."""
         self.warm_up_ns = warm_up_ns
@@ -184,7 +184,8 @@ class Collector:
         """Exceptions and blocking calls of scenarios in code."""
         self.generator = GeneratorTotals()
         self.timeline = Timeline()
-        self._keeps_timeline = keeps_timeline
+        self._is_only_judged = is_only_judged
+        self._histograms = ("service",) if is_only_judged else HISTOGRAMS
         self.failures = FailureLog()
         """Of the measured load."""
         self.warm_up_failures = FailureLog()
@@ -211,15 +212,15 @@ class Collector:
             if not 0 <= part.endpoint < len(self.measured):
                 raise ValueError(f"endpoint {part.endpoint} of {len(self.measured)} in second {interval.second}")
             if part.endpoint in self.endpoints_apart:
-                self.apart.merge(part)
+                self.apart.merge(part, self._histograms)
                 if not part.warm_up:
-                    self.measured[part.endpoint].merge(part)
+                    self.measured[part.endpoint].merge(part, self._histograms)
             elif part.warm_up:
-                self.warm_up.merge(part)
+                self.warm_up.merge(part, self._histograms)
             else:
                 measured_started += part.started
-                self.measured[part.endpoint].merge(part)
-                self.total.merge(part)
+                self.measured[part.endpoint].merge(part, self._histograms)
+                self.total.merge(part, self._histograms)
         self.scenarios.add(interval)
         self.data.add(interval)
         self.own.add(interval.own, interval.duration_ns / 1e9)
@@ -229,7 +230,7 @@ class Collector:
         self.sampled_iterations.add_all(interval.sampled_iterations)
         sending = interval.phase not in ("warm_up", "drain") or measured_started > 0
         self.generator.add(interval, sending=sending)
-        if self._keeps_timeline:
+        if not self._is_only_judged:
             self._recent.append(self.timeline.add(self._without_those_apart(interval)))
         self._advance(interval)
 

@@ -62,7 +62,7 @@ class Histogram:
     def __init__(self, counts: Mapping[int, int] | None = None) -> None:
         self.counts: dict[int, int] = dict(counts) if counts else {}
         """Bucket index to number of samples; no zeros."""
-        self.total: int = sum(self.counts.values())
+        self.total: int = sum(self.counts.values()) if counts else 0
         """Number of samples."""
 
     def record(self, value: int, count: int = 1) -> None:

@@ -147,12 +147,14 @@ class EndpointInterval:
         """Response times of failed responses, and of timeouts at the time waited."""
         return Histogram.merged(self.response_failed, self.response_timeout)
 
-    def merge(self, other: EndpointInterval) -> None:
-        """Add the figures of `other` (the same endpoint, or another one for totals)."""
+    def merge(self, other: EndpointInterval, histograms: Sequence[str] = HISTOGRAMS) -> None:
+        """Add the figures of `other` (the same endpoint, or another one for totals), and of its histograms these."""
         for name in COUNTS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in HISTOGRAMS:
-            getattr(self, name).merge(getattr(other, name))
+            if count := getattr(other, name):
+                setattr(self, name, getattr(self, name) + count)
+        for name in histograms:
+            if histogram := getattr(other, name):
+                getattr(self, name).merge(histogram)
         for outcome, count in other.outcomes.items():
             self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
         for status, count in other.statuses.items():

@@ -38,19 +38,19 @@ fn even_arrivals_close_together_start_in_pairs_and_the_second_is_due_with_the_fi
         })
     };
     let at_rate = |rate: f64| with("segments", json!([{"start": rate, "end": rate, "duration_ns": null}]));
-    let mut close = at_rate(5000.0);
+    let mut close = at_rate(20_000.0);
     let first = close.take_before(1).unwrap();
     let second = close.take_second(first, 300).unwrap();
-    assert_eq!((second.number, second.intended, close.next_due()), (2, 300, 400_000));
-    let mut late = at_rate(5000.0);
+    assert_eq!((second.number, second.intended, close.next_due()), (2, 300, 100_000));
+    let mut late = at_rate(20_000.0);
     let first = late.take_before(300_000).unwrap();
-    assert_eq!(late.take_second(first, 300_000).map(|second| second.intended), Some(200_000));
+    assert_eq!(late.take_second(first, 300_000).map(|second| second.intended), Some(50_000));
     let measured_next = schedule(|document| {
         open(document);
         document["lanes"][0]["load"]["warm_up_ns"] = 1000.into();
         document["lanes"][0]["load"]["warm_up_level"] = 1e6.into();
     });
-    for mut apart in [at_rate(4999.0), with("arrival", "poisson".into()), measured_next] {
+    for mut apart in [at_rate(19_999.0), with("arrival", "poisson".into()), measured_next] {
         let first = apart.take_before(300_000).unwrap();
         assert_eq!(apart.take_second(first, 300_000), None);
     }

@@ -39,6 +39,8 @@ const STALL: u64 = 10_000_000;
 const HEARTBEAT: u64 = 25_000_000;
 /// Handling one event takes far less than this, so a turn that took longer was interrupted.
 const PER_EVENT: u64 = 100_000;
+/// How long before the start of the run a load thread stops sleeping.
+const AWAKE_BEFORE_START: u64 = 1_000_000;
 
 /// One load thread.
 pub struct Worker {
@@ -104,7 +106,13 @@ impl Worker {
             if clock >= self.parts.shared.zero || self.parts.shared.stop_at() < u64::MAX {
                 break;
             }
-            let _ = self.parts.poller.wait(self.parts.shared.zero - clock);
+            // A core that slept needs up to some milliseconds to be fast again, so the last one is not slept.
+            match (self.parts.shared.zero - clock).checked_sub(AWAKE_BEFORE_START) {
+                Some(left) if left > 0 => {
+                    let _ = self.parts.poller.wait(left);
+                }
+                _ => std::hint::spin_loop(),
+            }
         }
         self.touch();
         self.check_commands();

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _BEAT_NS = 10_000_000
 """Longest sleep of the loop; without a regular wake-up it could not detect its own stalls."""
+_AWAKE_NS = 2_000_000
+"""How long before the start of the run the loop stops sleeping; its own timers are exact to a millisecond."""
 
 _PLANNED = (StopReason.TOTAL, StopReason.DURATION, StopReason.STAGES)
 
@@ -140,6 +142,8 @@ class Run:
             lane.start(epoch)
         self._dialer.start(self.crash)
         self.wake_at(max(epoch, now))
+        if epoch - now > _AWAKE_NS:
+            self._loop.call_at(self._loop.time() + (epoch - now - _AWAKE_NS) / 1e9, self._begin_awake, epoch)
         own = self._ledger.own
         try:
             with nullcontext() if own is None else own.recording:
@@ -148,6 +152,13 @@ class Run:
             self._timer.close()
             if self._code is not None:
                 self._code.close()
+
+    def _begin_awake(self, epoch: int) -> None:
+        """Begin at the start of the run without sleeping before it: a core that slept is slow at first."""
+        while monotonic_ns() < epoch:
+            pass
+        if self._timer_at == epoch:
+            self._wake()
 
     # Commands
 

@@ -22,7 +22,7 @@ from atm.engine.asyncio_engine.responses import (
 )
 from atm.engine.asyncio_engine.transport.exchange import ConnectionEvents, Exchange
 from atm.engine.asyncio_engine.transport.failures import lost_connection
-from atm.engine.asyncio_engine.transport.known_response import KnownResponse
+from atm.engine.asyncio_engine.transport.known_response import ROUND, TRIES, KnownResponse
 from atm.engine.asyncio_engine.transport.lenient_parser import LenientParser, may_be_normalised, response_parser
 from atm.engine.asyncio_engine.transport.reading_limits import ReadingLimits
 from atm.models.outcome import Outcome
@@ -160,8 +160,7 @@ class Connection(asyncio.Protocol):
         now = monotonic_ns()
         if not self.received:
             known = exchange.known
-            size = len(data)
-            if size == known.size and data.startswith(known.head):
+            if len(data) == known.size and data.startswith(known.head):
                 self._recognised(exchange, known, data, now)
                 return
             self._begin_response(exchange, data)
@@ -244,8 +243,8 @@ class Connection(asyncio.Protocol):
         self.first_chunk = data
         self._later_chunks = None
         self._kept_until = 0
-        self._body = bytearray()
         self._collects_body = exchange.wants_body
+        self._body = bytearray() if self._collects_body else b""
         self._head_complete = False
         self._head_judged = False
         self._body_grew_at = 0
@@ -263,9 +262,8 @@ class Connection(asyncio.Protocol):
         self.received = known.size
         self.status = known.status
         self._head_complete = True
-        body_at = known.body_at
-        self.body_bytes = known.size - body_at
-        self._body = data[body_at:] if exchange.wants_body else b""
+        self.body_bytes = known.size - known.body_at
+        self._body = data[known.body_at :] if exchange.wants_body else b""
         self.exchange = None
         self.reused = True
         exchange.received += known.size
@@ -306,8 +304,11 @@ class Connection(asyncio.Protocol):
             or (len(exchange.data) > _LARGE_REQUEST and self._is_still_sending())
         ):
             self.close()
-        elif self.received == len(self.first_chunk):
-            exchange.known.learn(self.first_chunk, self.status, self.body_bytes)
+        else:
+            known = exchange.known
+            known.misses += 1
+            if known.misses & ROUND < TRIES and self.received == len(self.first_chunk):
+                known.learn(self.first_chunk, self.status, self.body_bytes)
         exchange.responded(self, now)
 
     def _continue(self, exchange: Exchange, now: int) -> None:

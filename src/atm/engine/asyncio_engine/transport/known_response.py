@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from atm.engine.asyncio_engine.responses import is_encoded, sets_cookie
 
-_TRIES = 64
-_ROUND = 1024
-"""Of this many responses without a recognised one between them, only the first tries are remembered."""
+TRIES = 64
+ROUND = 1023
+"""Of 1,024 responses without a recognised one between them, only the first tries are remembered: `misses & ROUND`."""
 
 
 class KnownResponse:
@@ -30,9 +30,6 @@ class KnownResponse:
 
     def learn(self, data: bytes, status: int, body_bytes: int) -> None:
         """Remember a full response; `data` is all of it."""
-        self.misses += 1
-        if self.misses % _ROUND > _TRIES:
-            return
         end = data.find(b"\r\n\r\n")
         if data.startswith(b"HTTP/1.1") and end >= 0 and len(data) - end - 4 == body_bytes:
             self.body_at = end + 4
@@ -41,3 +38,6 @@ class KnownResponse:
             self.is_encoded = is_encoded(head)
             self.size = len(data)
             self.status = status
+        if self.misses & ROUND == TRIES - 1:
+            # Compare with nothing until the next round.
+            self.size = 0

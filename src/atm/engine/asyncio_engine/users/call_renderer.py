@@ -56,7 +56,7 @@ class CallRenderer:
                 key = constant = None
             if constant is not None:
                 step, bare = constant
-                return step, self._with_cookies(step, bare, jar), bare
+                return step, self._with_cookies(step, bare, jar) if jar else bare, bare
         path, origin_index, origin = self._place(call.url)
         step = self._step_of(call, path, origin_index)
         target = target_of((model.path if origin is None else "") + path, call.params)
@@ -64,11 +64,9 @@ class CallRenderer:
         bare = model.written(call.method, target, call.headers, body, content_type, b"", origin)
         if key is not None and len(model.constants) < _MOST_CACHED:
             model.constants[key] = (step, bare)
-        return step, self._with_cookies(step, bare, jar), bare
+        return step, self._with_cookies(step, bare, jar) if jar else bare, bare
 
-    def _with_cookies(self, step: CodeStep, bare: bytes, jar: Jar | None) -> bytes:
-        if jar is None or not len(jar):
-            return bare
+    def _with_cookies(self, step: CodeStep, bare: bytes, jar: Jar) -> bytes:
         origin = self._origins.origins[step.origin]
         target = bare.split(b" ", 2)[1].removeprefix(origin.url.encode())
         return with_cookies(bare, cookies_of(jar, origin, target, self._scope))

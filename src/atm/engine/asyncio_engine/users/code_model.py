@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from atm.code.user import NOTHING, Body, Call, Expected
-from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.engine.asyncio_engine.users.messages import expected_text, timeout_text
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
@@ -169,10 +168,6 @@ class CodeStep:
         if withheld:
             return f"{status} to another origin not followed: the request body holds a secret"
         return f"{status}, expected {expected_text(self.ranges)}"
-
-    def judged(self, response: Response, *, withheld: bool) -> str:
-        """Return the message of a response with an unexpected status; empty for an expected one."""
-        return "" if response.status in self.expected else self.unexpected(response.status, withheld=withheld)
 
 
 def statuses(expect: Expected) -> tuple[tuple[int, int], ...]:

@@ -46,11 +46,11 @@ class Received:
 
     __slots__ = (
         "_content",
-        "_figures",
         "_is_decoded",
         "_ledger",
         "body_bytes",
         "checks",
+        "figures",
         "first_byte",
         "head_status",
         "raw",
@@ -59,7 +59,7 @@ class Received:
 
     def __init__(self, ledger: Ledger, figures: EndpointFigures, answer: Answer | None) -> None:
         self._ledger = ledger
-        self._figures = figures
+        self.figures = figures
         self.checks: list[tuple[int, bool]] = []
         """The run's checks that judged it, and whether each passed."""
         self._is_decoded = True
@@ -101,7 +101,7 @@ class Received:
 
     def count_check(self, name: str, *, passed: bool) -> None:
         """Count a check of the code."""
-        figures = self._figures
+        figures = self.figures
         index = self._ledger.count_code_check(name, figures.endpoint, passed=passed, is_warm_up=figures.warm_up)
         if index is not None:
             self.checks.append((index, passed))
@@ -196,9 +196,11 @@ class CodeRequest(Request):
             if not withheld and self._follow(response):
                 self._send_on()
                 return
-        message = step.judged(response, withheld=withheld)
-        outcome = Outcome.UNEXPECTED_STATUS if message else Outcome.OK
-        self._seen(outcome, message, now, response, response.status)
+        status = response.status
+        if status in step.expected:
+            self._seen(Outcome.OK, "", now, response, status)
+        else:
+            self._seen(Outcome.UNEXPECTED_STATUS, step.unexpected(status, withheld=withheld), now, response, status)
 
     def failed(self, outcome: Outcome, message: str, now: int, response: Answer | None = None) -> None:
         """Pass an end without a full response to the code."""
@@ -207,7 +209,7 @@ class CodeRequest(Request):
         self._seen(outcome, message, now, response, 0)
 
     def _seen(self, outcome: Outcome, message: str, now: int, answer: Answer | None, status: int) -> None:
-        self._received = received = Received(self._ledger, self._figures, answer)
+        self._received = received = Received(self._ledger, self.figures, answer)
         self._finish = now
         self._response = response = Response(received, self.url, status, outcome, message, (now - self.intended) / 1e9)
         if self.hops:
@@ -232,7 +234,7 @@ class CodeRequest(Request):
         self.holds = False
         self.is_free = True
         response.is_counted = True
-        ledger, figures, now = self._ledger, self._figures, self._finish
+        ledger, figures, now = self._ledger, self.figures, self._finish
         if at >= ledger.second_end:
             ledger.roll(at)
         outcome, message = response.outcome, response.message

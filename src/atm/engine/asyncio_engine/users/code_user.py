@@ -166,9 +166,11 @@ class CodeUser(User):
         now = monotonic_ns()
         if self._task is None or self._is_leaving:
             raise RuntimeError("the iteration of this user has ended: a request must be awaited within it")
-        if self._seen is not None:
+        seen = self._seen
+        if seen is not None:
             # The code has seen it: this is its next await.
-            self.settle(now)
+            self._seen = None
+            seen.settle_unless_held(now)
         runner, ledger = self._runner, self._ledger
         step, data, bare = self._renderer.rendered(call, self.jar)
         if now >= ledger.second_end:
@@ -254,20 +256,16 @@ class CodeUser(User):
             loop = self._runner.loop
             loop.call_soon(loop.call_soon, lambda: request.settle_unless_held(monotonic_ns()))
 
-    def settle(self, now: int) -> None:
-        """Count the outcome that the code has seen, unless it is held back."""
-        request, self._seen = self._seen, None
-        if request is not None:
-            request.settle_unless_held(now)
-
     def add_code_time(self, began: int, own_ns: int, is_main: bool) -> None:
         """Record a step of the code."""
         now = monotonic_ns()
         self._code_books.code_ns += max(now - began - own_ns, 0)
         if is_main:
             self.ended_at = now
-            if self._seen is not None:
-                self.settle(now)
+            seen = self._seen
+            if seen is not None:
+                self._seen = None
+                seen.settle_unless_held(now)
 
     # The end of an iteration
 

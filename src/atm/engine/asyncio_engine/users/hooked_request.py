@@ -102,7 +102,7 @@ class HookedRequest(ScenarioRequest):
             return
         figures.started += 1
         self.step = step
-        self._figures = figures
+        self.figures = figures
         self.intended = intended
         self.actual = now
         self.head_only = draft.request.method == "HEAD"
@@ -170,7 +170,7 @@ class HookedRequest(ScenarioRequest):
             return
         # It has ended in time, whatever the hook takes.
         self.deadline = NEVER
-        answer = _Answer(self._ledger, self._figures, response)
+        answer = _Answer(self._ledger, self.figures, response)
         url = self.draft.request.url if self.draft is not None else self._url()
         seconds = (now - self.intended) / 1e9
         seen = ResponseOfCode(answer, url, response.status, judgement.outcome, judgement.message, seconds)

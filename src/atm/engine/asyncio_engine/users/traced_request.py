@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
 from atm.engine.asyncio_engine.ledger.iteration_sampler import ExtractedValue
 from atm.engine.asyncio_engine.ledger.sampler import SampledRequest, SampledResponse
 from atm.engine.asyncio_engine.scenario.value import UNSET, text_form
 from atm.engine.asyncio_engine.users.scenario_step import Judgement, ScenarioStep
+from atm.engine.asyncio_engine.users.sent_step import SentStep
 from atm.engine.asyncio_engine.users.session import Session
 from atm.models.outcome import Outcome
 
@@ -19,6 +21,12 @@ class SentRequest(SampledRequest, Protocol):
     data: bytes
     hops: int
 
+    @property
+    def figures(self) -> EndpointFigures: ...
+
+    @property
+    def step(self) -> SentStep: ...
+
 
 class TracedRequest:
     """What every request keeps; one of code has no more."""
@@ -28,16 +36,15 @@ class TracedRequest:
         "checks",
         "data",
         "destination",
-        "endpoint",
+        "figures",
         "finish",
         "intended",
-        "is_warm_up",
         "message",
         "number",
         "outcome",
         "position",
         "response",
-        "slots",
+        "step",
     )
 
     def __init__(
@@ -55,9 +62,8 @@ class TracedRequest:
         self.position = request.position
         self.intended = request.intended
         self.actual = request.actual
-        self.endpoint = request.endpoint
-        self.is_warm_up = request.is_warm_up
-        self.slots = request.slots
+        self.figures = request.figures
+        self.step = request.step
         self.destination = request.destination
         self.response = response
         self.outcome = outcome
@@ -68,6 +74,18 @@ class TracedRequest:
     @property
     def request(self) -> SampledRequest:
         return self
+
+    @property
+    def endpoint(self) -> int:
+        return self.figures.endpoint
+
+    @property
+    def is_warm_up(self) -> bool:
+        return self.figures.warm_up
+
+    @property
+    def slots(self) -> frozenset[str]:
+        return self.step.slots
 
     @property
     def shown(self) -> bytes:

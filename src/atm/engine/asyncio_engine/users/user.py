@@ -59,7 +59,6 @@ class Request:
         "_by_origin",
         "_connections",
         "_context",
-        "_figures",
         "_ledger",
         "_sending",
         "_user",
@@ -68,6 +67,7 @@ class Request:
         "closes_connection",
         "data",
         "deadline",
+        "figures",
         "has_redialled",
         "head_only",
         "hops",
@@ -80,7 +80,7 @@ class Request:
         "wants_body",
     )
 
-    _figures: EndpointFigures
+    figures: EndpointFigures
     step: SentStep
     data: bytes
     origin: int
@@ -109,7 +109,7 @@ class Request:
         """Send the request of a step at `now`; `number` is what the step renders it from, by default the iteration."""
         figures.started += 1
         self.step = step
-        self._figures = figures
+        self.figures = figures
         self.intended = intended
         self.actual = now
         self.head_only = step.head_only
@@ -158,11 +158,11 @@ class Request:
 
     @property
     def endpoint(self) -> int:
-        return self._figures.endpoint
+        return self.figures.endpoint
 
     @property
     def is_warm_up(self) -> bool:
-        return self._figures.warm_up
+        return self.figures.warm_up
 
     @property
     def slots(self) -> frozenset[str]:
@@ -185,8 +185,8 @@ class Request:
     def redialled(self) -> None:
         """Record that the server had closed the reused connection; allowed once per request."""
         self.has_redialled = True
-        self._figures.redialled += 1
-        self._figures.touched = True
+        self.figures.redialled += 1
+        self.figures.touched = True
 
     def responded(self, response: Response, now: int) -> None:
         """Judge a full response, read at `now`."""
@@ -201,7 +201,7 @@ class Request:
         ledger = self._ledger
         if now >= ledger.second_end:
             ledger.roll(now)
-        figures = self._figures
+        figures = self.figures
         response_time = now - self.intended
         if status not in step.expected:
             outcome, message = Outcome.UNEXPECTED_STATUS, step.unexpected(status, withheld=withheld)
@@ -236,9 +236,9 @@ class Request:
         if response is not None:
             self.received += response.received
         if outcome is Outcome.TIMEOUT:
-            self._figures.count_timeout(message, now - self.intended, now - self.actual, now - ledger.epoch)
+            self.figures.count_timeout(message, now - self.intended, now - self.actual, now - ledger.epoch)
         else:
-            self._figures.count_error(outcome, message, now - self.intended, now - ledger.epoch)
+            self.figures.count_error(outcome, message, now - self.intended, now - ledger.epoch)
         self._end_failed(outcome, message, now, response)
 
     # Called by the loop
@@ -253,13 +253,13 @@ class Request:
         response = self._connections.abort(self.origin)
         if response is not None:
             self.received += response.received
-        self._figures.count_unfinished()
+        self.figures.count_unfinished()
         self._end(self._sending.last_finish)
 
     def _end_failed(self, outcome: Outcome, message: str, now: int, response: Response | None) -> None:
         ledger = self._ledger
         if now > self._sending.end and outcome is not Outcome.GENERATOR_ERROR:
-            self._figures.drained_failed += 1
+            self.figures.drained_failed += 1
         ledger.sampler.keep_failed(self, response, outcome, message, now)
         self._end(now)
         self._user.step_failed(outcome, now)
@@ -268,7 +268,7 @@ class Request:
         """Record the end of the request at `now`, or that it was left unfinished."""
         self.deadline = NEVER
         self._sending.last_finish = now
-        figures = self._figures
+        figures = self.figures
         figures.bytes_sent += self.sent
         figures.bytes_received += self.received
         if self.hops:
