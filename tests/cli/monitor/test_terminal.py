@@ -48,7 +48,7 @@ def test_it_draws_and_restores_the_terminal(
     leave(terminal)
     terminal.expect(re.escape("\x1b[?1049l"))
     terminal.expect(pexpect.EOF)
-    assert "\x1b[?25h" in terminal.before
+    assert "\x1b[?25h" in str(terminal.before)
     terminal.close()
     assert terminal.exitstatus == code
 
@@ -56,16 +56,16 @@ def test_it_draws_and_restores_the_terminal(
 def test_only_the_colours_of_the_terminal_are_used(tmp_path: Path) -> None:
     terminal = started(tmp_path)
     terminal.expect("Quit")
-    drawn = terminal.before
+    drawn = str(terminal.before)
     terminal.send("q")
     terminal.expect(pexpect.EOF)
-    assert not re.search(r"\x1b\[[0-9;]*[34]8;[25];", drawn + terminal.before)
+    assert not re.search(r"\x1b\[[0-9;]*[34]8;[25];", drawn + str(terminal.before))
     plain = started(tmp_path, NO_COLOR="1")
     plain.expect("Quit")
-    drawn = plain.before
+    drawn = str(plain.before)
     plain.send("q")
     plain.expect(pexpect.EOF)
-    assert not re.search(r"\x1b\[([0-9]+;)*(3[0-8]|4[0-8]|9[0-7])[;m]", drawn + plain.before)
+    assert not re.search(r"\x1b\[([0-9]+;)*(3[0-8]|4[0-8]|9[0-7])[;m]", drawn + str(plain.before))
 
 
 def test_without_a_terminal_it_names_the_commands_that_need_none(tmp_path: Path) -> None:
