@@ -34,6 +34,7 @@ ELSEWHERE = {
     "make test",
     "atm serve",
     "atm agent",
+    "atm top --server http://127.0.0.1:8000",
     "atm tests push shop.yaml --server http://127.0.0.1:8000",
 }
 """What other tests run, or what is running right now."""

@@ -55,6 +55,7 @@ COMMANDS = (
     CommandEntry("show", "Print the report of a stored run."),
     CommandEntry("status", "Print the state of a run and how it ended."),
     CommandEntry("watch", "Follow a run until it ends, then print its report."),
+    CommandEntry("top", "Watch runs on a full screen: list, charts, cancel, stop, rerun."),
     CommandEntry("cancel", "Cancel a run, or stop it with --graceful."),
     CommandEntry("rm", "Delete runs with all their intervals and samples."),
     CommandEntry("export", "Export a run to one file: spec, environment, result, intervals and samples."),

@@ -68,6 +68,12 @@ def width_of(stream: TextIO, environment: Mapping[str, str]) -> int:
     return min(max(columns or USUAL, NARROWEST), WIDEST)
 
 
+def has_whole_terminal(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a program can take over the screen and the keyboard: all three streams are a capable terminal."""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return all(stream is not None and _is_tty(stream) for stream in streams) and environment.get("TERM") != "dumb"
+
+
 @dataclass(slots=True)
 class Surface:
     """An output stream with its capabilities."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -131,6 +131,14 @@ class Connection:
             yield response
         finally:
             await response.aclose()
+
+    @contextmanager
+    def as_unreachable(self) -> Iterator[None]:
+        """Raise a connection that breaks off within the block as ServerUnreachableError."""
+        try:
+            yield
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
 
     async def _request(
         self,

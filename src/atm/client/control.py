@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from atm.client.batches import BatchCalls
 from atm.client.connection import TIMEOUT_SECONDS, Connection
-from atm.client.events import MessageParser, follow_run, messages
+from atm.client.events import SILENCE_SECONDS, MessageParser, follow_run, messages
 from atm.client.schedules import ScheduleCalls
 from atm.client.test_files import TestFileCalls
 from atm.errors import ApiRefusedError, Problem
@@ -280,15 +280,25 @@ class ControlClient:
         return follow_run(self._connection, _segment(run_id), after)
 
     async def changes(self) -> AsyncIterator[ListChange]:
-        """Yield the newest runs, then runs that are new, changed or deleted, until the server shuts down."""
+        """Yield the newest runs, then runs that are new, changed or deleted, until the server shuts down.
+
+        Raises ServerUnreachableError when the connection is lost.
+        """
         parser = MessageParser()
-        async with self._connection.stream("/events", headers={"Accept": "text/event-stream"}) as response:
-            async for message in messages(response, parser):
+        headers = {"Accept": "text/event-stream"}
+        async with self._connection.stream("/events", headers=headers, silence_seconds=SILENCE_SECONDS) as response:
+            received = messages(response, parser)
+            while True:
+                with self._connection.as_unreachable():
+                    message = await anext(received, None)
+                if message is None:
+                    return
                 try:
-                    yield ListChange.model_validate_json(message.data)
+                    change = ListChange.model_validate_json(message.data)
                 except ValidationError as error:
                     what = f"the server sent an event {message.event!r} that this version cannot read"
                     raise ApiRefusedError(Problem(what, "unknown_event")) from error
+                yield change
 
     # Specs
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from atm.errors import NotFoundError, Problem
 
 if TYPE_CHECKING:
-    from atm.models.control.runs import RunList, RunSummaryView, RunView
+    from atm.models.control.runs import ListChange, RunList, RunSummaryView, RunView
     from atm.models.control.storage import StorageStatusView
     from atm.models.events import AnyRunEvent
     from atm.models.outcome import RunOutcome, RunStatus
@@ -67,6 +67,14 @@ class History(Protocol):
 
     def watch(self, run_id: str) -> AsyncIterator[AnyRunEvent]:
         """Yield the events from the first one, each once and in order, until the run ends."""
+        ...
+
+    def changes(self) -> AsyncIterator[ListChange]:
+        """Yield the newest runs, then runs that are new, changed or deleted."""
+        ...
+
+    async def rerun(self, run_id: str) -> str:
+        """Start a run with the spec of an earlier one and return its id. Raises ConflictError without a server."""
         ...
 
     async def cancel(self, run_id: str, *, graceful: bool) -> RunStatus:

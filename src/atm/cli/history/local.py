@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from atm.cli.history.base import MOST_NAMED, Filters
-from atm.errors import ConflictError
-from atm.models.control.runs import RunList, RunSummaryView, RunView
+from atm.errors import ConflictError, Problem
+from atm.models.control.runs import ListChange, RunList, RunSummaryView, RunView
 from atm.models.control.storage import StorageStatusView
 from atm.models.events import EVENTS, AnyRunEvent
 from atm.models.outcome import RunStatus
@@ -69,6 +69,23 @@ class StorageHistory:
                     yield EVENTS.validate_json(event.json)
         finally:
             await watcher.close()
+
+    async def changes(self) -> AsyncIterator[ListChange]:
+        watcher = Watcher(self._storage)
+        try:
+            async for changed in watcher.watch_list():
+                for run in changed:
+                    if isinstance(run, str):
+                        yield ListChange(kind="deleted", id=run)
+                    else:
+                        yield ListChange(kind="run", id=run.id, run=summary_view(run))
+        finally:
+            await watcher.close()
+
+    async def rerun(self, run_id: str) -> str:
+        what = f"without a server nothing can start run {run_id[:8]} again in the background"
+        hint = "Start `atm serve` and `atm top --server URL`, or use `atm run` in another terminal"
+        raise ConflictError(Problem(what, "no_server", hint=hint))
 
     async def cancel(self, run_id: str, *, graceful: bool) -> RunStatus:
         how = CancelRequest.GRACEFUL if graceful else CancelRequest.NOW

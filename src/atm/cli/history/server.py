@@ -8,7 +8,7 @@ from typing import BinaryIO
 from atm.cli.history.base import MOST_NAMED, Filters
 from atm.client import ControlClient
 from atm.errors import ConflictError, SpecError
-from atm.models.control.runs import RunList, RunSummaryView, RunView
+from atm.models.control.runs import ListChange, RunList, RunSummaryView, RunView
 from atm.models.control.storage import StorageStatusView
 from atm.models.events import AnyRunEvent
 from atm.models.outcome import RunStatus
@@ -58,6 +58,12 @@ class ServerHistory:
 
     def watch(self, run_id: str) -> AsyncIterator[AnyRunEvent]:
         return self.client.watch(run_id)
+
+    def changes(self) -> AsyncIterator[ListChange]:
+        return self.client.changes()
+
+    async def rerun(self, run_id: str) -> str:
+        return (await self.client.rerun(run_id)).id
 
     async def cancel(self, run_id: str, *, graceful: bool) -> RunStatus:
         return (await self.client.cancel(run_id, graceful=graceful)).status
