@@ -57,8 +57,8 @@ ACTIONS = {
 """Audit action by route name; for a route that is missing here, the action is its name."""
 REFUSED = "request.refuse"
 """Action of a request refused by role or network before routing; the object is method and path."""
-READS = frozenset({"validate_spec", "import_curl_command", "preview_schedule"})
-"""Routes with an unsafe method that change nothing."""
+READS = frozenset({"validate_spec", "import_curl_command", "preview_schedule", "graphql"})
+"""Routes with an unsafe method that change nothing; mutations write entries of their own."""
 _PARAMETERS = ("run_id", "test", "schedule", "key", "session_id")
 """Path parameters that identify the object."""
 _MOST_READ_BYTES = 262_144
