@@ -139,7 +139,7 @@ def graphql_schema() -> str:
     """Return the GraphQL schema of the Control API."""
     from atm.api.graphql.schema import SCHEMA
 
-    return SCHEMA.as_str() + "\n"
+    return f"{SCHEMA.as_str()}\n"
 
 
 def api_reference() -> str:

@@ -100,6 +100,6 @@ async def runs(
 
 
 async def total_count(root: ListedRuns, info: strawberry.Info) -> int:
-    """Number of matching runs on all pages; counted only if it is asked for."""
+    """Number of matching runs on all pages; counted only if this field is selected."""
     page = await info.context.plane.storage.runs.page(replace(root.query, limit=1, after=None, with_total=True))
     return int(page.total)

@@ -39,7 +39,7 @@ MOST_COST = 2_000
 MOST_PAGE = 200
 
 
-class Limits(SchemaExtension):  # type: ignore[misc]
+class Limits(SchemaExtension):
     """Refuses an operation beyond a limit."""
 
     def on_operation(self) -> Iterator[None]:

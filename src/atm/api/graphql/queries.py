@@ -1,4 +1,4 @@
-"""What can be asked: runs with everything that was measured, tests, schedules, comparisons and the storage."""
+"""The root type of queries: runs with everything that was measured, tests, schedules, comparisons and the storage."""
 
 from __future__ import annotations
 

@@ -21,9 +21,9 @@ from atm.api.graphql.scalars import Document, Figure, Long
 from atm.models.control.compare import CompareAnswer
 from atm.models.control.first_design import EndpointMetricsView
 from atm.models.control.runs import RunSummaryView
-from atm.models.events import Second
 from atm.models.metric import Metric
 from atm.models.run import NamedEndpointMetrics
+from atm.models.run_figures import Second
 from atm.models.run_figures import _FigureSchema as FigureMark
 
 _UNIONS = (Union, python_types.UnionType)
@@ -90,7 +90,7 @@ def _union_of(members: Sequence[Any]) -> Any:
         return (str | None) if is_optional else str
     models = tuple(_bare(member) for member in present)
     joined = reduce(or_, (object_type(model) for model in models))
-    union = Annotated[joined, strawberry.union(_name_of_union(models))]
+    union = Annotated[joined, strawberry.union(_name_of_union(models))]  # type: ignore[valid-type]
     return union | None if is_optional else union
 
 
@@ -99,8 +99,8 @@ def _bare(annotation: Any) -> Any:
 
 
 def _name_of_union(models: Sequence[type]) -> str:
-    ends = [re.findall("[A-Z][a-z]+", model.__name__)[-1] for model in models]
-    return {"Event": "RunEvent"}.get(ends[0], ends[0])
+    end: str = re.findall("[A-Z][a-z]+", models[0].__name__)[-1]
+    return {"Event": "RunEvent"}.get(end, end)
 
 
 def object_type(model: type) -> Any:

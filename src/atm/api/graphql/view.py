@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
+from json import JSONDecodeError
 from typing import Any
 
 from cross_web import HTTPException
 from pydantic_core import to_json
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from strawberry import UNSET
 from strawberry.asgi import GraphQL
@@ -88,13 +88,16 @@ class View(GraphQL):
         return True
 
     def decode_json(self, data: str | bytes) -> Any:
-        return load_bounded(data)
+        """Read JSON within the bounds of all bodies."""
+        try:
+            return load_bounded(data.encode() if isinstance(data, str) else data)
+        except ValueError as error:
+            # The type that the library expects, for bounds too.
+            raise JSONDecodeError(str(error), "", 0) from error
 
     def encode_json(self, data: object) -> str:
+        """Return JSON; infinite numbers are strings, as everywhere."""
         return to_json(data, inf_nan_mode="strings").decode()
-
-    async def get_sub_response(self, request: Any) -> Response:
-        return await super().get_sub_response(request)
 
 
 def _key_of(payload: Mapping[str, object]) -> str:
