@@ -72,6 +72,7 @@ def test_a_run_in_progress_has_its_workers_in_the_run_the_events_and_the_metrics
     assert [worker["name"] for worker in workers] == ["worker 1", "worker 2"]
     assert {worker["state"] for worker in workers} == {"running"}
     assert {worker["share"] for worker in workers} == {0.5}
+    assert all(worker["measurement"] in ("valid", "suspect", "invalid") for worker in workers)
     exported = allowing.get(allowing.base_url.join("/metrics")).text
     assert f'atm_worker_up{{host="{workers[0]["host"]}",run="{run_id}",test="fleet",worker="worker 1"}} 1.0' in exported
     with allowing.stream("GET", f"/runs/{run_id}/events") as events:

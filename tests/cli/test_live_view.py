@@ -184,10 +184,10 @@ LOST = replace(WORKER, name="worker 4", state="lost", delta=12, message="worker 
 
 
 def on_workers(count: int) -> LiveStatus:
-    """One of them late, the last one lost."""
+    """One of them late, one with a verdict, the last one lost."""
     names = [f"worker {number} on load-{number}.example.test" for number in range(1, count)]
     workers = [replace(WORKER, name=name) for name in names]
-    workers[1] = replace(workers[1], schedule_lag_p99_ms=12.5)
+    workers[1] = replace(workers[1], schedule_lag_p99_ms=12.5, measurement=Measurement.SUSPECT)
     return replace(STANDING, snapshot=replace(SNAPSHOT, workers=(*workers, LOST)))
 
 

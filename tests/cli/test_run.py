@@ -145,7 +145,7 @@ def test_a_spec_comes_from_standard_input(target: TargetServer) -> None:
 
 
 def test_result_files_are_written_whole(target: TargetServer, tmp_path: Path) -> None:
-    names = ("out.json", "out.csv", "out.html")
+    names = ("out.json", "out.csv", "out.html", "out.md", "out.pdf")
     outputs = [word for name in names for word in ("-o", str(tmp_path / name))]
     process = atm("run", f"{target.url}/users", "-n", "20", *outputs, "--junit", str(tmp_path / "out.xml"))
     check_exit(process, 0)
@@ -153,10 +153,12 @@ def test_result_files_are_written_whole(target: TargetServer, tmp_path: Path) ->
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
     assert [(row["endpoint"], row["total_requests"]) for row in rows] == [("GET /users", "20"), ("total", "20")]
     assert (tmp_path / "out.html").read_text().startswith("<!doctype html>")
+    assert (tmp_path / "out.md").read_text().startswith("## ")
+    assert (tmp_path / "out.pdf").read_bytes().startswith(b"%PDF-")
     # The measurement is a test of its own in there.
     failures = "1" if process.returncode == 4 else "0"
     assert ElementTree.parse(tmp_path / "out.xml").getroot().get("failures") == failures
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.html", "out.json", "out.xml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names, "out.xml"])
 
 
 @pytest.mark.parametrize(

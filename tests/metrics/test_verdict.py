@@ -12,7 +12,6 @@ from atm.metrics.evidence import Circumstances, Evidence, evidence_of
 from atm.metrics.verdict import (
     ROWS,
     arrivals_waited,
-    clock_error,
     generator_errors,
     generator_saturated,
     judge,
@@ -23,9 +22,8 @@ from atm.metrics.verdict import (
     schedule_lag,
     steal,
     unfinished,
-    worker_differs,
-    worker_lost,
 )
+from atm.metrics.worker_rows import clock_error, worker_differs, worker_late, worker_lost, worker_unequal
 from atm.models.fleet_figures import FleetFigures, WorkerFigures
 from atm.models.outcome import Outcome
 from atm.models.outline import OpenLane
@@ -152,6 +150,42 @@ def test_a_worker_whose_own_measurement_is_invalid_makes_that_of_all_suspect_and
     # A lost one has a row of its own, and one that did not start sent nothing.
     assert worker_differs(of_fleet(worker(), replace(late, state="lost"))) is None
     assert severity_of(worker_lost(of_fleet(worker(), worker(state="missing", share=0.0)))) is VALID
+
+
+def test_a_worker_that_is_later_than_the_others_makes_it_suspect() -> None:
+    def severity(lag_ms: float, *others_ms: float, **changes: Any) -> Measurement:
+        others = (worker(f"worker {number}", schedule_lag_p99_ms=lag) for number, lag in enumerate(others_ms, 2))
+        return severity_of(worker_late(of_fleet(worker(schedule_lag_p99_ms=lag_ms, **changes), *others)))
+
+    assert severity(1.0, 0.2, 0.2) is VALID
+    assert severity(1.1, 0.2, 0.2) is SUSPECT
+    assert severity(1.1, 0.2, 0.2, service_p50_ms=20.0) is VALID
+    # All are late: that is a row of its own.
+    assert severity(1.1, 0.6, 0.6) is VALID
+    # So are an invalid one and a lost one.
+    assert severity(30.0, 0.2, 0.2, measurement=INVALID) is VALID
+    assert severity(30.0, 0.2, 0.2, state="lost") is VALID
+    reason = worker_late(of_fleet(worker(), worker("worker 2", schedule_lag_p99_ms=4.0)))
+    assert reason is not None
+    assert reason.what == "worker 2 (50.0 % of the load) started late: schedule lag p99 4.00 ms, of the others 200 µs"
+
+
+def test_a_worker_that_sends_another_part_than_its_own_or_costs_more_makes_it_suspect() -> None:
+    def severity(**changes: Any) -> Measurement:
+        return severity_of(worker_unequal(of_fleet(worker(), worker("worker 2"), worker("worker 3", **changes))))
+
+    assert severity() is VALID
+    assert severity(requests_per_second=200.0) is VALID
+    assert severity(requests_per_second=150.0) is SUSPECT
+    assert severity(requests_per_second=350.0) is SUSPECT
+    assert severity(requests_per_second=125.0, share=0.25) is VALID
+    assert severity(cpu_share=1.01) is SUSPECT
+    assert severity(cpu_share=1.0) is VALID
+    few = [worker(name, requests=300, requests_per_second=rate) for name, rate in (("a", 10.0), ("b", 30.0))]
+    assert severity_of(worker_unequal(of_fleet(*few))) is VALID
+    # Others may send the load of a lost one.
+    gone = of_fleet(worker(), worker("worker 2", requests_per_second=500.0), worker("worker 3", state="lost"))
+    assert severity_of(worker_unequal(gone)) is VALID
 
 
 def test_a_clock_that_may_be_off_by_more_than_5_ms_makes_it_suspect() -> None:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from atm.metrics.histogram import Histogram
 from atm.models.run import RunResult
 from atm.reports.html import render_html
-from atm.reports.html.scales import linear_ticks, logarithmic_ticks, time_scale
+from atm.reports.scales import linear_ticks, logarithmic_ticks, time_scale
 from tests.cli import results
 from tests.metrics.shop import shop_result, shop_result_with_data
 

@@ -35,14 +35,20 @@ def _markdown(result: RunResult) -> str:
     return render_markdown(result)
 
 
+def _pdf(result: RunResult) -> bytes:
+    from atm.reports.pdf import render_pdf
+
+    return render_pdf(result)
+
+
 def _junit(result: RunResult) -> str:
     from atm.reports.junit import render_junit
 
     return render_junit(result)
 
 
-Writer = Callable[["RunResult"], str]
-WRITERS: Mapping[str, Writer] = {".json": _json, ".csv": _csv, ".html": _html, ".md": _markdown}
+Writer = Callable[["RunResult"], str | bytes]
+WRITERS: Mapping[str, Writer] = {".json": _json, ".csv": _csv, ".html": _html, ".md": _markdown, ".pdf": _pdf}
 """Renderer of `-o` by file name suffix."""
 
 
@@ -86,12 +92,12 @@ def _part_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file atomically. Raises OutputError if it cannot be written."""
     part = _part_of(path)
     try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with part.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -12,6 +12,7 @@ from atm.cli.text import Line, Paper, Style
 from atm.metrics.snapshot import Snapshot
 from atm.models import figures
 from atm.models.fleet_figures import WorkerSecond
+from atm.models.outcome import Measurement
 from atm.models.outline import OTHER_ENDPOINT
 from atm.models.run_figures import EndpointSoFar
 
@@ -19,6 +20,8 @@ _LEAST_WORKERS = 2
 """Workers get at least this many rows, else half of what is left."""
 _WORKER_COLUMNS = (("rate", 11), ("lag p99", 9), ("CPU", 7), ("in flight", 11), ("share", 8))
 _STATE_WIDTH = 12
+_STYLES = {Measurement.INVALID: Style.FAIL, Measurement.SUSPECT: Style.WARN}
+_ORDER = (Measurement.INVALID, Measurement.SUSPECT, Measurement.VALID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def endpoint_lines(course: Course, snapshot: Snapshot | None, room: int, paper: 
 
 
 def worker_lines(snapshot: Snapshot | None, room: int, paper: Paper) -> list[Line]:
-    """Return the head of the workers and `room` rows, lost ones first, then those that are latest."""
+    """Return the head of the workers and `room` rows: lost ones, then the worst measurements, then the latest."""
     ends = _worker_ends(paper)
     head = paper.line(" worker", Style.DIM)
     for (name, _), end in zip(_WORKER_COLUMNS, ends, strict=True):
@@ -106,8 +109,10 @@ def _worker(worker: WorkerSecond, ends: list[int], paper: Paper) -> Line:
     if worker.state == "lost":
         # Since the last second that arrived.
         return line.add(f"  lost {figures.clock(worker.delta)}", Style.FAIL)
+    if worker.measurement is not Measurement.VALID:
+        return line.add(f"  {worker.measurement}", _STYLES[worker.measurement])
     return line.add(f"  {worker.state}")
 
 
-def _urgency(worker: WorkerSecond) -> tuple[bool, float]:
-    return worker.state != "lost", -(worker.schedule_lag_p99_ms or 0.0)
+def _urgency(worker: WorkerSecond) -> tuple[bool, int, float]:
+    return worker.state != "lost", _ORDER.index(worker.measurement), -(worker.schedule_lag_p99_ms or 0.0)

@@ -7,8 +7,8 @@ from atm.plan.load_plan import LoadPlan
 from atm.plan.outline import data_in, scenarios_of
 
 
-def collector_of(plan: LoadPlan) -> Collector:
-    """Return a collector without intervals."""
+def collector_of(plan: LoadPlan, keeps_timeline: bool = True) -> Collector:
+    """Return a collector without intervals; for `keeps_timeline` see `Collector`."""
     sampling = plan.sampling
     return Collector(
         plan.endpoints,
@@ -19,4 +19,5 @@ def collector_of(plan: LoadPlan) -> Collector:
         first_per_endpoint=sampling.first_per_endpoint,
         failures_per_kind=sampling.failures_per_kind,
         slowest=sampling.slowest,
+        keeps_timeline=keeps_timeline,
     )

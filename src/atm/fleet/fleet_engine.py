@@ -124,7 +124,7 @@ class FleetEngine:
             pull_ns=_PULL_HERE_NS if all(shares_clock) else SECOND,
             starts_at_ns=starts_at_ns,
         )
-        workers = Workers(plan, [link.name for link in self._links], self._descriptions, run, on_interval)
+        workers = Workers(plan, [link.name for link in self._links], self._descriptions, run, on_interval, self.name)
         await Driver(run, self._links, workers.take).to_the_end(control)
         workers.close()
         return self._report(run, workers, control)
@@ -149,7 +149,7 @@ class FleetEngine:
             last_finish_ns=report.last_finish_ns,
             lanes=report.lanes,
             worker_lost="; ".join(filter(None, (lost, report.worker_lost))),
-            fleet=workers.figures(report, self._on_loss, self.name, self._missing),
+            fleet=workers.figures(report, self._on_loss, self._missing),
         )
 
 

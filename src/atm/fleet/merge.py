@@ -35,11 +35,16 @@ _OF_PROCESS = ("cpu_seconds", "memory_bytes", "steal_share")
 _TIMES = ("schedule_lag", "connect", "tls", "dns")
 
 
-def merge(seconds: Sequence[Interval], used_rows: UsedRows | None = None) -> Interval:
+def merge(
+    seconds: Sequence[Interval],
+    used_rows: UsedRows | None = None,
+    generators: Sequence[GeneratorInterval] | None = None,
+) -> Interval:
     """Return one interval for the same second of several workers, of which there is at least one.
 
     `used_rows` has the rows of test data that the workers of the run used so far, and learns those of this second; None
-    adds up the counts, which is right for workers that use no row of another.
+    adds up the counts, which is right for workers that use no row of another. `generators` has one generator for each
+    process, None if each second is of another one.
     Samples are not limited here; the collector keeps no more of them than of one engine.
     """
     first = seconds[0]
@@ -66,7 +71,7 @@ def merge(seconds: Sequence[Interval], used_rows: UsedRows | None = None) -> Int
         duration_ns=max(interval.duration_ns for interval in seconds),
         offered=sum(interval.offered for interval in seconds),
         endpoints=endpoints,
-        generator=generator_of([interval.generator for interval in seconds]),
+        generator=generator_of([interval.generator for interval in seconds] if generators is None else generators),
         failures=_failures(seconds),
         samples=sorted(
             (sample for interval in seconds for sample in interval.samples),
@@ -136,7 +141,7 @@ def generator_of(parts: Sequence[GeneratorInterval]) -> GeneratorInterval:
     for name in _SUMS:
         setattr(merged, name, sum(getattr(part, name) for part in parts))
     for name in _WORST:
-        setattr(merged, name, max(getattr(part, name) for part in parts))
+        setattr(merged, name, max((getattr(part, name) for part in parts), default=0))
     for name in _TIMES:
         setattr(merged, name, Histogram.merged(*(getattr(part, name) for part in parts)))
     return merged

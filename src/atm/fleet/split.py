@@ -84,6 +84,15 @@ def shares_of(strengths: Sequence[int]) -> list[Share]:
     return [Share(tuple(taken), of) for taken in residues]
 
 
+def part_of_load(plan: LoadPlan, share: Share) -> float:
+    """Return the part of a share of the load of a whole plan, 0..1; users are divided as whole ones."""
+    parts = [
+        _divide(users, [share])[0] / users if lane.load.model == "closed" and (users := _peak(lane)) else share.part
+        for lane in plan.lanes
+    ]
+    return sum(parts) / len(parts)
+
+
 def _refusals(lane: Lane, shares: Sequence[Share]) -> list[Problem]:
     count = len(shares)
     problems: list[Problem] = []
@@ -130,8 +139,12 @@ def _divided(lane: Lane, shares: Sequence[Share]) -> list[Lane]:
 
 def _users(lane: Lane, shares: Sequence[Share]) -> list[int]:
     """Return the most users of each worker in the measured load."""
-    peak = max(max(segment.start, segment.end) for segment in lane.load.segments)
-    return _divide(max(int(peak + 0.5), 1), shares)
+    return _divide(_peak(lane), shares)
+
+
+def _peak(lane: Lane) -> int:
+    """Return the most users of the measured load."""
+    return max(int(max(max(segment.start, segment.end) for segment in lane.load.segments) + 0.5), 1)
 
 
 def _divide(count: int, shares: Sequence[Share]) -> list[int]:

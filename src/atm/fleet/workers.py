@@ -9,26 +9,22 @@ from time import monotonic_ns
 from typing import Literal
 
 from atm.engine.base import EngineReport
-from atm.engine.plan_collector import collector_of
 from atm.fleet.actions import LoadKey, Second
 from atm.fleet.code_names import CodeNames
 from atm.fleet.loss import WorkerBooks
-from atm.fleet.merge import generator_of, merge, of_one_process
+from atm.fleet.merge import merge, of_one_process
 from atm.fleet.messages import Description
 from atm.fleet.records import LoadRecord, OnLoss, Step
 from atm.fleet.state import FleetRun
-from atm.metrics.evidence import Circumstances, evidence_of
+from atm.fleet.worker_figures import FiguresOfWorkers, dealt_from, not_started
 from atm.metrics.interval import GeneratorInterval, Interval
 from atm.metrics.used_rows import UsedRows
-from atm.metrics.verdict import judge
 from atm.models import figures
-from atm.models.fleet_figures import FleetFigures, WorkerFigures, WorkerSecond
+from atm.models.fleet_figures import FleetFigures, WorkerSecond
 from atm.models.outcome import Measurement
 from atm.plan.load_plan import LoadPlan
-from atm.plan.outline import open_lanes_of
 from atm.plan.pacer import NEVER, SECOND
 
-_NAMELESS = "a worker"
 _GONE: Mapping[Step, Literal["lost", "missing"]] = {Step.LOST: "lost", Step.MISSING: "missing"}
 
 
@@ -42,14 +38,15 @@ class Workers:
         descriptions: Sequence[Description],
         run: FleetRun,
         on_interval: Callable[[Interval], None],
+        engine: str,
     ) -> None:
-        """`plan` is that of the whole run."""
+        """`plan` is that of the whole run, `engine` the name of the one that each worker runs."""
         self._names = names
         self._descriptions = descriptions
         self._run = run
         self._on_interval = on_interval
         self._books: dict[LoadKey, WorkerBooks] = {}
-        self._collectors = [collector_of(plan) for _ in names]
+        self._figures = FiguresOfWorkers(plan, names, descriptions, run, engine)
         self._names_of_code = CodeNames(plan, len(names))
         self._used_rows = UsedRows([table.rows for table in plan.data]) if len(names) > 1 else None
         self._next_second = 0
@@ -64,15 +61,15 @@ class Workers:
             parts.setdefault(worker, []).append(interval)
         by_worker = {worker: of_one_process(intervals) for worker, intervals in parts.items()}
         for worker, interval in by_worker.items():
-            self._collectors[worker].add(replace(interval, samples=[]))
+            self._figures.add(worker, interval)
+        self._figures.judge()
         if by_worker:
             self._phase = max(by_worker.values(), key=lambda interval: interval.duration_ns).phase
         gaps = self._gaps(second.second, (second.second + 1) * SECOND)
         self._next_second = second.second + 1
         everything = [(worker, interval) for worker, intervals in parts.items() for interval in intervals]
-        merged = merge(self._names_of_code.renumbered([*everything, *gaps]), self._used_rows)
-        if by_worker:
-            merged.generator = generator_of([interval.generator for interval in by_worker.values()])
+        generators = [interval.generator for interval in by_worker.values()]
+        merged = merge(self._names_of_code.renumbered([*everything, *gaps]), self._used_rows, generators)
         self._pass_on(merged, by_worker)
 
     def close(self) -> None:
@@ -97,19 +94,21 @@ class Workers:
         generator = part.generator if part else GeneratorInterval()
         seconds = part.duration_ns / 1e9 if part else 0.0
         started = sum(endpoint.started for endpoint in part.endpoints) if part else 0
+        measurement, message = self._figures.verdict(worker)
         lag = generator.schedule_lag.percentile(99)
         return WorkerSecond(
             name=self._names[worker],
             host=self._descriptions[worker].host,
             state="running" if part else _GONE.get(record.step, "ended"),
-            share=self._share(worker),
+            share=self._figures.share(worker),
             requests_per_second=started / seconds if seconds else 0.0,
             schedule_lag_p99_ms=None if lag is None else lag / 1e6,
             cpu_share=generator.cpu_seconds / seconds if seconds else 0.0,
             busiest_thread_share=generator.busiest_thread_share,
             in_flight=generator.in_flight,
             delta=record.received,
-            message=record.why_lost if is_gone else "",
+            measurement=Measurement.INVALID if is_gone and record.step is Step.LOST else measurement,
+            message=record.why_lost if is_gone else message,
         )
 
     def _gaps(self, second: int, until_ns: int) -> list[tuple[int, Interval]]:
@@ -144,16 +143,11 @@ class Workers:
     def loss(self) -> str:
         """Return which workers were lost, with their part of the load and why; empty if none was."""
         return "; ".join(
-            f"{_named(name, record.why_lost)} ({figures.share(self._share(worker))} of the load, from second "
+            f"{_named(name, record.why_lost)} ({figures.share(self._figures.share(worker))} of the load, from second "
             f"{record.lost_second} on{_dealt(record.loads)})"
             for worker, (name, record) in enumerate(zip(self._names, self._run.workers, strict=True))
             if record.step is Step.LOST
         )
-
-    def _share(self, worker: int) -> float:
-        """Return the worker's own part of the load; 0 for one that is missing."""
-        record = self._run.workers[worker]
-        return record.loads[0].plan.share.part if record.loads and record.step is not Step.MISSING else 0.0
 
     def started_at(self) -> datetime | None:
         """Return the wall time of the start of the run; None if it never started."""
@@ -161,73 +155,15 @@ class Workers:
             return None
         return datetime.now(UTC) - timedelta(microseconds=(monotonic_ns() - self._run.time_zero_ns) // 1000)
 
-    def figures(self, report: EngineReport, on_loss: OnLoss, engine: str, missing: Sequence[str]) -> FleetFigures:
+    def figures(self, report: EngineReport, on_loss: OnLoss, missing: Sequence[str]) -> FleetFigures:
         """Return the figures of each worker, over the window of the run; `missing`: why others could not be started."""
-        window_ns = report.window_end_ns - report.window_start_ns
-        workers = [self._worker(worker, window_ns, engine) for worker in range(len(self._names))]
-        return FleetFigures(on_loss=on_loss.value, workers=(*workers, *map(_not_started, missing)))
-
-    def _worker(self, worker: int, window_ns: int, engine: str) -> WorkerFigures:
-        record = self._run.workers[worker]
-        plan = record.loads[0].plan
-        collector, description = self._collectors[worker], self._descriptions[worker]
-        is_lost = record.step is Step.LOST
-        if record.step is Step.MISSING:
-            return replace(_not_started(record.why_lost), name=self._names[worker], host=description.host)
-        circumstances = Circumstances(
-            engine=engine,
-            cores=description.cores,
-            poisson=plan.is_poisson,
-            open_lanes=open_lanes_of(plan),
-            worker_lost=record.why_lost if is_lost else "",
-        )
-        measurement, reasons = judge(evidence_of(collector, window_ns, circumstances))
-        message = record.why_lost if is_lost else reasons[0].what if reasons else ""
-        lag = collector.generator.schedule_lag.percentile(99)
-        return WorkerFigures(
-            name=self._names[worker],
-            host=description.host,
-            state="lost" if is_lost else "ended",
-            share=self._share(worker),
-            requests=collector.total.started,
-            requests_per_second=collector.total.started * 1e9 / window_ns if window_ns > 0 else 0.0,
-            schedule_lag_p99_ms=None if lag is None else lag / 1e6,
-            cpu_share=collector.generator.cpu_share,
-            busiest_thread_share=collector.generator.busiest_highest,
-            measurement=Measurement(measurement),
-            message=message,
-            clock_error_ms=record.clock_error_ns / 1e6,
-            replaced_from_seconds=_dealt_from(record.loads),
-        )
-
-
-def _dealt_from(loads: Sequence[LoadRecord]) -> float | None:
-    """Return from when on others sent the load of a lost worker, in seconds since the start of the run."""
-    dealt = [load.dealt_from_ns for load in loads if load.dealt_from_ns is not None]
-    return max(dealt) / 1e9 if dealt else None
+        workers = self._figures.at_the_end(report.window_end_ns - report.window_start_ns)
+        return FleetFigures(on_loss=on_loss.value, workers=(*workers, *map(not_started, missing)))
 
 
 def _dealt(loads: Sequence[LoadRecord]) -> str:
-    seconds = _dealt_from(loads)
+    seconds = dealt_from(loads)
     return "" if seconds is None else f"; the others send it from {figures.duration(seconds)} on"
-
-
-def _not_started(why: str) -> WorkerFigures:
-    """Return the row of a worker that was not ready."""
-    return WorkerFigures(
-        name=_NAMELESS,
-        host="",
-        state="missing",
-        share=0.0,
-        requests=0,
-        requests_per_second=0.0,
-        schedule_lag_p99_ms=None,
-        cpu_share=0.0,
-        busiest_thread_share=0.0,
-        measurement=Measurement.VALID,
-        message=why,
-        clock_error_ms=0.0,
-    )
 
 
 def _named(name: str, why: str) -> str:

@@ -150,7 +150,9 @@ class Collector:
         first_per_endpoint: int = 2,
         failures_per_kind: int = 3,
         slowest: int = 10,
+        keeps_timeline: bool = True,
     ) -> None:
+        """`keeps_timeline` is False for one that is only judged: it has no timeline and no snapshots."""
         self.endpoints = tuple(endpoints)
         """Names, in the order of the plan."""
         self.warm_up_ns = warm_up_ns
@@ -177,6 +179,7 @@ class Collector:
         """Exceptions and blocking calls of scenarios in code."""
         self.generator = GeneratorTotals()
         self.timeline = Timeline()
+        self._keeps_timeline = keeps_timeline
         self.failures = FailureLog()
         """Of the measured load."""
         self.warm_up_failures = FailureLog()
@@ -220,7 +223,8 @@ class Collector:
         self.sampled_iterations.add_all(interval.sampled_iterations)
         sending = interval.phase not in ("warm_up", "drain") or measured_started > 0
         self.generator.add(interval, sending=sending)
-        self._recent.append(self.timeline.add(self._without_those_apart(interval)))
+        if self._keeps_timeline:
+            self._recent.append(self.timeline.add(self._without_those_apart(interval)))
         self._advance(interval)
 
     def _add_code(self, code: CodeInterval) -> None:

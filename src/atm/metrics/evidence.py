@@ -10,6 +10,16 @@ from atm.models.outcome import Outcome
 from atm.models.outline import OpenLane
 from atm.models.run_figures import BlockingFigures
 
+LAG_SUSPECT_MS = 1.0
+LAG_SUSPECT_SHARE = 0.1
+LAG_INVALID_MS = 10.0
+
+
+def lag_limits_ms(service_p50_ms: float | None) -> tuple[float, float]:
+    """Return above which schedule lag a measurement is suspect, and invalid."""
+    service = service_p50_ms or 0.0
+    return max(LAG_SUSPECT_MS, LAG_SUSPECT_SHARE * service), max(LAG_INVALID_MS, service)
+
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
@@ -80,6 +90,7 @@ class Evidence:
     lag_p99_ns: float | None = None
     service_p50_ns: float | None = None
     service_mean_ns: float | None = None
+    """None where no arrival waited or was missed, too."""
     stalled_ns: int = 0
     longest_stall_ns: int = 0
     intervals: int = 0
@@ -125,7 +136,8 @@ def evidence_of(collector: Collector, window_ns: int, circumstances: Circumstanc
     # Allow for one arrival: its fraction at the end of a profile is a rounding effect.
     # Of several loads, each open one is judged by its own arrivals.
     is_comparable = not circumstances.poisson and circumstances.open_lanes is None
-    accounted = collector.arrivals + total.missed + collector.warm_up_due + 1
+    waiting = collector.last.generator.waiting if collector.last else 0
+    accounted = collector.arrivals + total.missed + collector.warm_up_due + waiting + 1
     unaccounted = generator.offered - accounted if is_comparable else 0.0
     lanes = tuple(_lane_evidence(collector, lane) for lane in circumstances.open_lanes or ())
     messages = [group for group in collector.failures.groups() if group.outcome is Outcome.GENERATOR_ERROR]
@@ -152,7 +164,8 @@ def evidence_of(collector: Collector, window_ns: int, circumstances: Circumstanc
         saturated_seconds=generator.saturated_seconds,
         lag_p99_ns=generator.schedule_lag.percentile(99),
         service_p50_ns=total.service.percentile(50),
-        service_mean_ns=total.service.mean,
+        # It takes a pass over all buckets.
+        service_mean_ns=total.service.mean if total.missed or total.waited else None,
         stalled_ns=generator.stalled_ns,
         longest_stall_ns=generator.longest_stall_ns,
         intervals=generator.intervals,

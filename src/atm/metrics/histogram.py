@@ -210,16 +210,7 @@ class Histogram:
             raise ValueError(f"not a V2 compressed HdrHistogram: {error}") from error
         if cookie != _COOKIE or offset != 0 or digits != 3 or lowest != 1 or length != len(raw) - _HEADER.size:
             raise ValueError("an HdrHistogram, but not with three digits and a unit of 1 ns")
-        counts: dict[int, int] = {}
-        index = 0
-        for number in _zigzags(raw, _HEADER.size):
-            if number < 0:
-                index -= number
-            elif number:
-                counts[index] = number
-                index += 1
-            else:
-                index += 1
+        counts = _counts(memoryview(raw)[_HEADER.size :])
         if counts and max(counts) > index_of(HIGHEST_NS):
             raise ValueError("an HdrHistogram with counts beyond one hour")
         return cls(counts)
@@ -251,18 +242,25 @@ def _append_zigzag(payload: bytearray, number: int) -> None:
     payload.append(coded)
 
 
-def _zigzags(raw: bytes, position: int) -> Iterator[int]:
-    coded = shift = 0
-    for byte in memoryview(raw)[position:]:
-        # The ninth byte carries eight bits, see _append_zigzag.
-        if shift == 56:
-            coded |= byte << shift
-        else:
+def _counts(payload: memoryview) -> dict[int, int]:
+    """Read the counts by bucket: zigzag numbers, of which a negative one is a run of empty buckets."""
+    counts: dict[int, int] = {}
+    index = coded = shift = 0
+    for byte in payload:
+        if byte > 0x7F and shift < 56:
             coded |= (byte & 0x7F) << shift
-            if byte & 0x80:
-                shift += 7
-                continue
-        yield (coded >> 1) ^ -(coded & 1)
-        coded = shift = 0
+            shift += 7
+            continue
+        # The ninth byte carries eight bits, see _append_zigzag.
+        if shift:
+            byte = coded | (byte << shift)
+            coded = shift = 0
+        if byte & 1:
+            index += (byte >> 1) + 1
+        else:
+            if byte:
+                counts[index] = byte >> 1
+            index += 1
     if shift:
         raise ValueError("a truncated HdrHistogram")
+    return counts

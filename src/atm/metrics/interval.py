@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from atm.metrics.code_interval import NO_CODE, CodeInterval
@@ -412,7 +412,7 @@ class Interval:
         if self.code:
             document["code"] = self.code.to_json()
         if self.workers:
-            document["workers"] = [asdict(worker) for worker in self.workers]
+            document["workers"] = [_fields(worker) for worker in self.workers]
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
     @classmethod
@@ -437,7 +437,7 @@ class Interval:
                 checks=[CheckInterval(**part) for part in document.get("checks", ())],
                 data=[DataInterval.from_json(part) for part in document.get("data", ())],
                 code=CodeInterval.from_json(document["code"]) if "code" in document else NO_CODE,
-                workers=[WorkerSecond(**part) for part in document.get("workers", ())],
+                workers=[WorkerSecond.from_json(part) for part in document.get("workers", ())],
             )
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not an interval: {error!r}") from error
@@ -461,5 +461,5 @@ def _decoded(text: str) -> Histogram:
     return Histogram.decode(base64.b64decode(text))
 
 
-def _fields(group: FailureGroup) -> dict[str, Any]:
-    return {name: getattr(group, name) for name in group.__slots__}
+def _fields(part: FailureGroup | WorkerSecond) -> dict[str, Any]:
+    return {name: getattr(part, name) for name in part.__slots__}

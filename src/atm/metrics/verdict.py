@@ -10,13 +10,12 @@ import math
 from collections.abc import Callable
 
 from atm.metrics.collector import BUSY_THREAD_SHARE
-from atm.metrics.evidence import Evidence
+from atm.metrics.evidence import Evidence, lag_limits_ms
+from atm.metrics.timeline import milliseconds
+from atm.metrics.worker_rows import clock_error, worker_differs, worker_late, worker_lost, worker_unequal
 from atm.models import figures
 from atm.models.run import Measurement, MeasurementReason
 
-LAG_SUSPECT_NS = 1e6
-LAG_SUSPECT_SHARE = 0.1
-LAG_INVALID_NS = 10e6
 RATE_SUSPECT = 0.999
 RATE_INVALID = 0.98
 STALL_SUSPECT_NS = 50_000_000
@@ -29,7 +28,6 @@ STEAL_SHARE = 0.05
 UNFINISHED_SHARE = 0.01
 MISSED_SHARE = 0.01
 WAITED_SHARE = 0.01
-CLOCK_ERROR_MS = 5.0
 CODE_SHARE = 0.2
 
 
@@ -48,17 +46,17 @@ def schedule_lag(evidence: Evidence) -> MeasurementReason | None:
     lag = evidence.lag_p99_ns
     if lag is None:
         return None
-    service = evidence.service_p50_ns or 0.0
-    suspect, invalid = max(LAG_SUSPECT_NS, LAG_SUSPECT_SHARE * service), max(LAG_INVALID_NS, service)
+    lag /= 1e6
+    suspect, invalid = lag_limits_ms(milliseconds(evidence.service_p50_ns))
     if lag <= suspect:
         return None
     severity, limit = (Measurement.INVALID, invalid) if lag > invalid else (Measurement.SUSPECT, suspect)
     return MeasurementReason(
         code="schedule_lag",
         severity=severity,
-        what=f"requests started late: schedule lag p99 {figures.time(lag / 1e6)}, limit {figures.time(limit / 1e6)}",
-        actual=lag / 1e6,
-        limit=limit / 1e6,
+        what=f"requests started late: schedule lag p99 {figures.time(lag)}, limit {figures.time(limit)}",
+        actual=lag,
+        limit=limit,
         hint=f"This machine was late, not the server. {_relief(evidence)}",
     )
 
@@ -230,44 +228,6 @@ def arrivals_waited(evidence: Evidence) -> MeasurementReason | None:
     )
 
 
-def worker_differs(evidence: Evidence) -> MeasurementReason | None:
-    """Check for a worker whose own measurement is worse than that of all together, where the others hide it."""
-    fleet = evidence.circumstances.fleet
-    bad = [worker for worker in fleet.workers if worker.measurement is Measurement.INVALID] if fleet else []
-    bad = [worker for worker in bad if worker.state != "lost"]
-    if not bad:
-        return None
-    worst = bad[0]
-    more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
-    return MeasurementReason(
-        code="worker_invalid",
-        severity=Measurement.SUSPECT,
-        what=f"the measurement of {worst.name} ({figures.share(worst.share)} of the load){more} is invalid: "
-        f"{worst.message}",
-        actual=float(len(bad)),
-        limit=0.0,
-        hint="Look at its row in the table of workers; run again without it, or with less load on it",
-    )
-
-
-def clock_error(evidence: Evidence) -> MeasurementReason | None:
-    """Check for workers whose clocks are not known well enough to put their seconds side by side."""
-    fleet = evidence.circumstances.fleet
-    worst = max(fleet.workers, key=lambda worker: worker.clock_error_ms, default=None) if fleet else None
-    if worst is None or worst.clock_error_ms <= CLOCK_ERROR_MS:
-        return None
-    return MeasurementReason(
-        code="clock_error",
-        severity=Measurement.SUSPECT,
-        what=f"the clock of {worst.name} may be off by {figures.time(worst.clock_error_ms)}, limit "
-        f"{figures.time(CLOCK_ERROR_MS)}: figures per second are not aligned; latencies are measured on one machine "
-        "and stay valid",
-        actual=worst.clock_error_ms,
-        limit=CLOCK_ERROR_MS,
-        hint="Use machines with a faster network between them and the controller",
-    )
-
-
 def other_run(evidence: Evidence) -> MeasurementReason | None:
     """Check for another run on this host, which disturbs the figures of both."""
     if not evidence.circumstances.other_run:
@@ -279,24 +239,6 @@ def other_run(evidence: Evidence) -> MeasurementReason | None:
         actual=1.0,
         limit=0.0,
         hint="Run them one after the other",
-    )
-
-
-def worker_lost(evidence: Evidence) -> MeasurementReason | None:
-    """Check for a dead part of the load generator, whose share of the load is missing, or was until others sent it."""
-    circumstances = evidence.circumstances
-    if not circumstances.worker_lost:
-        return None
-    is_replaced = circumstances.fleet is not None and circumstances.fleet.is_replaced
-    return MeasurementReason(
-        code="worker_lost",
-        severity=Measurement.SUSPECT if is_replaced else Measurement.INVALID,
-        what=f"a part of the load generator died: {circumstances.worker_lost}",
-        actual=1.0,
-        limit=0.0,
-        hint="Run again; the requests between its loss and then are missing from all figures"
-        if is_replaced
-        else "Run again; its share of the load is missing from all figures",
     )
 
 
@@ -347,6 +289,8 @@ ROWS: tuple[Callable[[Evidence], MeasurementReason | None], ...] = (
     missed,
     arrivals_waited,
     worker_differs,
+    worker_late,
+    worker_unequal,
     clock_error,
     other_run,
 )

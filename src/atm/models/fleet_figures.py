@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from atm.models.outcome import Measurement
 from atm.models.run_figures import Figure
@@ -24,12 +25,14 @@ class WorkerFigures:
     requests_per_second: float
     """Started per second of the window of the run."""
     schedule_lag_p99_ms: Figure
+    service_p50_ms: Figure = None
+    """Median time from the actual start of a request to its end."""
     cpu_share: float
     """CPU seconds per second, in cores."""
     busiest_thread_share: float
     """The highest CPU share of its busiest thread in any interval, 0..1 of one core."""
     measurement: Measurement
-    """The verdict on its own figures."""
+    """The verdict on its own figures, and on how they differ from those of the others."""
     message: str
     """The first reason of that verdict, or why the worker was lost or is missing; empty for a valid one."""
     clock_error_ms: float
@@ -58,8 +61,15 @@ class WorkerSecond:
     """Requests in flight at the end of the second."""
     delta: int
     """Number of its last second that arrived, counted from 1; 0 for none."""
+    measurement: Measurement = Measurement.VALID
+    """The verdict on its figures so far, as at the end; of many workers, some are judged again in each second."""
     message: str = ""
-    """Why it was lost or is missing; empty unless it is."""
+    """The first reason of that verdict, or why the worker was lost or is missing; empty for a valid one."""
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> WorkerSecond:
+        """Read the fields. Raises ValueError or TypeError on anything else."""
+        return cls(**{**document, "measurement": Measurement(document.get("measurement", Measurement.VALID))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

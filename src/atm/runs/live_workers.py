@@ -14,5 +14,5 @@ async def live_workers(storage: StorageInterface, run_id: str) -> tuple[WorkerSe
     last = (await storage.series.written(run_id)).last_event
     for event in reversed(await storage.series.events(run_id, max(last - _RECENT_EVENTS, 0))):
         if event.kind == "interval":
-            return tuple(WorkerSecond(**worker) for worker in event.data.get("workers", ()))
+            return tuple(WorkerSecond.from_json(worker) for worker in event.data.get("workers", ()))
     return ()

@@ -17,7 +17,7 @@ def command(
     json: JsonOption = False,
     output: Annotated[
         list[str] | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv, .html or .md; repeatable."),
+        typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv, .html, .md or .pdf; repeatable."),
     ] = None,
     no_history: NoHistoryOption = False,
     color: ColorOption = Color.AUTO,

@@ -81,7 +81,7 @@ def command(
             "-o",
             "--output",
             metavar="FILE",
-            help="Write FILE.json, .csv, .html or .md; repeatable.",
+            help="Write FILE.json, .csv, .html, .md or .pdf; repeatable.",
             rich_help_panel=r.COMMON,
         ),
     ] = None,

@@ -31,7 +31,7 @@ def command(
     ] = None,
     output: Annotated[
         list[str] | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv, .html or .md; repeatable."),
+        typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv, .html, .md or .pdf; repeatable."),
     ] = None,
     junit: Annotated[
         str | None, typer.Option("--junit", metavar="FILE", help="Write the verdicts as JUnit XML.")

@@ -10,16 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from atm.models import figures
-from atm.models.outcome import Outcome
 from atm.models.run import RunResult
 from atm.models.run_figures import TimelinePoint
+from atm.reports.facts import Curve, failure_kinds
 from atm.reports.html.markup import Markup, markup, tag
-from atm.reports.html.scales import Scale, clock_step, linear_ticks, time_scale
+from atm.reports.scales import Scale, clock_step, linear_ticks, time_scale
 
 WIDE, HALF, NARROW = 1016, 484, 360
 HOVERS = 400
 """Draw hover areas only up to this many points; more are too narrow to point at."""
-FAILURE_COLOURS = ("s5", "s4", "s0", "p95", "p90", "s3", "p50", "e2", "e4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,16 +233,6 @@ def time_chart(result: RunResult, width: int, limit_ms: float | None) -> Markup:
     return area.svg(label, *parts, _clock_axis(area, x), _hover(area, x, points, hover_text))
 
 
-def failure_kinds(result: RunResult) -> list[tuple[Outcome, str]]:
-    """Return the kinds of failure, most frequent first, each with its colour."""
-    totals: dict[Outcome, int] = {}
-    for point in result.timeline:
-        for outcome, count in point.errors.items():
-            totals[outcome] = totals.get(outcome, 0) + count
-    ordered = sorted(totals, key=lambda outcome: -totals[outcome])
-    return list(zip(ordered, FAILURE_COLOURS * 2, strict=False))
-
-
 def failure_chart(result: RunResult, width: int) -> Markup:
     """Draw the failures of each second as bars, stacked by kind."""
     points = result.timeline
@@ -271,10 +260,6 @@ def failure_chart(result: RunResult, width: int) -> Markup:
     grid = _grid(area, y, [tick for tick in ticks if tick == int(tick)], lambda tick: figures.count(int(tick)))
     label = "Failures in each second by kind, over time"
     return area.svg(label, grid, *bars, _clock_axis(area, x), _hover(area, x, points, hover_text))
-
-
-Curve = tuple[str, str, Callable[[float], float | None]]
-"""Name, colour, and the percentile function in ms."""
 
 
 def percentile_chart(curves: Sequence[Curve], samples: int, width: int) -> Markup:

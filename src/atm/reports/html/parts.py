@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from atm.models import figures
-from atm.models.run import Measurement, RunResult
+from atm.models.run import RunResult
+from atm.reports.facts import doubted
 from atm.reports.html.markup import Child, Markup, tag
 
 
@@ -29,12 +30,6 @@ def table(head: Sequence[tuple[str, bool]], rows: Sequence[Sequence[Child]]) -> 
         lines.append(tag("tr", *cells))
     table = tag("table", tag("thead", tag("tr", *titles)), tag("tbody", *lines))
     return tag("div", table, class_="scroll")
-
-
-def doubted(result: RunResult, text: str) -> str:
-    """Append a question mark to a figure if the measurement is invalid."""
-    doubtful = result.verdict.measurement == Measurement.INVALID
-    return f"{text}?" if doubtful and text != figures.NO_DATA else text
 
 
 def time_text(result: RunResult, milliseconds: float | None) -> str:

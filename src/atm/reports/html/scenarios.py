@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from atm.models import figures
 from atm.models.run import RunResult
 from atm.models.run_figures import CheckFigures, ScenarioMetrics, Spread
+from atm.reports.facts import PERCENTILES, doubted
 from atm.reports.funnel import BEFORE_USER, checks_failed_first, funnels, outside_scenarios
 from atm.reports.html.markup import Child, Markup, markup, tag
-from atm.reports.html.parts import card, doubted, table, wrapping
-from atm.reports.html.tables import PERCENTILES, colour_chip, request_cells
+from atm.reports.html.parts import card, table, wrapping
+from atm.reports.html.tables import colour_chip, request_cells
 
 
 def scenarios(result: RunResult) -> Markup | None:

@@ -1,24 +1,12 @@
-"""The style sheet of the HTML report. Colours and their contrasts: docs/architecture.md."""
+"""The style sheet of the HTML report."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 
-_DARK = """
---canvas:#0D0F13;--card:#15181E;--border:#2A2F39;--text:#E9ECF1;--muted:#9BA4B3;
---pass:#56CDB0;--fail:#FF7A8A;--warn:#EDB836;--info:#7FAEF7;
---p50:#4878D6;--p90:#8A90B8;--p95:#C084F5;--p99:#FFA3CE;--p999:#FFE3B3;
---s2:#45D6B8;--s3:#5B96FA;--s4:#F0A92A;--s5:#DE4322;--s0:#9A66A8;
---e1:#5784F1;--e2:#EDA86E;--e3:#A6F7EB;--e4:#B77B92;--e5:#F6EA4D;--e6:#7F55A8;--e7:#6CC4F5;--e8:#C2401E;
-color-scheme:dark"""
-_LIGHT = """
---canvas:#F4F5F8;--card:#FFFFFF;--border:#D9DDE4;--text:#151922;--muted:#586170;
---pass:#0C6B58;--fail:#8E0F2F;--warn:#855A00;--info:#1D55B5;
---p50:#3A8EF2;--p90:#676C96;--p95:#7C34AC;--p99:#920B55;--p999:#4F0A05;
---s2:#2F987B;--s3:#1B4A9C;--s4:#9A6A0A;--s5:#9E2206;--s0:#B065E0;
---e1:#0B2A9A;--e2:#A1592E;--e3:#4F9F95;--e4:#5E1250;--e5:#968C00;--e6:#8455C6;--e7:#105E77;--e8:#8A1F12;
-color-scheme:light"""
+from atm.reports.palette import DARK, LIGHT
 
 _RULES = """
 *{box-sizing:border-box}
@@ -93,6 +81,13 @@ _NAMES = (
     *_ENDPOINTS,
 )
 _PAINT = "".join(f".k-{n}{{stroke:var(--{n})}}.f-{n}{{fill:var(--{n})}}.b-{n}{{background:var(--{n})}}" for n in _NAMES)
+
+
+def _variables(palette: Mapping[str, str], scheme: str) -> str:
+    return "".join(f"--{name}:{colour};" for name, colour in palette.items()) + f"color-scheme:{scheme}"
+
+
+_LIGHT, _DARK = _variables(LIGHT, "light"), _variables(DARK, "dark")
 
 STYLE = (
     f":root{{{_LIGHT}}}@media (prefers-color-scheme:dark){{:root{{{_DARK}}}}}"

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from atm.models import figures
 from atm.models.fleet_figures import WorkerFigures
 from atm.models.run import NamedEndpointMetrics, RunResult, SampledExchange
+from atm.reports.facts import PERCENTILES, doubted
 from atm.reports.html.markup import Child, Markup, markup, tag
-from atm.reports.html.parts import card, cores, doubted, table, time_text, wrapping
+from atm.reports.html.parts import card, cores, table, time_text, wrapping
 
-PERCENTILES = (("p50", "p50"), ("p90", "p90"), ("p95", "p95"), ("p99", "p99"), ("p99.9", "p99_9"), ("max", "max"))
 MOST_SAMPLES = 20
 
 

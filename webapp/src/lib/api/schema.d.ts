@@ -4546,6 +4546,8 @@ export type components = {
             requests_per_second: number;
             /** Schedule Lag P99 Ms */
             schedule_lag_p99_ms: number | "Infinity" | null;
+            /** Service P50 Ms */
+            service_p50_ms?: number | "Infinity" | null;
             /** Cpu Share */
             cpu_share: number;
             /** Busiest Thread Share */
@@ -4586,6 +4588,8 @@ export type components = {
             in_flight: number;
             /** Delta */
             delta: number;
+            /** @default valid */
+            measurement: components["schemas"]["Measurement"];
             /**
              * Message
              * @default

@@ -15,6 +15,7 @@ const SECOND: WorkerSecond = {
     busiest_thread_share: 0.3,
     in_flight: 3,
     delta: 9,
+    measurement: "valid",
     message: "",
 };
 
@@ -22,17 +23,18 @@ const FIGURES: WorkerFigures = {
     ...SECOND,
     state: "ended",
     requests: 500,
-    measurement: "valid",
-    message: "",
+    service_p50_ms: 12,
     clock_error_ms: 0,
 };
 
 describe("workers", () => {
-    it("of a run in progress: lost ones first, with when they were last seen", () => {
-        const [lost, running] = liveRows([
+    it("of a run in progress: lost ones first, with when they were last seen, then the worst measurements", () => {
+        const [lost, late, running] = liveRows([
             SECOND,
+            { ...SECOND, name: "worker 3", measurement: "invalid", message: "requests started late" },
             { ...SECOND, name: "worker 2", state: "lost", delta: 7, message: "it did not answer" },
         ]);
+        expect(late).toMatchObject({ rank: "bad", word: "invalid", message: "requests started late" });
         expect(lost).toMatchObject({ name: "worker 2", rank: "bad", message: "last seen at 00:07: it did not answer" });
         expect(running).toMatchObject({ name: "worker 1", word: "running", message: "", requests: 3 });
     });

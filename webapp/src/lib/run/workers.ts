@@ -10,7 +10,7 @@ export interface WorkerRow {
     state: "running" | "ended" | "lost" | "missing";
     /** `bad` and `poor` are shown with a sign and come first. */
     rank: "bad" | "poor" | "good";
-    /** In a word: its state while it runs, then the verdict on its figures. */
+    /** In a word: the verdict on its figures; while it runs, its state if the verdict is valid. */
     word: string;
     message: string;
     share: number;
@@ -28,17 +28,20 @@ export function liveRows(workers: readonly WorkerSecond[]): WorkerRow[] {
     return workers
         .map((worker): WorkerRow => {
             const isLost = worker.state === "lost";
+            const hasVerdict = worker.state === "running" || worker.state === "ended";
+            const isBad = isLost || (hasVerdict && worker.measurement === "invalid");
+            const isPoor = worker.state === "missing" || worker.measurement === "suspect";
             return {
                 ...common(worker),
-                rank: isLost ? "bad" : worker.state === "missing" ? "poor" : "good",
-                word: worker.state,
+                rank: isBad ? "bad" : isPoor ? "poor" : "good",
+                word: hasVerdict && worker.measurement !== "valid" ? worker.measurement : worker.state,
                 message: isLost
                     ? `last seen at ${clock(worker.delta)}: ${worker.message ?? ""}`
                     : (worker.message ?? ""),
                 requests: worker.in_flight,
             };
         })
-        .toSorted((a, b) => RANKS[a.rank] - RANKS[b.rank]);
+        .toSorted(lostThenWorst);
 }
 
 export function endedRows({ workers }: FleetFigures): WorkerRow[] {
@@ -55,7 +58,11 @@ export function endedRows({ workers }: FleetFigures): WorkerRow[] {
                 requests: worker.requests,
             };
         })
-        .toSorted((a, b) => Number(b.state === "lost") - Number(a.state === "lost") || RANKS[a.rank] - RANKS[b.rank]);
+        .toSorted(lostThenWorst);
+}
+
+function lostThenWorst(a: WorkerRow, b: WorkerRow): number {
+    return Number(b.state === "lost") - Number(a.state === "lost") || RANKS[a.rank] - RANKS[b.rank];
 }
 
 function common(
