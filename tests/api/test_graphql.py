@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import httpx
 import pytest
+from graphql import (
+    OperationDefinitionNode,
+    OperationType,
+    build_schema,
+    get_introspection_query,
+    parse,
+    validate,
+)
 
 from atm.testing import TargetServer
 from tests.api.graphql import answer, post
 from tests.api.server import ApiServer, ended
+from tools.repository import ROOT
 
 ALIASES = " ".join(f"a{number}: id" for number in range(31))
 
@@ -133,8 +143,31 @@ def test_nested_fragments_do_not_multiply_the_work(server: ApiServer) -> None:
     assert codes == ["too_many_fields", "query_too_costly"]
 
 
-def test_introspection_is_allowed(server: ApiServer) -> None:
-    from graphql import get_introspection_query
+def guide() -> list[str]:
+    """The operations in the guide."""
+    page = (ROOT / "docs/guide/graphql.md").read_text(encoding="utf-8")
+    return re.findall(r"```graphql\n(.*?)```", page, flags=re.DOTALL)
 
+
+def test_the_operations_of_the_guide(server: ApiServer, client: httpx.Client, run_id: str) -> None:
+    spec = client.get(f"/runs/{run_id}").json()["written_spec"]
+    spec["endpoints"][0].pop("headers")
+    given = {"run": run_id, "other": run_id, "after": None, "spec": spec}
+    kinds = []
+    for operation in guide():
+        [definition] = parse(operation).definitions
+        assert isinstance(definition, OperationDefinitionNode)
+        kinds.append(definition.operation.value)
+        names = [variable.variable.name.value for variable in definition.variable_definitions or ()]
+        if definition.operation is OperationType.SUBSCRIPTION:
+            assert validate(build_schema((ROOT / "schema.graphql").read_text()), parse(operation)) == []
+        else:
+            data = answer(server, operation, **{name: given[name] for name in names})
+            assert all(value is not None for value in data.values())
+    assert kinds.count("query") == 4
+    assert kinds.count("mutation") == kinds.count("subscription") == 2
+
+
+def test_introspection_is_allowed(server: ApiServer) -> None:
     names: Any = {kind["name"] for kind in answer(server, get_introspection_query())["__schema"]["types"]}
     assert {"Run", "RunConnection", "Schedule", "Figure"} <= names

@@ -31,7 +31,11 @@ class _OperationRoute(Route):
     """Leaves the page for people to the dashboard."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        return (Match.NONE, {}) if is_graphql_page(scope) else super().matches(scope)
+        if is_graphql_page(scope):
+            return Match.NONE, {}
+        match, child = super().matches(scope)
+        # For the audit log, which knows routes by name.
+        return match, {**child, "route": self}
 
 
 def install(app: FastAPI) -> None:

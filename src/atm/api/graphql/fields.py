@@ -20,6 +20,7 @@ from atm.api.graphql.types import argument_of, input_type, output_of
 from atm.runs.lookup import whole_run_id
 
 Route = Callable[..., Awaitable[Any]]
+"""The function of a route."""
 COST = "cost"
 """Key of the metadata of a field: its cost in the sum of an operation."""
 PAGE = "page"
@@ -77,9 +78,9 @@ def of_route(route: Route, *, of_run: bool = False, cost: int = 1) -> Any:
 
     `run_id` is the root's id with `of_run`, else the argument `id`.
     """
-    parameters = parameters_of(route)
-    names = [name for name in parameters if not (of_run and name == "run_id")]
-    arguments = {_written(name): _argument(_written(name), parameters[name]) for name in names}
+    arguments = arguments_of(route)
+    if of_run:
+        del arguments["id"]
 
     async def resolve(root: Any, info: strawberry.Info, **given: Any) -> Any:
         run_id = root.id if of_run else None
@@ -87,6 +88,11 @@ def of_route(route: Route, *, of_run: bool = False, cost: int = 1) -> Any:
 
     returned = get_type_hints(route, include_extras=True)["return"]
     return resolved(resolve, arguments=arguments, answer=returned, about=inspect.getdoc(route) or "", cost=cost)
+
+
+def arguments_of(route: Route) -> dict[str, inspect.Parameter]:
+    """Return the arguments of a field for a route."""
+    return {_written(name): _argument(_written(name), given) for name, given in parameters_of(route).items()}
 
 
 async def answer_of(route: Route, context: Context, given: Mapping[str, Any], *, run_id: str | None = None) -> Any:
@@ -104,13 +110,13 @@ async def answer_of(route: Route, context: Context, given: Mapping[str, Any], *,
     return await route(**arguments)
 
 
-def validated(route: Route, given: Mapping[str, Any]) -> dict[str, Any]:
+def validated(route: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return arguments as the route declares them; a body is read from an input. Raises ApiError 422."""
     problems = []
     checked: dict[str, Any] = {}
     for name, value in given.items():
         try:
-            checked[name] = _adapter(route, name).validate_python(_plain(value))
+            checked[name] = _adapter(route, name).validate_python(plain(value))
         except ValidationError as error:
             details = error.errors(include_url=False)
             problems += [problem_of({**detail, "loc": _place(name, detail["loc"])}) for detail in details]
@@ -120,7 +126,7 @@ def validated(route: Route, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def parameters_of(route: Route) -> Mapping[str, inspect.Parameter]:
+def parameters_of(route: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """Return the parameters of a route that a caller gives, with evaluated annotations."""
     hints = get_type_hints(route, include_extras=True)
     return {
@@ -135,16 +141,16 @@ def _is_injected(annotation: Any) -> bool:
 
 
 @cache
-def _adapter(route: Route, name: str) -> TypeAdapter[Any]:
+def _adapter(route: Callable[..., Any], name: str) -> TypeAdapter[Any]:
     return TypeAdapter(parameters_of(route)[name].annotation)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return an input as the JSON object that the REST API takes."""
     if isinstance(value, Enum) or not hasattr(value, "__strawberry_definition__"):
-        return [_plain(item) for item in value] if isinstance(value, list) else value
+        return [plain(item) for item in value] if isinstance(value, list) else value
     fields = {field.python_name: getattr(value, field.python_name) for field in value.__strawberry_definition__.fields}
-    return {name: _plain(item) for name, item in fields.items() if item is not strawberry.UNSET}
+    return {name: plain(item) for name, item in fields.items() if item is not strawberry.UNSET}
 
 
 def _place(name: str, location: tuple[int | str, ...]) -> tuple[int | str, ...]:

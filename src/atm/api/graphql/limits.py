@@ -27,6 +27,7 @@ from graphql import (
     get_named_type,
 )
 from strawberry.extensions import SchemaExtension
+from strawberry.types.graphql import OperationType
 
 from atm.api.graphql.fields import COST, PAGE
 
@@ -51,6 +52,10 @@ class Limits(SchemaExtension):
         """Measure the operation; one beyond a limit is not even validated."""
         context = self.execution_context
         errors = _excesses(context.schema._schema, context.graphql_document, context.operation_name, context.variables)
+        if context.operation_type is OperationType.SUBSCRIPTION and context.context.connection.scope["type"] == "http":
+            extensions = {"code": "subscription_needs_websocket", "status": 422}
+            what = "a subscription needs a WebSocket, by the protocol graphql-transport-ws"
+            errors.append(GraphQLError(what, extensions=extensions))
         if errors:
             context.pre_execution_errors = errors
         yield

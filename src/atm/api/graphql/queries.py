@@ -16,7 +16,7 @@ from atm.errors import NotFoundError
 from atm.models.control.runs import RunAccepted, RunSummaryView, RunView
 from atm.models.control.tests import TestView
 from atm.models.fleet_figures import WorkerSecond
-from atm.models.run import NamedEndpointMetrics, RunResult
+from atm.models.run import RunResult
 from atm.models.schedule import FiringView, ScheduleView
 from atm.runs.live_workers import live_workers
 from atm.runs.lookup import whole_run_id
@@ -34,9 +34,7 @@ def _detail(name: str) -> Any:
     async def resolve(root: RunSummaryView, info: strawberry.Info) -> Any:
         return getattr(await info.context.runs.load(root.id), name)
 
-    # Without the repetitions of `EndpointMetricsView`, which clients of the first design need.
-    endpoints = list[NamedEndpointMetrics] | None
-    hint = endpoints if name == "endpoint_metrics" else get_type_hints(RunView, include_extras=True)[name]
+    hint = get_type_hints(RunView, include_extras=True)[name]
     return resolved(resolve, arguments={}, answer=hint, about=docstrings(RunView).get(name, ""))
 
 
@@ -123,6 +121,7 @@ def query_type() -> Any:
         "test": of_route(tests.read_test, cost=2),
         "schedules": resolved(all_schedules, page="first", cost=3),
         "schedule": of_route(schedules.read_schedule, cost=3),
+        "preview_schedule": of_route(schedules.preview_schedule),
         "firings": of_route(schedules.list_firings),
         "compare": of_route(compare.compare_runs, cost=2 * MERGED),
         "storage": of_route(storage.storage_status),

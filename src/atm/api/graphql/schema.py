@@ -11,8 +11,10 @@ from strawberry.schema.config import StrawberryConfig
 
 from atm.api.graphql.errors import shown_errors
 from atm.api.graphql.limits import Limits
+from atm.api.graphql.mutations import mutation_type
 from atm.api.graphql.queries import extend_types, query_type
 from atm.api.graphql.scalars import SCALARS
+from atm.api.graphql.subscriptions import subscription_type
 
 
 class _Errors(SchemaExtension):
@@ -34,7 +36,11 @@ def build() -> strawberry.Schema:
     """Build the schema."""
     extend_types()
     return _Schema(
-        query_type(), extensions=[Limits, _Errors], config=StrawberryConfig(scalar_map=SCALARS, sort_schema=True)
+        query_type(),
+        mutation_type(),
+        subscription_type(),
+        extensions=[Limits, _Errors],
+        config=StrawberryConfig(scalar_map=SCALARS, sort_schema=True),
     )
 
 

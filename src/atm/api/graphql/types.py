@@ -20,7 +20,7 @@ from atm.api.graphql.docstrings import docstrings
 from atm.api.graphql.scalars import Document, Figure, Long
 from atm.models.control.compare import CompareAnswer
 from atm.models.control.first_design import EndpointMetricsView
-from atm.models.control.runs import RunSummaryView
+from atm.models.control.runs import RunSummaryView, RunView
 from atm.models.metric import Metric
 from atm.models.run import NamedEndpointMetrics
 from atm.models.run_figures import Second
@@ -30,8 +30,8 @@ _UNIONS = (Union, python_types.UnionType)
 _PLAIN = (str, bool, float, datetime, date)
 _NAMES: dict[type, str] = {CompareAnswer: "RunComparison", RunSummaryView: "Run", Second: "RunSecond"}
 """Names that are not those of the models without their suffix."""
-_ALSO: dict[type, tuple[type, ...]] = {NamedEndpointMetrics: (EndpointMetricsView,)}
-"""Models with the same fields, which have no type of their own."""
+_SAME: dict[type, type] = {EndpointMetricsView: NamedEndpointMetrics, RunView: RunSummaryView}
+"""Models without a type of their own: they are shown as another one."""
 _SUFFIX = re.compile(r"(View|Answer|Request)$")
 _OUTPUTS: dict[type, Any] = {}
 _MORE: dict[type, dict[str, Any]] = {}
@@ -105,6 +105,7 @@ def _name_of_union(models: Sequence[type]) -> str:
 
 def object_type(model: type) -> Any:
     """Return the GraphQL type of a model or dataclass; its values are instances of the model itself."""
+    model = _SAME.get(model, model)
     if model not in _OUTPUTS:
         fields = {name: output_of(hint) for name, hint in _hints(model).items()}
         if fields.get("id") is str:
@@ -123,7 +124,7 @@ def _built(model: type, name: str, annotations: Mapping[str, Any]) -> Any:
     }
     namespace |= more
     namespace["__annotations__"] = {field: kind for field, kind in annotations.items() if field not in more}
-    kinds = (model, *_ALSO.get(model, ()))
+    kinds = (model, *(other for other, shown in _SAME.items() if shown is model))
     namespace["is_type_of"] = classmethod(lambda _cls, value, _info: isinstance(value, kinds))
     return strawberry.type(type(name, (), namespace), name=name, description=_about(model))
 
