@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from atm.code.own_metrics import Counter, Gauge, Trend
 from atm.code.response import Response
 from atm.code.scenario import scenario, test
 from atm.code.user import User
@@ -26,6 +27,13 @@ def python_reference() -> str:
     """Return the page."""
     parts = [_HEAD, "## Declarations\n\n"]
     parts += [_function(f"atm.{function.__name__}", function) for function in (scenario, test)]
+    for metric in (Counter, Trend, Gauge):
+        parts.append(
+            f"### `{metric.__name__}`\n\n```text\natm.{metric.__name__}(name: str, *, unit: str = '')\n```\n\n"
+        )
+        parts.append(f"{_about(metric)}\n\n")
+        recorded = {"add": vars(metric).get("add"), "set": vars(metric).get("set")}
+        parts += [f"`{name}{_signature(member)}`: {_about(member)}\n\n" for name, member in recorded.items() if member]
     for kind, name in ((User, "atm.User"), (Response, "atm.Response"), (LoadTests, "The pytest fixture `atm`")):
         parts.append(f"## {name}\n\n{_about(kind)}\n\n")
         attributes = list(_attributes(kind))
@@ -40,9 +48,13 @@ def python_reference() -> str:
 
 
 def _function(name: str, function: Callable[..., Any]) -> str:
-    signature = str(inspect.signature(inspect.unwrap(function))).replace("(self, ", "(").replace("(self)", "()")
-    signature = re.sub(r"'([^']*)'", r"\1", re.sub(r"<[^<>]* object[^<>]*>", "…", signature))
+    signature = _signature(function)
     return f"### `{name.removeprefix('atm.')}`\n\n```text\n{name}{signature}\n```\n\n{_about(function)}\n\n"
+
+
+def _signature(function: Callable[..., Any]) -> str:
+    signature = str(inspect.signature(inspect.unwrap(function))).replace("(self, ", "(").replace("(self)", "()")
+    return re.sub(r"'([^']*)'", r"\1", re.sub(r"<[^<>]* object[^<>]*>", "…", signature))
 
 
 def _attributes(kind: type) -> Iterator[str]:

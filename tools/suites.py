@@ -74,13 +74,15 @@ SUITES: tuple[Suite, ...] = (
 
 @dataclass(slots=True)
 class Outcome:
-    """Result of a suite; `counts` are those of its closing line, if it printed one."""
+    """Result of a suite: `counts` are those of its closing line, if it printed one; `cpu` is the CPU time in seconds of
+    its processes, except those that it left behind."""
 
     name: str
     status: int
     seconds: float
     counts: Counter[str] = field(default_factory=Counter)
     skips: list[str] = field(default_factory=list)
+    cpu: float = 0.0
 
 
 def run(suite: Suite, prove: bool) -> Outcome:
@@ -96,7 +98,7 @@ def run(suite: Suite, prove: bool) -> Outcome:
         "CARGO_TARGET_DIR": str(ROOT / "native" / "target"),
         "PROPTEST_CASES": "10000" if prove else "1000",
     }
-    start = time.monotonic()
+    start, cpu = time.monotonic(), cpu_of_children()
     outcome = Outcome(suite.name, status=0, seconds=0)
     process = subprocess.Popen(
         command,
@@ -120,7 +122,14 @@ def run(suite: Suite, prove: bool) -> Outcome:
         record.close()
     outcome.status = process.returncode
     outcome.seconds = time.monotonic() - start
+    outcome.cpu = cpu_of_children() - cpu
     return outcome
+
+
+def cpu_of_children() -> float:
+    """Return the CPU time of all processes that this one has waited for, in seconds."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def open_record(name: str) -> TextIO:
@@ -155,7 +164,10 @@ def read_line(line: str, outcome: Outcome) -> None:
 
 def closing_lines(outcomes: list[Outcome]) -> list[str]:
     """Return the end of the output: a line per suite, all skips, and one closing line in pytest's format."""
-    lines = [f"suite: {each.name:14} {'FAILED' if each.status else 'ok'}  {each.seconds:.1f} s" for each in outcomes]
+    lines = [
+        f"suite: {each.name:14} {'FAILED' if each.status else 'ok'}  {each.seconds:.1f} s, CPU {each.cpu:.0f} s"
+        for each in outcomes
+    ]
     lines += [f"{skip}  ({each.name})" for each in outcomes for skip in each.skips]
     total = sum((each.counts for each in outcomes), start=Counter[str]())
     # A failed suite without counts must still show in the closing line.

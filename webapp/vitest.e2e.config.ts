@@ -23,6 +23,7 @@ export default defineConfig({
         fileParallelism: process.env.ATM_TEST_PROFILE !== "prove",
         maxWorkers: 3,
         testTimeout: 240_000,
+        expect: { poll: { timeout: 30_000 } },
         hookTimeout: 240_000,
         globalSetup: here ? ["e2e/setup.ts"] : [],
     },

@@ -11,6 +11,8 @@ from atm.version import VERSION as __version__
 # Importing typing for its constant would add half of the interpreter's start to `atm --version`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from atm.code.hooks import Context, Request, hook
+    from atm.code.own_metrics import Counter, Gauge, MetricValueError, Trend
     from atm.code.response import RequestFailedError, Response
     from atm.code.scenario import scenario, test
     from atm.code.user import User
@@ -26,15 +28,22 @@ __all__ = [
     "AtmError",
     "AuthConfig",
     "AuthType",
+    "Context",
     "Control",
+    "Counter",
+    "Gauge",
     "Interval",
+    "MetricValueError",
+    "Request",
     "RequestFailedError",
     "Response",
     "RunResult",
     "SpecError",
     "TestSpec",
+    "Trend",
     "User",
     "__version__",
+    "hook",
     "run",
     "run_sync",
     "scenario",
@@ -45,14 +54,21 @@ _MODULES = {
     "AtmError": "atm.errors",
     "AuthConfig": "atm.models.auth",
     "AuthType": "atm.models.auth",
+    "Context": "atm.code.hooks",
     "Control": "atm.engine.base",
+    "Counter": "atm.code.own_metrics",
+    "Gauge": "atm.code.own_metrics",
     "Interval": "atm.metrics.interval",
+    "Request": "atm.code.hooks",
+    "MetricValueError": "atm.code.own_metrics",
     "RequestFailedError": "atm.code.response",
     "Response": "atm.code.response",
     "RunResult": "atm.models.run",
     "SpecError": "atm.errors",
     "TestSpec": "atm.models.spec",
+    "Trend": "atm.code.own_metrics",
     "User": "atm.code.user",
+    "hook": "atm.code.hooks",
     "run": "atm.library",
     "run_sync": "atm.library",
     "scenario": "atm.code.scenario",

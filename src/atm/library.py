@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from atm.metrics.interval import Interval
     from atm.models.run import RunResult
     from atm.models.spec import TestSpec
+    from atm.plan.code_hooks import HookFile
     from atm.plan.code_scenarios import CodeFunction
     from atm.plan.compile import CompiledTest
 
@@ -72,11 +73,18 @@ def compile_spec(
         read_tls_file=lambda name: Path(name).read_bytes(),
         open_table=SpecTables(directory),
         open_code=lambda text: _open_code(text, directory),
+        open_hooks=lambda text: _open_hooks(text, directory),
     )
 
 
 def _data_of(spec: TestSpec | Mapping[str, Any]) -> Mapping[str, Any]:
     return spec if isinstance(spec, Mapping) else spec.to_data()
+
+
+def _open_hooks(text: str, directory: Path) -> HookFile:
+    from atm.code.hook_file import open_hooks
+
+    return open_hooks(text, directory)
 
 
 def _open_code(text: str, directory: Path) -> CodeFunction:

@@ -38,6 +38,15 @@ def test_a_run_is_watched_from_its_start_to_its_end(client: httpx.Client, target
     report = client.get(f"/runs/{run_id}/report.md")
     assert report.headers["content-type"] == "text/markdown; charset=utf-8"
     assert f"Run `{run_id}`" in report.text
+    page = client.get(f"/runs/{run_id}/report.html")
+    assert page.text.startswith("<!doctype html>")
+    assert "sandbox" in page.headers["content-security-policy"]
+    document = client.get(f"/runs/{run_id}/report.pdf")
+    assert document.content.startswith(b"%PDF-")
+    assert document.headers["content-type"] == "application/pdf"
+    for saved in (report, page, document):
+        assert saved.headers["content-disposition"].startswith("attachment; filename=")
+        assert saved.headers["x-content-type-options"] == "nosniff"
     assert result["metrics"] == run["metrics"]
     # A client that reconnects with the last id receives the events after it, each once.
     later = [int(number) for number, _, _ in events(client, run_id, last="3") if number]

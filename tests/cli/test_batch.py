@@ -108,11 +108,30 @@ def test_ctrl_c_stops_the_current_run_and_skips_the_rest(target: TargetServer, t
     assert (skipped.get("name"), skipped.get("skipped")) == ("never", "1")
 
 
-@pytest.mark.parametrize("flags", [["-o", "all.html"], ["--server", "http://127.0.0.1:9"]])
-def test_flags_of_one_run_are_refused_for_several(tmp_path: Path, flags: list[str]) -> None:
-    specs = [str(written(tmp_path, name, "http://127.0.0.1:9/")) for name in ("a", "b")]
-    said = program.atm(tmp_path, "run", *specs, *flags)
-    assert (said.code, "[conflict]" in said.err) == (2, True)
+def test_files_are_written_for_each_test_with_its_name(target: TargetServer, tmp_path: Path) -> None:
+    names = ("first", "a/b?", "First")
+    specs = [str(written(tmp_path, f"spec-{number}", f"{target.url}/users")) for number in range(len(names))]
+    for spec, name in zip(specs, names, strict=True):
+        document = json.loads(Path(spec).read_text())
+        Path(spec).write_text(json.dumps({**document, "name": name}))
+    out = tmp_path / "out"
+    out.mkdir()
+    flags = ("-o", str(out / "report.md"), "-o", str(out / "all.json"))
+    said = program.atm(tmp_path, "run", *specs, *flags, "--no-history")
+    assert said.code in (0, 4), said.err
+    labels = ("First-2", "a-b", "first")
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        [*(f"report-{label}.md" for label in labels), *(f"all-{label}.json" for label in labels)]
+    )
+    for label, name in zip(labels, ("First", "a/b?", "first"), strict=True):
+        assert json.loads((out / f"all-{label}.json").read_text())["run"]["name"] == name
+
+
+def test_files_are_written_with_json_too(target: TargetServer, tmp_path: Path) -> None:
+    specs = [str(written(tmp_path, name, f"{target.url}/users")) for name in ("a", "b")]
+    said = program.atm(tmp_path, "run", *specs, "--json", "-o", str(tmp_path / "x.csv"), "--no-history")
+    assert len(json.loads(said.out)["runs"]) == 2
+    assert {"x-a.csv", "x-b.csv"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_a_folder_without_specs_is_an_error(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import atm
 from atm.testing import TargetServer
 
 ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / "docs/guide/tests-in-python.md").read_text("utf-8")
+GUIDE = "".join((ROOT / f"docs/guide/{page}.md").read_text("utf-8") for page in ("tests-in-python", "own-metrics"))
 FILES = {
     match[1]: match[2] for match in re.finditer(r"^```py\n# (\S+\.py)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 }
@@ -23,7 +23,7 @@ def local(text: str, target: TargetServer) -> str:
     return text.replace("http://127.0.0.1:8765", target.url).replace('duration="10s"', 'duration="1s"')
 
 
-@pytest.mark.parametrize("name", ["shop.py", "later.py"])
+@pytest.mark.parametrize("name", ["shop.py", "later.py", "orders.py", "limits.py"])
 def test_a_file_of_the_guide_passes(tmp_path: Path, target: TargetServer, name: str) -> None:
     (tmp_path / name).write_text(local(FILES[name], target))
     result = atm.run_sync(str(tmp_path / name))

@@ -342,5 +342,5 @@ scenarios:
 
 
 def test_code_needs_the_asyncio_engine(tmp_path: Path, target: TargetServer) -> None:
-    with pytest.raises(atm.AtmError, match="the native engine cannot do scenarios in Python"):
+    with pytest.raises(atm.AtmError, match="the native engine cannot do Python code"):
         ran(tmp_path, target, FLOW, engine="native")

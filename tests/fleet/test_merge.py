@@ -21,6 +21,7 @@ from atm.metrics.interval import (
     Interval,
     IterationInterval,
 )
+from atm.metrics.own_interval import OwnInterval
 from atm.metrics.sample import Exchanged, IterationSample, Sample
 from atm.metrics.used_rows import UsedRows, encoded_rows
 from atm.models.outcome import Outcome
@@ -140,6 +141,7 @@ def test_every_part_of_a_second_is_carried_over() -> None:
         checks=[CheckInterval(0, warm_up=False, passed=1)],
         data=[DataInterval(0, used=1)],
         sampled_iterations=[iteration],
+        own=[OwnInterval(0, warm_up=False, count=1, total=5)],
     )
     untouched = Interval(second=0, phase="")
     empty = [part.name for part in fields(Interval) if getattr(full, part.name) == getattr(untouched, part.name)]

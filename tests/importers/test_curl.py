@@ -9,8 +9,8 @@ import pytest
 
 from atm.errors import SpecError
 from atm.importers.curl import import_curl
+from atm.importers.curl_effects import EFFECTS, QUIET, WHY
 from atm.importers.curl_manual import FLAGS, SHORT, WITH_VALUE
-from atm.importers.curl_request import _WHY, HANDLERS, QUIET
 from atm.models.spec import TestSpec
 
 U = "http://127.0.0.1:8080"
@@ -100,7 +100,7 @@ def test_a_value_is_taken_whatever_it_begins_with() -> None:
 
 def test_every_option_that_is_handled_is_one_of_curl() -> None:
     every = WITH_VALUE | FLAGS
-    named = {name.removeprefix("no-") if name not in every else name for name in (*HANDLERS, *QUIET, *_WHY)}
+    named = {name.removeprefix("no-") if name not in every else name for name in (*EFFECTS, *QUIET, *WHY)}
     assert named - every <= {"buffer", "clobber", "progress-meter"}
     assert set(SHORT.values()) <= every
 

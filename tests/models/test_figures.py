@@ -29,6 +29,7 @@ RULES: dict[str, Callable[..., str]] = {
     "planned": figures.planned,
     "clock": figures.clock,
     "multiple": figures.multiple,
+    "own_value": figures.own_value,
 }
 
 

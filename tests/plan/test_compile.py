@@ -385,7 +385,7 @@ def test_what_a_plan_needs_is_spelled_as_engines_spell_it() -> None:
     from atm.plan.compile import _needs
 
     test = compiled(url="https://h/", expect_body="x", redirects=1, resolve_every=1, source_addresses="10.0.0.1")
-    assert set(_needs(test.plan.flows, test.plan.origins, test.plan.connections)) <= set(Capability)
+    assert set(_needs(test.plan.flows, test.plan.origins, test.plan.connections, has_hooks=True)) <= set(Capability)
 
 
 def test_the_seed_is_the_specs_or_the_callers() -> None:

@@ -42,10 +42,10 @@ def test_what_vitest_says_of_its_tests_is_counted() -> None:
 
 
 def test_several_suites_end_in_their_skips_and_one_closing_line() -> None:
-    native = Outcome("native", 0, 8.04, Counter(passed=40), ["SKIPPED [1] a.py:1: no cargo"])
+    native = Outcome("native", 0, 8.04, Counter(passed=40), ["SKIPPED [1] a.py:1: no cargo"], cpu=15.2)
     core = Outcome("core", 0, 61.2, Counter(passed=300, skipped=2, xfailed=1), ["SKIPPED [2] b.py:2: no IPv6"])
     lines = closing_lines([native, core])
-    assert lines[:2] == ["suite: native         ok  8.0 s", "suite: core           ok  61.2 s"]
+    assert lines[:2] == ["suite: native         ok  8.0 s, CPU 15 s", "suite: core           ok  61.2 s, CPU 0 s"]
     assert lines[2:4] == ["SKIPPED [1] a.py:1: no cargo  (native)", "SKIPPED [2] b.py:2: no IPv6  (core)"]
     assert lines[4].strip("=") == " 340 passed, 2 skipped, 1 xfailed in 69.24s "
 

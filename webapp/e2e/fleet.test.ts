@@ -74,8 +74,8 @@ describe("a run on two workers", () => {
             const page = await at(`/runs/${id}`, { viewport: { width, height: 900 } });
             const table = page.locator("#workers");
             await table.scrollIntoViewIfNeeded();
-            expect(await table.locator("[data-worker][data-state=running]").count()).toBe(2);
-            if (width > 640) expect(await table.locator("thead").innerText()).toContain("In flight");
+            await expect.poll(() => table.locator("[data-worker][data-state=running]").count()).toBe(2);
+            if (width > 640) await expect.poll(() => table.locator("thead").innerText()).toContain("In flight");
             expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true);
         }
         await api(`/runs/${id}/cancel`, {});
@@ -87,7 +87,7 @@ describe("a run on two workers", () => {
             const page = await at(`/runs/${id}`, { viewport: { width, height: 900 } });
             const table = page.locator("#workers");
             await table.scrollIntoViewIfNeeded();
-            expect(await table.locator("[data-worker]").count()).toBe(2);
+            await expect.poll(() => table.locator("[data-worker]").count()).toBe(2);
             await table.getByText("2, none lost").waitFor();
             expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true);
         }

@@ -33,17 +33,17 @@ test("the waterfall of an iteration shows each step, and a step its request, ans
         // One with a failure is open first, at its failed step.
         await section.getByRole("heading", { name: /visit, iteration 3/ }).waitFor();
         const steps = section.locator("[data-step]");
-        expect(await steps.count()).toBe(3);
+        await expect.poll(() => steps.count()).toBe(3);
         expect(await section.locator('[data-step="1"]').getAttribute("aria-expanded")).toBe("true");
         await section.getByText("503, expected").waitFor();
-        expect(await section.locator('[data-step="1"] .think').count()).toBe(1);
+        await expect.poll(() => section.locator('[data-step="1"] .think').count()).toBe(1);
 
         await section.locator('[data-step="0"]').click();
         const details = section.locator('[data-step-details="0"]');
         await details.getByText("POST /echo HTTP/1.1").first().waitFor();
         await details.getByText('"user": "3"').first().waitFor();
         const checks = details.getByRole("list", { name: "Checks of visit/login" });
-        expect(await checks.getByRole("listitem").count()).toBe(2);
+        await expect.poll(() => checks.getByRole("listitem").count()).toBe(2);
         const values = (await details.locator("dl").innerText()).split("\n");
         expect(values).toEqual(["token", "***", "path", "/echo"]);
 

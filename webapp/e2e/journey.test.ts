@@ -83,10 +83,10 @@ describe("a journey", () => {
         await page.getByRole("button", { name: "Dry run" }).click();
         const answer = page.getByRole("region", { name: "Response", exact: true });
         await answer.getByText("journey/open").first().waitFor();
-        expect(await answer.innerText()).toContain("/shop/products/5");
+        await expect.poll(() => answer.innerText()).toContain("/shop/products/5");
         const checks = answer.getByRole("list", { name: "Checks of journey/open" });
-        expect(await checks.getByRole("img", { name: "passed" }).count()).toBe(1);
-        expect(await checks.innerText()).toContain("in stock known");
+        await expect.poll(() => checks.getByRole("img", { name: "passed" }).count()).toBe(1);
+        await expect.poll(() => checks.innerText()).toContain("in stock known");
 
         await field(page, "duration").fill("1s");
         await field(page, "load.users").fill("2");
@@ -111,7 +111,7 @@ describe("a journey", () => {
         const opened = samples.getByRole("button").filter({ hasText: "journey/open" }).first();
         await opened.click();
         expect(await opened.getAttribute("aria-pressed")).toBe("true");
-        expect(await samples.locator("[aria-pressed=true]").count()).toBe(1);
+        await expect.poll(() => samples.locator("[aria-pressed=true]").count()).toBe(1);
     });
 
     it("opens with parts that the form does not know, and keeps them", async () => {

@@ -144,7 +144,7 @@ test("an answer to an older question is dropped, and a press asks nothing again"
     await tests.getByText("typed first").waitFor({ state: "detached" });
     release();
     await page.getByRole("heading", { name: "Runs", level: 1 }).click();
-    expect(await tests.locator("> li").count()).toBe(1);
+    await expect.poll(() => tests.locator("> li").count()).toBe(1);
     await search.fill("typed");
     await tests.getByText("typed first").waitFor();
     expect(texts).toEqual(["typed first", "typed last", "typed"]);

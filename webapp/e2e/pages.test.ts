@@ -74,7 +74,7 @@ describe("two runs", () => {
             .getByText(/p99 .*rate \+/)
             .waitFor();
         const table = page.getByRole("region", { name: "Figures of both runs" });
-        expect(await table.innerText()).toMatch(/p99\s/);
+        await expect.poll(() => table.innerText()).toMatch(/p99\s/);
         await page.getByRole("region", { name: "Endpoints of both runs" }).getByText("POST /orders").waitFor();
         await page.getByRole("img", { name: /Completed requests per second of A and B/ }).waitFor();
         const over = page.getByRole("region", { name: "Over time" });
@@ -96,7 +96,7 @@ describe("a schedule", () => {
         const page = await at("/schedules?new=scheduled", { expectTrouble: true });
         const dialog = page.getByRole("dialog");
         await dialog.getByText(/^Every day at 02:30/).waitFor();
-        expect(await dialog.getByRole("list", { name: "Next runs" }).getByRole("listitem").count()).toBe(5);
+        await expect.poll(() => dialog.getByRole("list", { name: "Next runs" }).getByRole("listitem").count()).toBe(5);
         await dialog.getByLabel("Cron expression").fill("30 25 * * *");
         await dialog.locator("[id$=-error]").first().waitFor();
         await dialog.getByRole("button", { name: "Interval" }).click();

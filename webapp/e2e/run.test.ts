@@ -267,12 +267,14 @@ test("a run is run again, noted and tagged", async () => {
     await page.getByRole("link", { name: "Compare" }).waitFor();
 });
 
-test("results leave the page as JSON, Markdown, CSV and bundle", async () => {
+test("results leave the page as JSON, reports, CSV and bundle", async () => {
     const page = await open(shop);
     await page.locator('[data-cell="response-p50"]').waitFor();
     for (const [name, beginning] of [
         ["Export whole run as JSON", '{"run":'],
-        ["Export report as Markdown", "## "],
+        ["Save report as Markdown", "## "],
+        ["Save report as HTML", "<!doctype html>"],
+        ["Save report as PDF", "%PDF-"],
         ["Export time series as CSV", "start_seconds,"],
         ["Export as bundle", "\u001f"],
     ] as const) {

@@ -19,7 +19,7 @@ test("ten thousand runs are listed by test, searched, and paged through", async 
     const page = await open(`${server.url}/`);
     const tests = page.getByRole("list", { name: "Tests" });
     await tests.getByText("of the shop").first().waitFor();
-    expect(await tests.locator("> li").count()).toBe(50);
+    await expect.poll(() => tests.locator("> li").count()).toBe(50);
     await page.getByRole("button", { name: /^More tests/ }).click();
     await expect.poll(() => tests.locator("> li").count(), { timeout: PATIENCE_MS }).toBe(100);
 

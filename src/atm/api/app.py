@@ -31,6 +31,7 @@ from atm.api.routes import (
     keys,
     live,
     metrics,
+    reports,
     runs,
     schedules,
     series,
@@ -95,6 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for part in (
         demo,
         runs,
+        reports,
         history,
         series,
         iterations,

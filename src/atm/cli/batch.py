@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atm.cli.batch_table import batch_lines
 from atm.cli.error_code import code_of
-from atm.cli.files import write_whole
+from atm.cli.files import Writer, write_whole
 from atm.cli.output import Output
-from atm.cli.run_output import finish
+from atm.cli.run_output import finish, write_files
 from atm.cli.specs import compile_document, document_of, is_folder
 from atm.cli.text import Style
 from atm.engine.choose import choose_engine
@@ -21,6 +22,7 @@ from atm.models.exit_code import ExitCode, first_of
 if TYPE_CHECKING:
     from atm.models.run import RunResult
     from atm.plan.compile import CompiledTest
+    from atm.plan.document import SpecDocument
     from atm.plan.overrides import Overrides
 
 _IN_FOLDERS = (".yaml", ".yml")
@@ -31,16 +33,15 @@ class BatchEntry:
     """One spec of a batch and what became of it."""
 
     source: str
-    test: CompiledTest
+    name: str
+    document: SpecDocument
+    test: CompiledTest | None = None
+    """None if a server runs it."""
     result: RunResult | None = None
     problem: Problem | None = None
     """Why it has no result: it could not be carried out."""
     code: ExitCode | None = None
     """None for one that was skipped."""
-
-    @property
-    def name(self) -> str:
-        return self.test.plan.name
 
 
 Execute = Callable[[BatchEntry], tuple["RunResult", bool]]
@@ -71,7 +72,7 @@ def compiled(sources: Sequence[str], overrides: Overrides) -> list[BatchEntry]:
             document = document_of(source, overrides)
             test = compile_document(document)
             choose_engine(test.plan)
-            entries.append(BatchEntry(source, test))
+            entries.append(BatchEntry(source, test.plan.name, document, test))
         except (SpecError, CapabilityError) as error:
             problems += [problem for problem in error.problems if problem not in problems]
     if problems:
@@ -79,15 +80,58 @@ def compiled(sources: Sequence[str], overrides: Overrides) -> list[BatchEntry]:
     return entries
 
 
-def run_batch(entries: Sequence[BatchEntry], output: Output, execute: Execute, junit: Path | None) -> int:
-    """Run the tests one after the other; a run that is stopped or cancelled skips the rest. Return the exit code."""
+def for_server(sources: Sequence[str], overrides: Overrides) -> list[BatchEntry]:
+    """Read all specs for a server that compiles them. Raises SpecError with the problems of all of them."""
+    from atm.cli.remote_run import plain_spec
+
+    entries: list[BatchEntry] = []
+    problems: list[Problem] = []
+    for source in sources:
+        try:
+            document = document_of(source, overrides)
+            entries.append(BatchEntry(source, str(plain_spec(document).get("name") or source), document))
+        except SpecError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise SpecError(problems)
+    return entries
+
+
+def files_of_each(entries: Sequence[BatchEntry], files: Mapping[Path, Writer]) -> list[dict[Path, Writer]]:
+    """Return the files of each test: `report.pdf` becomes `report-checkout.pdf` for the test `checkout`."""
+    taken: set[str] = set()
+    named = []
+    for entry in entries:
+        plain = re.sub(r"[^\w.-]+", "-", entry.name).strip("-.")[:80] or "test"
+        label = next(
+            label
+            for number in range(1, len(entries) + 1)
+            if (label := plain if number == 1 else f"{plain}-{number}").lower() not in taken
+        )
+        taken.add(label.lower())
+        named.append({path.with_name(f"{path.stem}-{label}{path.suffix}"): writer for path, writer in files.items()})
+    return named
+
+
+def run_batch(
+    entries: Sequence[BatchEntry],
+    output: Output,
+    execute: Execute,
+    junit: Path | None,
+    files: Mapping[Path, Writer],
+) -> int:
+    """Run the tests one after the other; a run that is stopped or cancelled skips the rest. Return the exit code.
+
+    `files` are written for each test, with its name added.
+    """
+    of_each = files_of_each(entries, files)
     for number, entry in enumerate(entries, start=1):
         if not output.json:
             # With --quiet, only what stands in the report tells the tests apart.
             surface = output.out if output.quiet else output.err
             surface.lines([surface.paper.line(f" test {number} of {len(entries)}: {entry.name}", Style.DIM)])
         try:
-            entry.code = _run(entry, output, execute)
+            entry.code = _run(entry, output, execute, of_each[number - 1])
         except KeyboardInterrupt:
             entry.code = ExitCode.INTERRUPTED
         if entry.code is ExitCode.INTERRUPTED:
@@ -95,7 +139,7 @@ def run_batch(entries: Sequence[BatchEntry], output: Output, execute: Execute, j
     return _conclude(entries, output, junit)
 
 
-def _run(entry: BatchEntry, output: Output, execute: Execute) -> ExitCode:
+def _run(entry: BatchEntry, output: Output, execute: Execute, files: Mapping[Path, Writer]) -> ExitCode:
     try:
         entry.result, saved = execute(entry)
     except OutputError:
@@ -106,8 +150,9 @@ def _run(entry: BatchEntry, output: Output, execute: Execute) -> ExitCode:
             output.failures(error.problems)
         return code_of(error)
     if output.json:
-        return ExitCode(entry.result.verdict.exit_code)
-    return ExitCode(finish(entry.result, output, {}, saved=saved))
+        written = write_files(entry.result, output, files)
+        return first_of([ExitCode(entry.result.verdict.exit_code), written])
+    return ExitCode(finish(entry.result, output, files, saved=saved))
 
 
 def _conclude(entries: Sequence[BatchEntry], output: Output, junit: Path | None) -> int:

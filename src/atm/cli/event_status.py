@@ -37,6 +37,7 @@ def course_of_events(name: str, spec: Mapping[str, Any], started: StartedEvent, 
         keys=keys,
         scenarios=tuple(scenario.name for scenario in started.scenarios),
         workers=_workers(spec),
+        own_metrics=tuple(metric.name for metric in started.own_metrics),
     )
 
 
@@ -55,5 +56,5 @@ class EventStatus:
         """Add the next interval and return the status after it."""
         self._recent.append(second)
         so_far = second.so_far
-        snapshot = Snapshot.of(tuple(self._recent), so_far, second.workers)
+        snapshot = Snapshot.of(tuple(self._recent), so_far, second.workers, tuple(second.own_metrics))
         return LiveStatus(snapshot, so_far.thresholds, so_far.measurement, so_far.reason)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from atm.cli.live_lines import data_line, own_metrics_line
 from atm.cli.live_tables import endpoint_entries, endpoint_lines, table_rows, worker_lines
 from atm.cli.output import WIDEST, Surface
 from atm.cli.progress import Course
@@ -51,7 +52,9 @@ def frame(course: Course, status: LiveStatus | None, moment: Moment, paper: Pape
     if course.scenarios:
         lines += [_iterations(snapshot, paper), _checks(snapshot, paper)]
     if course.data:
-        lines.append(_data(snapshot, paper))
+        lines.append(data_line(snapshot, paper, _LABEL_END))
+    if course.own_metrics:
+        lines.append(own_metrics_line(snapshot, paper, _LABEL_END))
     lines += [paper.line(), *_tables(course, snapshot, moment, paper)]
     lines += [paper.line(), _measurement(course, status, paper)]
     lines += [_thresholds(status, paper), paper.line(), _hint(course, moment, paper)]
@@ -193,24 +196,6 @@ def _checks(snapshot: Snapshot | None, paper: Paper) -> Line:
     return line.add(paper.fitted(paper.text(" · ").join(shown), paper.width - line.width))
 
 
-def _data(snapshot: Snapshot | None, paper: Paper) -> Line:
-    """The rows of test data used so far, the source with the fewest rows left first."""
-    line = paper.line(" data", Style.DIM).to(_LABEL_END)
-    sources = snapshot.so_far.data if snapshot else ()
-    if not sources:
-        return line.add(figures.NO_DATA, Style.DIM)
-    ordered = sorted(sources, key=lambda source: source.rows - source.used)
-    shown: list[str] = []
-    for number, source in enumerate(ordered):
-        part = paper.text(f"{paper.fitted(source.name, 20)} {source.described}")
-        rest = f" · {len(ordered) - number} more"
-        if shown and line.width + cells(paper.text(" · ".join([*shown, part]))) > paper.width - cells(rest):
-            shown.append(f"{len(ordered) - number} more")
-            break
-        shown.append(part)
-    return line.add(paper.fitted(paper.text(" · ").join(shown), paper.width - line.width))
-
-
 def sparkline(
     values: Sequence[float | None], width: int, paper: Paper, worst: Callable[[Sequence[float]], float]
 ) -> str:
@@ -232,7 +217,7 @@ def sparkline(
 
 
 def _tables(course: Course, snapshot: Snapshot | None, moment: Moment, paper: Paper) -> list[Line]:
-    taken = _FRAME_ROWS + (_SCENARIO_ROWS if course.scenarios else 0) + (1 if course.data else 0)
+    taken = _FRAME_ROWS + (_SCENARIO_ROWS if course.scenarios else 0) + bool(course.data) + bool(course.own_metrics)
     rows = table_rows(course, moment.rows - taken, len(endpoint_entries(course, snapshot)))
     lines = endpoint_lines(course, snapshot, rows.endpoints, paper)
     return lines + worker_lines(snapshot, rows.workers, paper) if course.workers else lines

@@ -50,7 +50,7 @@ class LocalRun:
         self._control = Control()
         self._execution = execution_of(test, control=self._control)
         graceful_ns = test.plan.graceful_stop_ns
-        is_code = all(flow.code for flow in test.plan.flows)
+        is_code = test.plan.hooks is not None or all(flow.code for flow in test.plan.flows)
         self._graceful_seconds = (min(graceful_ns, CODE_STOP_NS) if is_code else graceful_ns) / 1e9
         self._strict = strict
         self._no_fail = no_fail

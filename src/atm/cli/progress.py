@@ -38,6 +38,8 @@ class Course:
     """Names of the sources of test data whose rows are counted."""
     workers: int = 0
     """Number of workers; 0 for a run in one process."""
+    own_metrics: tuple[str, ...] = ()
+    """Names of the metrics that the test declares."""
 
     @property
     def facts(self) -> str:
@@ -99,6 +101,7 @@ def course_of(plan: LoadPlan, engine: str, cores: int, workers: int = 0) -> Cour
         limit=most_in_flight(plan),
         cores=cores,
         workers=workers,
+        own_metrics=tuple(metric.name for metric in plan.own_metrics),
     )
 
 

@@ -39,6 +39,11 @@ def show(
     return _reported(problems + _write(result, output, files), output)
 
 
+def write_files(result: RunResult, output: Output, files: Mapping[Path, Writer]) -> ExitCode:
+    """Write the files only; return PASSED, or OUTPUT_FAILED if one could not be written."""
+    return _reported(_write(result, output, files), output)
+
+
 def _show(result: RunResult, output: Output, *, saved: bool, everything: bool = False) -> list[Problem]:
     if output.json:
         text = _document(result, output.out.paper.unicode)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from atm.errors import Problem, SpecError
+from atm.plan.code_hooks import HookFile
 from atm.plan.code_scenarios import CodeFunction
 from atm.plan.compile import CompiledTest, compile_plan
 from atm.plan.document import SpecDocument
@@ -103,6 +104,7 @@ def compile_document(document: SpecDocument) -> CompiledTest:
         read_tls_file=lambda name: Path(name).read_bytes(),
         open_table=lambda request: _open_table(document, request),
         open_code=lambda text: _open_code(document, text),
+        open_hooks=lambda text: _open_hooks(document, text),
     )
 
 
@@ -116,6 +118,13 @@ def _open_table(document: SpecDocument, request: TableRequest) -> OpenedTable:
     from atm.tables.spec_tables import SpecTables
 
     return SpecTables(_directory_of(document))(request)
+
+
+def _open_hooks(document: SpecDocument, text: str) -> HookFile:
+    # Imported here because few specs have hooks.
+    from atm.code.hook_file import open_hooks
+
+    return open_hooks(text, _directory_of(document))
 
 
 def _open_code(document: SpecDocument, text: str) -> CodeFunction:

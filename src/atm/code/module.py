@@ -14,8 +14,10 @@ from types import CodeType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from atm.code.locust.recognition import is_locustfile
-from atm.code.scenario import CodeScenario, Declaring
+from atm.code.own_metrics import metrics_of
+from atm.code.scenario import CodeScenario, Declarations, Declaring
 from atm.errors import DataError, Problem
+from atm.models.own_metric import OwnMetric
 from atm.plan.code_scenarios import CodeFunction
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ class CodeModule:
     """Names of the test data that it uses."""
     locustfile: Locustfile | None = None
     """What it declares if it is a locustfile."""
+    hooks: tuple[tuple[str, Callable[..., Any]], ...] = ()
+    """Those declared with `@hook`: the name of each, and its function."""
+    metrics: tuple[OwnMetric, ...] = ()
+    """The metrics that it declares, and those that it imports."""
 
     def function(self, name: str) -> Callable[..., Any]:
         """Return a coroutine function by its name, or that of its scenario. Raises DataError."""
@@ -45,7 +51,7 @@ class CodeModule:
             names = sorted({*self.scenarios, *_coroutine_functions(self.module)})
             hint = f"It has: {', '.join(names)}" if names else "Write `async def NAME(user): …`"
             raise _problem(f'there is no function "{name}"', "code_not_found", self.path.name, hint)
-        place = f"{self.path.name}:{_line_of(function)}"
+        place = f"{self.path.name}:{line_of(function)}"
         hint = f"Write `async def {name}(user):`"
         if not inspect.iscoroutinefunction(function):
             raise _problem(f'"{name}" is not a coroutine function', "bad_code", place, hint)
@@ -67,7 +73,7 @@ class CodeModule:
 
     def line(self, name: str) -> int:
         """Return the line of a scenario."""
-        return _line_of(self.scenarios[name].function)
+        return line_of(self.scenarios[name].function)
 
 
 def load(path: Path) -> CodeModule:
@@ -104,9 +110,9 @@ def _load(path: Path, source: bytes, digest: str) -> CodeModule:
     sys.modules[name] = module
     try:
         code = compile(tree, str(path), "exec", dont_inherit=True)
-        if is_locustfile(tree):
-            return _locustfile(path, tree, code, module, digest)
         with Declaring() as declarations:
+            if is_locustfile(tree):
+                return _locustfile(path, tree, code, module, digest, declarations)
             exec(code, vars(module))
     except BaseException as error:
         del sys.modules[name]
@@ -116,19 +122,24 @@ def _load(path: Path, source: bytes, digest: str) -> CodeModule:
     scenarios: dict[str, CodeScenario] = {}
     for scenario in declarations.scenarios:
         if scenario.name in scenarios:
-            place = f"{path.name}:{_line_of(scenario.function)}"
+            place = f"{path.name}:{line_of(scenario.function)}"
             hint = "Give one of them another name: `@atm.scenario(name=…)`"
             raise _problem(f'two scenarios are called "{scenario.name}"', "duplicate_name", place, hint)
         scenarios[scenario.name] = scenario
-    return CodeModule(path, module, digest, scenarios, declarations.settings, frozenset(_data_in(tree)))
+    data, metrics = frozenset(data_in(tree)), metrics_of(module, declarations.metrics)
+    hooks = tuple(declarations.hooks)
+    return CodeModule(path, module, digest, scenarios, declarations.settings, data, metrics=metrics, hooks=hooks)
 
 
-def _locustfile(path: Path, tree: ast.Module, code: CodeType, module: ModuleType, digest: str) -> CodeModule:
+def _locustfile(
+    path: Path, tree: ast.Module, code: CodeType, module: ModuleType, digest: str, declarations: Declarations
+) -> CodeModule:
     # Imported here because other files do not need it.
     from atm.code.locust.loader import load_locustfile, scenarios_of
 
     file = load_locustfile(path, tree, code, module)
-    return CodeModule(path, module, digest, scenarios_of(file), {}, frozenset(), file)
+    metrics = metrics_of(module, declarations.metrics)
+    return CodeModule(path, module, digest, scenarios_of(file), {}, frozenset(), file, metrics=metrics)
 
 
 def register(name: str, function: Callable[..., Any]) -> Path:
@@ -138,7 +149,8 @@ def register(name: str, function: Callable[..., Any]) -> Path:
     loaded = _loaded.get(path)
     if loaded is None or loaded.digest != digest:
         source = sys.modules[function.__module__]
-        loaded = _loaded[path] = CodeModule(path, source, digest, {}, {}, frozenset())
+        metrics = metrics_of(source, [])
+        loaded = _loaded[path] = CodeModule(path, source, digest, {}, {}, frozenset(), metrics=metrics)
     loaded.scenarios[name] = CodeScenario(name, function, {})
     return path
 
@@ -151,7 +163,7 @@ def open_function(text: str, directory: Path) -> CodeFunction:
         raise DataError(Problem(f'"{text}" does not name a function in a Python file', "bad_code", hint=hint))
     module = load(directory / file)
     module.function(function)
-    return CodeFunction(str(module.path), function, module.digest, module.data)
+    return CodeFunction(str(module.path), function, module.digest, module.data, module.metrics)
 
 
 def import_problem(error: BaseException, path: Path) -> DataError:
@@ -175,7 +187,7 @@ def last_line(traceback: TracebackType | None, path: Path) -> int:
     return line
 
 
-def _data_in(tree: ast.AST) -> Iterator[str]:
+def data_in(tree: ast.AST) -> Iterator[str]:
     """Yield each name in a call like `user.data("accounts")`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "data":
@@ -190,7 +202,8 @@ def _coroutine_functions(module: ModuleType) -> Iterator[str]:
             yield name
 
 
-def _line_of(function: Any) -> int:
+def line_of(function: Any) -> int:
+    """Return the line at which a function begins."""
     return getattr(getattr(inspect.unwrap(function), "__code__", None), "co_firstlineno", 1)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
+    from atm.code.own_metrics import OwnMetric
     from atm.code.user import User
 
     Iterate = Callable[[User], Awaitable[object]]
@@ -34,6 +35,9 @@ class Declarations:
     scenarios: list[CodeScenario] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     """Fields of the spec."""
+    hooks: list[tuple[str, Callable[..., Any]]] = field(default_factory=list)
+    """The hooks of a spec, by the decorator `hook`."""
+    metrics: list[OwnMetric] = field(default_factory=list)
 
 
 _current: ContextVar[Declarations | None] = ContextVar("declarations", default=None)
@@ -43,19 +47,31 @@ class Declaring:
     """Collects what is declared inside a `with` block."""
 
     def __enter__(self) -> Declarations:
-        declarations = Declarations()
-        self._token = _current.set(declarations)
-        return declarations
+        collected = Declarations()
+        self._token = _current.set(collected)
+        return collected
 
     def __exit__(self, *_error: object) -> None:
         _current.reset(self._token)
 
 
+def declarations() -> Declarations | None:
+    """Return what is declared by the file that is being loaded; None if none is."""
+    return _current.get()
+
+
 def declare(scenario: CodeScenario) -> None:
     """Add a scenario to the file that is being loaded; without one, nothing happens."""
-    declarations = _current.get()
-    if declarations is not None:
-        declarations.scenarios.append(scenario)
+    collected = _current.get()
+    if collected is not None:
+        collected.scenarios.append(scenario)
+
+
+def declare_hook(name: str, function: Callable[..., Any]) -> None:
+    """Add a hook to the file that is being loaded; without one, nothing happens."""
+    collected = _current.get()
+    if collected is not None:
+        collected.hooks.append((name, function))
 
 
 @overload
@@ -91,9 +107,9 @@ def test(**settings: Any) -> None:
 
     Call it once, at the top level of the file.
     """
-    declarations = _current.get()
-    if declarations is not None:
-        declarations.settings.update(settings)
+    collected = _current.get()
+    if collected is not None:
+        collected.settings.update(settings)
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # or pytest would take it for a test

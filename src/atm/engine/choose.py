@@ -60,7 +60,7 @@ _DESCRIPTIONS = {
     Capability.TARGET_RULES: "rules for what may be dialled",
     Capability.SCENARIOS: "scenarios",
     Capability.BEFORE_USER: "before_user of a scenario",
-    Capability.CODE: "scenarios in Python",
+    Capability.CODE: "Python code",
 }
 
 

@@ -83,6 +83,7 @@ class Execution:
             plan.warm_up_ns,
             scenarios=scenarios_of(plan),
             checks=plan.checks,
+            own_metrics=plan.own_metrics,
         )
         """The state of the thresholds so far."""
         self._hooks: Hooks | None = None
@@ -175,11 +176,13 @@ class Execution:
 
     def _new_hooks(self, secrets: dict[str, str], on_hook: Callable[[CompiledHook], None] | None) -> Hooks | None:
         """Return the hooks of the test; None without any, which then imports nothing for them."""
-        if self.test.setup is None and self.test.teardown is None:
+        code = self.test.plan.hooks
+        has_functions = code is not None and (code.has("setup") or code.has("teardown"))
+        if self.test.setup is None and self.test.teardown is None and not has_functions:
             return None
         from atm.engine.hooks import Hooks
 
-        self._hooks = Hooks(self.test, secrets, self._mask, self.control, on_hook)
+        self._hooks = Hooks(self.test, secrets, self._mask, self.control, on_hook, self.collector.code)
         return self._hooks
 
     async def _observed(

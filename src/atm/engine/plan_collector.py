@@ -15,6 +15,7 @@ def collector_of(plan: LoadPlan, keeps_timeline: bool = True) -> Collector:
         scenarios=scenarios_of(plan),
         checks=plan.checks,
         data=data_in(plan),
+        own_metrics=plan.own_metrics,
         warm_up_ns=plan.warm_up_ns,
         first_per_endpoint=sampling.first_per_endpoint,
         failures_per_kind=sampling.failures_per_kind,

@@ -61,7 +61,10 @@ class SetupValues:
 
     def filled(self, plan: LoadPlan) -> LoadPlan:
         """Return a plan with the values in it; `secret_values` then has those that the plan does not hold."""
-        return replace(plan, flows=tuple(self._flow(flow) for flow in plan.flows))
+        plan = replace(plan, flows=tuple(self._flow(flow) for flow in plan.flows))
+        if plan.hooks is None:
+            return plan
+        return replace(plan, hooks=replace(plan.hooks, variables=(*plan.hooks.variables, *self._shown)))
 
     @property
     def secret_values(self) -> dict[str, str]:
@@ -70,12 +73,21 @@ class SetupValues:
         names = {slot.name for slot in self.slots if slot.is_secret} | self.used_as_secret
         return {f"{SETUP_SLOT}{name}": text_form(by_name.get(name, UNSET)) for name in names}
 
+    @property
+    def _shown(self) -> list[tuple[str, Value]]:
+        """The values that may be shown, by name."""
+        pairs = zip(self.slots, self.values, strict=True)
+        return [(slot.name, value) for slot, value in pairs if not slot.is_secret and value is not UNSET]
+
     def _flow(self, flow: Flow) -> Flow:
         program = tuple(
             replace(op, condition=self._condition(op.condition)) if isinstance(op, UnlessOp) else op
             for op in flow.program
         )
-        return replace(flow, program=program, steps=tuple(self._step(step) for step in flow.steps))
+        code = flow.code
+        if code is not None:
+            code = replace(code, variables=(*code.variables, *self._shown))
+        return replace(flow, program=program, steps=tuple(self._step(step) for step in flow.steps), code=code)
 
     def _step(self, step: Step) -> Step:
         return replace(

@@ -32,7 +32,7 @@ class CodeNames:
     """The names of scenarios in code over all workers of a run; does nothing for a plan without code."""
 
     def __init__(self, plan: LoadPlan, workers: int) -> None:
-        self._has_code = any(flow.code for flow in plan.flows)
+        self._has_code = plan.has_code
         self._planned = len(plan.endpoints)
         self._planned_checks = len(plan.checks)
         self._endpoints = {name: index for index, name in enumerate(plan.endpoints)}

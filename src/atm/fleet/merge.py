@@ -16,6 +16,7 @@ from atm.metrics.interval import (
     Interval,
     IterationInterval,
 )
+from atm.metrics.own_interval import OwnInterval
 from atm.metrics.used_rows import UsedRows
 
 _SUMS = (
@@ -65,6 +66,11 @@ def merge(
         lambda part: (part.check, part.warm_up),
         lambda part: CheckInterval(part.check, part.warm_up),
     )
+    own = _merged(
+        (part for interval in seconds for part in interval.own),
+        lambda part: (part.metric, part.warm_up),
+        lambda part: OwnInterval(part.metric, part.warm_up),
+    )
     return Interval(
         second=first.second,
         phase=_phase(seconds),
@@ -85,6 +91,7 @@ def merge(
             key=lambda sample: (sample.finish_ns, sample.flow, sample.number),
         ),
         code=_code(seconds),
+        own=own,
     )
 
 

@@ -21,6 +21,7 @@ from atm.importers.command_line import (
     variables,
     wrong_command,
 )
+from atm.importers.curl_effects import apply
 from atm.importers.curl_options import option_lists
 from atm.importers.curl_request import CurlRequest
 from atm.importers.curl_urls import MOST_URLS, expand
@@ -65,7 +66,7 @@ def _imported(line: CommandLine, name: str | None) -> ImportedSpec:
             continue
         for options in option_lists(arguments):
             request = CurlRequest(stdin=command.stdin)
-            request.take(options)
+            apply(options, request)
             requests.append(request)
     if not requests:
         first = for_people(line.commands[0].words[0])[:40] if line.commands else ""

@@ -1,25 +1,18 @@
-"""One request of a curl command: convert its options to fields of a spec.
-
-Options have the meaning given in curl's manual (`man curl`). An option that affects the request but cannot be expressed
-in a spec is noted; options about curl's output are ignored silently.
-"""
+"""One request of a curl command, as fields of a spec. `curl_effects.py` has what each option does to it."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from atm.errors import SpecError
 from atm.importers.command_line import as_template, encoded, variables, wrong_command
-from atm.importers.curl_options import Option
 
 _FORM = "application/x-www-form-urlencoded"
 _BOUNDARY = "------------------------atm-form-boundary"
-_SCHEMES = frozenset({"digest", "ntlm", "ntlm-wb", "negotiate", "anyauth", "aws-sigv4"})
 _WRITTEN_BY_ENGINES = frozenset({"content-length", "transfer-encoding"})
 
 
@@ -51,21 +44,10 @@ class CurlRequest:
     follow: bool = False
     max_redirects: int = 50
 
-    def take(self, options: list[Option]) -> None:
-        """Apply the options in order. Raises SpecError for an invalid value."""
-        for option, value in options:
-            handler = HANDLERS.get(option)
-            if handler is not None:
-                handler(self, value)
-            elif option not in QUIET and option.removeprefix("no-") not in QUIET:
-                self.notes.append(f"--{option} is ignored: {_WHY.get(option, 'it has no counterpart in a load test')}")
-
-    # Options
-
     def header(self, line: str) -> None:
         """`Name: value`; `Name:` removes a default header, `Name;` sends an empty one."""
         if line.startswith("@"):
-            raise _file("-H", line)
+            raise refused_file("-H", line)
         name, colon, value = line.partition(":")
         name, value = name.strip(), value.strip()
         key = name.lower()
@@ -99,7 +81,7 @@ class CurlRequest:
         if value == "@-" and self.stdin is not None:
             self.data.append(self.stdin.replace("\r", "").replace("\n", ""))
         elif value.startswith("@"):
-            raise _file("-d", value)
+            raise refused_file("-d", value)
         else:
             self.data.append(value)
 
@@ -134,7 +116,7 @@ class CurlRequest:
         if not equals:
             raise wrong_command(f"-F {value[:60]} has no `=`", "bad_value", "Write -F name=content")
         if content.startswith(("@", "<")):
-            raise _file("-F", value)
+            raise refused_file("-F", value)
         content, *attributes = content.split(";") if not content.startswith('"') else [content.strip('"')]
         kind = next((each.partition("=")[2] for each in attributes if each.strip().startswith("type=")), "")
         self._add_part(name, content, kind)
@@ -154,7 +136,7 @@ class CurlRequest:
     def cookie(self, value: str) -> None:
         """-b: `name=value`; a file is not available."""
         if "=" not in value and not variables(value):
-            raise _file("-b", value)
+            raise refused_file("-b", value)
         self.add_header("Cookie", value)
 
     def set_proxy(self, value: str) -> None:
@@ -328,7 +310,7 @@ def _urlencoded(option: str, value: str) -> str:
     """Percent-encode the content of `content`, `=content` or `name=content`, spaces as `+`."""
     name, equals, content = value.partition("=")
     if "@" in (name if equals else value):
-        raise _file(option, value)
+        raise refused_file(option, value)
     if not equals:
         name, content = "", value
     return f"{name}={encoded(content, _plus)}" if name else encoded(content, _plus)
@@ -344,151 +326,7 @@ def _number(option: str, value: str, *, least: float = 0) -> float:
     return number
 
 
-def _file(option: str, value: str) -> SpecError:
+def refused_file(option: str, value: str) -> SpecError:
+    """Return the error of an option that would read a file."""
     what = f"{option} {value[:60]} reads a file, which is not available"
     return wrong_command(what, "file_not_allowed", "Put the content of the file into the command")
-
-
-def _noted(why: str) -> Callable[[CurlRequest, str], None]:
-    def note(request: CurlRequest, value: str) -> None:
-        request.notes.append(why.format(value=value[:60]))
-
-    return note
-
-
-def _set(name: str, value: Any) -> Callable[[CurlRequest, str], None]:
-    def assign(request: CurlRequest, _value: str) -> None:
-        setattr(request, name, value)
-
-    return assign
-
-
-def _take(name: str) -> Callable[[CurlRequest, str], None]:
-    def assign(request: CurlRequest, value: str) -> None:
-        setattr(request, name, value)
-
-    return assign
-
-
-def _set_shared(name: str, value: Any) -> Callable[[CurlRequest, str], None]:
-    def assign(request: CurlRequest, _value: str) -> None:
-        request.shared[name] = value
-
-    return assign
-
-
-def _header(name: str) -> Callable[[CurlRequest, str], None]:
-    return lambda request, value: request.set_header(name, value)
-
-
-def _tls(name: str) -> Callable[[CurlRequest, str], None]:
-    return lambda request, value: request.tls.__setitem__(name, value or True)
-
-
-def _refuse_file(option: str) -> Callable[[CurlRequest, str], None]:
-    def refuse(_request: CurlRequest, value: str) -> None:
-        raise _file(option, value)
-
-    return refuse
-
-
-def _location_trusted(request: CurlRequest, _value: str) -> None:
-    request.follow = True
-    request.notes.append("--location-trusted: redirects are followed, but credentials are not sent to another host")
-
-
-def _compressed(request: CurlRequest, _value: str) -> None:
-    request.headers.setdefault("accept-encoding", ("Accept-Encoding", ["gzip, deflate"]))
-
-
-HANDLERS: dict[str, Callable[[CurlRequest, str], None]] = {
-    "url": lambda request, value: request.urls.append(value),
-    "request": lambda request, value: setattr(request, "method", value.upper()),
-    "header": CurlRequest.header,
-    "data": CurlRequest.add_data,
-    "data-ascii": CurlRequest.add_data,
-    "data-binary": CurlRequest.add_binary,
-    "data-raw": CurlRequest.add_raw,
-    "data-urlencode": CurlRequest.add_encoded,
-    "json": CurlRequest.add_json,
-    "form": CurlRequest.add_form,
-    "form-string": CurlRequest.add_form_string,
-    "url-query": CurlRequest.add_query,
-    "get": _set("in_query", True),
-    "no-get": _set("in_query", False),
-    "head": _set("head_only", True),
-    "no-head": _set("head_only", False),
-    "globoff": _set("globs", False),
-    "proto-default": _take("scheme"),
-    "user": _take("user"),
-    "oauth2-bearer": _take("bearer"),
-    "basic": _set("other_auth", ""),
-    **{scheme: _set("other_auth", scheme) for scheme in sorted(_SCHEMES)},
-    "user-agent": _header("User-Agent"),
-    "referer": lambda request, value: request.set_header("Referer", value.removesuffix(";auto")),
-    "range": lambda request, value: request.set_header("Range", f"bytes={value}"),
-    "cookie": CurlRequest.cookie,
-    "compressed": _compressed,
-    "insecure": _tls("insecure"),
-    "no-insecure": lambda request, _value: request.tls.pop("insecure", None),
-    "cacert": _tls("ca"),
-    "cert": CurlRequest.client_certificate,
-    "cert-type": CurlRequest.certificate_type,
-    "key": _tls("key"),
-    "key-type": CurlRequest.certificate_type,
-    "proxy": CurlRequest.set_proxy,
-    "proxy-user": CurlRequest.proxy_user,
-    "resolve": CurlRequest.resolve,
-    "connect-to": lambda request, value: request.shared.setdefault("connect_to", []).append(value),
-    "interface": CurlRequest.interface,
-    "max-time": CurlRequest.max_time,
-    "location": _set("follow", True),
-    "follow": _set("follow", True),
-    "no-location": _set("follow", False),
-    "location-trusted": _location_trusted,
-    "max-redirs": CurlRequest.redirects,
-    "http2": _set_shared("http_version", "auto"),
-    "http2-prior-knowledge": _set_shared("http_version", "2"),
-    "http1.1": _set_shared("http_version", "1.1"),
-    "upload-file": _refuse_file("-T"),
-    "config": _refuse_file("-K"),
-    **{
-        option: _noted(
-            f"--{option} {{value}} is ignored, so requests go directly to the target: no support for SOCKS proxies"
-        )
-        for option in ("socks4", "socks4a", "socks5", "socks5-hostname", "preproxy")
-    },
-}
-
-QUIET = frozenset(
-    [
-        *("compressed-ssh", "cookie-jar", "create-dirs", "create-file-mode", "disable", "dump-ca-embed", "dump-header"),
-        *("fail", "fail-early", "fail-with-body", "include", "junk-session-cookies", "libcurl", "buffer"),
-        *("clobber", "progress-meter", "no-buffer", "no-clobber", "no-progress-meter", "out-null", "output"),
-        *("output-dir", "progress-bar", "remote-header-name", "remote-name", "remote-name-all", "remote-time"),
-        *("remove-on-error", "show-error", "silent", "skip-existing", "stderr", "styled-output"),
-        *("suppress-connect-headers", "trace", "trace-ascii", "trace-config", "trace-ids", "trace-time", "verbose"),
-        *("write-out", "xattr"),
-    ]
-)
-"""Options about curl's output, safe to ignore."""
-
-_WHY = {
-    "connect-timeout": "the timeout of a request covers its connection",
-    **dict.fromkeys(
-        ("retry", "retry-all-errors", "retry-connrefused", "retry-delay", "retry-max-time"),
-        "a load test counts failures instead of hiding them",
-    ),
-    "limit-rate": "bodies are read as fast as possible",
-    **dict.fromkeys(("netrc", "netrc-file", "netrc-optional"), "files with credentials are not read"),
-    **dict.fromkeys(("http3", "http3-only"), "HTTP/3 is not supported"),
-    **dict.fromkeys(("http0.9", "http1.0"), "requests are sent as HTTP/1.1"),
-    **dict.fromkeys(("ipv4", "ipv6"), "addresses are used as the name resolves"),
-    **dict.fromkeys(("unix-socket", "abstract-unix-socket"), "targets are connected over TCP"),
-    **dict.fromkeys(("parallel", "parallel-max", "parallel-immediate", "rate"), "the load sets concurrency and rate"),
-    **dict.fromkeys(("variable", "manual", "help", "version"), "it sends nothing"),
-    "request-target": "the request line follows from the URL",
-    "time-cond": "set the header If-Modified-Since",
-    "proxy-header": "separate proxy headers are not supported",
-    "pass": "remove the passphrase from the key (PEM)",
-}

@@ -51,6 +51,11 @@ class Admitted:
 
 def _refuse_code(spec: Mapping[str, Any]) -> None:
     """Raise SpecError for a spec with Python code, wherever it would run."""
+    if spec.get("hooks") is not None:
+        what = "tools start no Python code, and this spec has hooks"
+        raise SpecError(
+            Problem(what, "code_not_allowed", path="hooks", hint="Remove `hooks` and the steps with `call`")
+        )
     scenarios = spec.get("scenarios")
     for name, scenario in scenarios.items() if isinstance(scenarios, Mapping) else ():
         if isinstance(scenario, Mapping) and "code" in scenario:

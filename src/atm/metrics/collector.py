@@ -14,6 +14,7 @@ from atm.metrics.code_interval import CodeInterval
 from atm.metrics.code_totals import CodeTotals
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, GeneratorInterval, Interval
+from atm.metrics.own_totals import OwnTotals
 from atm.metrics.samples import FailureLog, IterationShelf, SampleShelf
 from atm.metrics.scenarios import ScenarioTotals
 from atm.metrics.snapshot import Snapshot, figures_so_far
@@ -21,6 +22,7 @@ from atm.metrics.test_data import DataTotals
 from atm.metrics.timeline import Timeline
 from atm.models.outcome import FULL_RESPONSES, Outcome
 from atm.models.outline import CheckName, DataSource, EndpointDescription, ScenarioSteps, endpoints_apart
+from atm.models.own_metric import OwnMetric
 from atm.models.run_figures import Second
 
 SPARKLINE_SECONDS = 60
@@ -146,6 +148,7 @@ class Collector:
         scenarios: Sequence[ScenarioSteps] = (),
         checks: Sequence[CheckName] = (),
         data: Sequence[DataSource] = (),
+        own_metrics: Sequence[OwnMetric] = (),
         warm_up_ns: int = 0,
         first_per_endpoint: int = 2,
         failures_per_kind: int = 3,
@@ -171,6 +174,8 @@ class Collector:
         """Measured iterations and checks so far."""
         self.data = DataTotals(data)
         """Rows of test data used so far."""
+        self.own = OwnTotals(own_metrics)
+        """Values of the metrics that the test declares."""
         self.announced: dict[int, EndpointDescription] = {}
         """The endpoints that scenarios in code have announced, by index."""
         self.endpoint_scenarios: dict[int, int] = {}
@@ -217,6 +222,7 @@ class Collector:
                 self.total.merge(part)
         self.scenarios.add(interval)
         self.data.add(interval)
+        self.own.add(interval.own, interval.duration_ns / 1e9)
         for group in interval.failures:
             (self.warm_up_failures if group.warm_up else self.failures).add(group)
         self.samples.add_all(interval.samples)
@@ -294,4 +300,5 @@ class Collector:
 
     def snapshot(self) -> Snapshot:
         """Return the live view's figures, after the last added interval."""
-        return Snapshot.of(tuple(self._recent), figures_so_far(self), self.last.workers if self.last else ())
+        workers = self.last.workers if self.last else ()
+        return Snapshot.of(tuple(self._recent), figures_so_far(self), workers, self.own.last)

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import accumulate
+from typing import Self
 
 HIGHEST_NS = 3_600_000_000_000
 """One hour in nanoseconds: longer samples are clamped to it (the caller counts them)."""
@@ -25,8 +26,9 @@ _HALF = 1024
 _HEADER = struct.Struct(">iiiiqqd")
 _COOKIE = 0x1C849313
 _COMPRESSED_COOKIE = 0x1C849314
-_LONGEST_PAYLOAD = 512 * 1024
+_LONGEST_PAYLOAD = 640 * 1024
 """Above the size of all buckets with nine-byte counts; anything that decompresses to more is refused."""
+_HIGHEST_OF_FORMAT = (1 << 63) - 1
 
 
 def index_of(value: int) -> int:
@@ -51,6 +53,11 @@ class Histogram:
     """Counts of integer nanoseconds in HdrHistogram's buckets. Merge histograms, never percentiles."""
 
     __slots__ = ("counts", "total")
+
+    HIGHEST = HIGHEST_NS
+    """The largest value."""
+    FACTOR = 1.0
+    """From the recorded integers to values, for readers of the encoding."""
 
     def __init__(self, counts: Mapping[int, int] | None = None) -> None:
         self.counts: dict[int, int] = dict(counts) if counts else {}
@@ -164,7 +171,7 @@ class Histogram:
         indices = sorted(self.counts)
         seen = list(accumulate(map(self.counts.__getitem__, indices)))
         for place, percent in enumerate(percents):
-            rank = _rank(percent, total)
+            rank = rank_of(percent, total)
             if rank <= self.total:
                 answers[place] = float(highest_of(indices[bisect_left(seen, rank)]))
         return answers
@@ -187,12 +194,13 @@ class Histogram:
                 _append_zigzag(payload, following - index)
             _append_zigzag(payload, self.counts[index])
             following = index + 1
-        header = _HEADER.pack(_COOKIE, len(payload), 0, 3, 1, HIGHEST_NS, 1.0)
+        highest = min(self.HIGHEST, _HIGHEST_OF_FORMAT)
+        header = _HEADER.pack(_COOKIE, len(payload), 0, 3, 1, highest, self.FACTOR)
         compressed = zlib.compress(header + bytes(payload), 1)
         return struct.pack(">ii", _COMPRESSED_COOKIE, len(compressed)) + compressed
 
     @classmethod
-    def decode(cls, data: bytes) -> Histogram:
+    def decode(cls, data: bytes) -> Self:
         """Decode the output of `encode`, or any V2 compressed histogram with the same digits and unit.
 
         Raises ValueError on truncated or other data.
@@ -211,8 +219,8 @@ class Histogram:
         if cookie != _COOKIE or offset != 0 or digits != 3 or lowest != 1 or length != len(raw) - _HEADER.size:
             raise ValueError("an HdrHistogram, but not with three digits and a unit of 1 ns")
         counts = _counts(memoryview(raw)[_HEADER.size :])
-        if counts and max(counts) > index_of(HIGHEST_NS):
-            raise ValueError("an HdrHistogram with counts beyond one hour")
+        if counts and max(counts) > index_of(cls.HIGHEST):
+            raise ValueError("an HdrHistogram with counts beyond the largest value")
         return cls(counts)
 
 
@@ -225,7 +233,7 @@ def _share(percent: float) -> tuple[int, int]:
     return share.numerator, share.denominator
 
 
-def _rank(percent: float, total: int) -> int:
+def rank_of(percent: float, total: int) -> int:
     """Return ⌈percent·total/100⌉ in integers, at least 1."""
     numerator, denominator = _share(percent)
     return max(1, -(-total * numerator // denominator))

@@ -16,6 +16,7 @@ from typing import Any
 
 from atm.metrics.code_interval import NO_CODE, CodeInterval
 from atm.metrics.histogram import Histogram
+from atm.metrics.own_interval import OwnInterval
 from atm.metrics.sample import IterationSample, Sample
 from atm.models.fleet_figures import WorkerSecond
 from atm.models.outcome import FAILED, FULL_RESPONSES, Outcome
@@ -384,6 +385,8 @@ class Interval:
     sampled_iterations: list[IterationSample] = field(default_factory=list)
     code: CodeInterval = NO_CODE
     """What scenarios in code announce and report."""
+    own: list[OwnInterval] = field(default_factory=list)
+    """Values of the metrics that the test declares."""
     workers: list[WorkerSecond] = field(default_factory=list)
     """Of a run on several workers, each of them, for live views; storage keeps them in events only."""
 
@@ -411,6 +414,8 @@ class Interval:
             document["data"] = [part.to_json() for part in self.data]
         if self.code:
             document["code"] = self.code.to_json()
+        if self.own:
+            document["own"] = [part.to_json() for part in self.own]
         if self.workers:
             document["workers"] = [_fields(worker) for worker in self.workers]
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
@@ -437,6 +442,7 @@ class Interval:
                 checks=[CheckInterval(**part) for part in document.get("checks", ())],
                 data=[DataInterval.from_json(part) for part in document.get("data", ())],
                 code=CodeInterval.from_json(document["code"]) if "code" in document else NO_CODE,
+                own=[OwnInterval.from_json(part) for part in document.get("own", ())],
                 workers=[WorkerSecond.from_json(part) for part in document.get("workers", ())],
             )
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:

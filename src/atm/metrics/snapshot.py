@@ -11,7 +11,7 @@ from atm.metrics.scenarios import check_figures, scenarios_so_far
 from atm.metrics.timeline import milliseconds
 from atm.models.fleet_figures import WorkerSecond
 from atm.models.outcome import Outcome
-from atm.models.run_figures import EndpointSoFar, ErrorSoFar, FiguresSoFar, Second
+from atm.models.run_figures import EndpointSoFar, ErrorSoFar, FiguresSoFar, OwnFigures, Second
 
 if TYPE_CHECKING:
     from atm.metrics.collector import Collector
@@ -29,9 +29,17 @@ class Snapshot:
     """p99 of each of the last 60 seconds by itself; None where nothing completed."""
     workers: tuple[WorkerSecond, ...] = ()
     """The workers in the last second, in their order; empty for a run in one process."""
+    own_metrics: tuple[OwnFigures, ...] = ()
+    """The metrics that the test declares, in the last second alone."""
 
     @classmethod
-    def of(cls, recent: Sequence[Second], so_far: FiguresSoFar, workers: Sequence[WorkerSecond] = ()) -> Snapshot:
+    def of(
+        cls,
+        recent: Sequence[Second],
+        so_far: FiguresSoFar,
+        workers: Sequence[WorkerSecond] = (),
+        own_metrics: tuple[OwnFigures, ...] = (),
+    ) -> Snapshot:
         """`recent` holds the last seconds, oldest first; it may be empty."""
         return cls(
             recent[-1] if recent else _NO_SECOND,
@@ -39,6 +47,7 @@ class Snapshot:
             tuple(second.requests_per_second for second in recent),
             tuple(second.latency_p99_ms for second in recent),
             tuple(workers),
+            own_metrics,
         )
 
     @property
@@ -107,6 +116,7 @@ def figures_so_far(collector: Collector) -> FiguresSoFar:
         exceptions=[
             replace(each, traceback="") for each in collector.code.exceptions(collector.scenarios.scenarios)[:10]
         ],
+        own_metrics=collector.own.figures(collector.window_ns / 1e9),
     )
 
 

@@ -120,6 +120,7 @@ def summarize(
         data=collector.data.figures(),
         exceptions=collector.code.exceptions(collector.scenarios.scenarios),
         blocking=collector.code.blocking(collector.scenarios.scenarios),
+        own_metrics=list(collector.own.figures(times.window_ns / 1e9)),
         failures=_failures(collector),
         generator=generator_summary(collector, circumstances.cores),
         environment=dict(environment),

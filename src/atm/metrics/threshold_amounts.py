@@ -116,6 +116,8 @@ class Judged:
     def by(cls, threshold: Threshold, scenarios: Sequence[ScenarioSteps], checks: Sequence[CheckName]) -> Judged:
         """Return what `threshold` judges in a run with these scenarios and checks."""
         source = METRICS[threshold.metric].source
+        if source is Source.OWN:
+            return cls(source, frozenset())
         if source is Source.ITERATIONS:
             return cls(source, None if threshold.scenario is None else frozenset({threshold.scenario}))
         endpoints: frozenset[int] | None = None

@@ -5,12 +5,12 @@ Rules beyond what a threshold's expression states:
 - Bounds are inclusive. A time and a limit in the same histogram bucket (0.1 % wide) are equal, so the threshold passes.
 - A threshold over zero samples has failed with `no data`; the samples of rates and of `error_rate` are the completed
   requests (or the ended iterations), those of times the recorded values, for the adjusted latency including those at
-  +∞, those of a check its evaluations.
+  +∞, those of a check its evaluations. What a counter of the test has added up is 0 without values.
 - A window is `window_seconds` consecutive complete seconds within the measured window: without warm-up, the second in
   which it ends, draining, and the last, partial second. One violating window fails the threshold.
 - Windows with fewer than `min_samples` samples are skipped; if none remain, the result is `no data`. Rates are judged
   in every window, and may abort without `min_samples`: a low rate has few samples, and a lower bound must detect a
-  target that does not respond at all.
+  target that does not respond at all. The same holds for metrics of the test, but for percentiles and the mean.
 - A threshold that aborted the run has failed, even if draining requests would have made it pass.
 """
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,19 +26,23 @@ from atm.metrics.code_interval import CodeInterval
 from atm.metrics.collector import Collector
 from atm.metrics.histogram import HIGHEST_NS, Histogram, index_of
 from atm.metrics.interval import Interval
+from atm.metrics.own_interval import OwnInterval
+from atm.metrics.own_thresholds import OwnWindow, measure_own
 from atm.metrics.scenarios import with_announced
-from atm.metrics.threshold_amounts import Amounts, Judged, amounts_of, measure
+from atm.metrics.threshold_amounts import Amounts, Judged, Measured, amounts_of, measure
 from atm.metrics.windows import RollingWindow
 from atm.models import figures
 from atm.models.metric import METRICS, Metric, Source, Unit
 from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.own_metric import OwnMetric
+from atm.models.own_threshold import unit_of
 from atm.models.threshold import IMPLIED_MESSAGE, IMPLIED_MESSAGE_OF_CODE, Threshold
 
 if TYPE_CHECKING:
     from atm.models.run import ThresholdResult
 
 NO_DATA = "no data"
-_SCALES = {Unit.MILLISECONDS: 1e-6, Unit.SHARE: 1.0, Unit.PER_SECOND: 1.0}
+_SCALES = {Unit.MILLISECONDS: 1e-6, Unit.SHARE: 1.0, Unit.PER_SECOND: 1.0, Unit.OWN: 1.0}
 """Factor from the base unit of a metric to the unit of results."""
 
 
@@ -61,8 +65,10 @@ class ThresholdJudge:
         *,
         scenarios: Sequence[ScenarioSteps] = (),
         checks: Sequence[CheckName] = (),
+        own_metrics: Sequence[OwnMetric] = (),
     ) -> None:
         self.thresholds = tuple(thresholds)
+        self._own = {metric.name: index for index, metric in enumerate(own_metrics)}
         self._endpoints = tuple(endpoints)
         self._scenarios = tuple(scenarios)
         self._checks = tuple(checks)
@@ -71,7 +77,7 @@ class ThresholdJudge:
         self._aborted: dict[int, tuple[float, float]] = {}
         """Thresholds that aborted the run: the value then, and when (seconds since the start)."""
         self._windows = {
-            index: _WindowJudge(threshold, self._judged[index], threshold.window_seconds)
+            index: _window_judge(threshold, self._judged[index], self._own, threshold.window_seconds)
             for index, threshold in enumerate(self.thresholds)
             if threshold.window_seconds is not None
         }
@@ -131,8 +137,8 @@ class ThresholdJudge:
         """Return the value with which an aborting threshold has failed, given enough samples; else None."""
         if index in self._windows:
             return self._windows[index].worst if self._windows[index].failed_windows else None
-        measured = measure(threshold, self._amounts(index, threshold.metric, collector, collector.window_ns))
-        enough = METRICS[threshold.metric].is_rate or measured.samples >= threshold.min_samples
+        measured = self._measured(index, threshold, collector, collector.window_ns)
+        enough = not threshold.needs_samples or measured.samples >= threshold.min_samples
         violated = measured.actual is not None and not holds(threshold, measured.actual)
         return measured.actual if enough and violated else None
 
@@ -148,7 +154,7 @@ class ThresholdJudge:
         if window := self._windows.get(index):
             actual, message = window.worst, window.message()
         else:
-            measured = measure(threshold, self._amounts(index, threshold.metric, collector, window_ns))
+            measured = self._measured(index, threshold, collector, window_ns)
             actual = measured.actual if measured.samples else None
             violated = actual is not None and not holds(threshold, actual)
             message = self._where(index, threshold, collector) if violated else ""
@@ -178,6 +184,11 @@ class ThresholdJudge:
             f"passes only because requests failed quickly: over ok responses alone it is {figures.time(actual / 1e6)}"
         )
 
+    def _measured(self, index: int, threshold: Threshold, collector: Collector, window_ns: int) -> Measured:
+        if threshold.own is not None:
+            return measure_own(threshold, collector.own.measured[self._own[threshold.own.name]], window_ns / 1e9)
+        return measure(threshold, self._amounts(index, threshold.metric, collector, window_ns))
+
     def _amounts(self, index: int, metric: Metric, collector: Collector, window_ns: int) -> Amounts:
         return amounts_of(metric, self._judged[index].total(collector), window_ns / 1e9)
 
@@ -196,6 +207,8 @@ class ThresholdJudge:
             endpoint=None if threshold.endpoint is None else self._endpoints[threshold.endpoint],
             scenario=None if threshold.scenario is None else self._scenarios[threshold.scenario].name,
             check=threshold.check,
+            own_metric=threshold.own.name if threshold.own else None,
+            own_unit=unit_of(threshold.own, threshold.statistic) if threshold.own else None,
             metric=threshold.metric,
             statistic=threshold.statistic,
             percentile=threshold.percent,
@@ -213,6 +226,8 @@ class ThresholdJudge:
     def _where(self, index: int, threshold: Threshold, collector: Collector) -> str:
         """Return the endpoint or scenario responsible for a failed threshold over several; empty if undetermined."""
         definition = METRICS[threshold.metric]
+        if definition.source is Source.OWN:
+            return ""
         parts = [
             (self._name(definition.source, member), amounts_of(threshold.metric, part, 0.0))
             for member, part in self._judged[index].totals(collector)
@@ -263,7 +278,7 @@ def _above(threshold: Threshold, amounts: Amounts) -> int:
 
 
 def _margin(threshold: Threshold, actual: float | None) -> float | None:
-    if actual is None or math.isinf(actual) or threshold.limit == 0:
+    if actual is None or math.isinf(actual) or threshold.limit <= 0:
         return None
     to_spare = threshold.limit - actual if threshold.comparison.is_upper else actual - threshold.limit
     return to_spare / threshold.limit
@@ -296,22 +311,25 @@ class _WindowJudge:
             sums = tuple(map(operator.add, sums, counts))
         self._window.add(interval.second, times, sums, seconds)
         if self._window.is_full:
-            self._judge()
+            self._judge_window()
 
-    def _judge(self) -> None:
+    def _judge_window(self) -> None:
         window = self._window
         beyond, counted, of, completed = window.counts
-        measured = measure(self._threshold, Amounts(window.times, beyond, counted, of, completed, window.seconds))
+        amounts = Amounts(window.times, beyond, counted, of, completed, window.seconds)
+        self._judge(measure(self._threshold, amounts), window.first_second)
+
+    def _judge(self, measured: Measured, first_second: int) -> None:
         self._full_windows += 1
         self._most_samples = max(self._most_samples, measured.samples)
-        too_few = not METRICS[self._threshold.metric].is_rate and measured.samples < self._threshold.min_samples
+        too_few = self._threshold.needs_samples and measured.samples < self._threshold.min_samples
         if too_few or measured.actual is None:
             return
         self.judged_windows += 1
         self.failed_windows += not holds(self._threshold, measured.actual)
         upper = self._threshold.comparison.is_upper
         if self.worst is None or (measured.actual > self.worst if upper else measured.actual < self.worst):
-            self.worst, self._worst_from = measured.actual, window.first_second
+            self.worst, self._worst_from = measured.actual, first_second
 
     def no_data(self) -> str:
         """Return why no window could be judged."""
@@ -329,3 +347,28 @@ class _WindowJudge:
         start, end = figures.clock(self._worst_from), figures.clock(self._worst_from + self.seconds)
         failed, judged = figures.count(self.failed_windows), figures.count(self.judged_windows)
         return f"worst from {start} to {end}, failed in {failed} of {judged} windows"
+
+
+class _OwnWindowJudge(_WindowJudge):
+    """The same for a threshold on a metric of the test."""
+
+    def __init__(self, threshold: Threshold, judged: Judged, metric: int, seconds: int) -> None:
+        super().__init__(threshold, judged, seconds)
+        self._metric = metric
+        self._values = OwnWindow(metric, seconds)
+
+    def add(self, interval: Interval) -> None:
+        part = OwnInterval(self._metric, warm_up=False)
+        for each in interval.own:
+            if each.metric == self._metric and not each.warm_up:
+                part.merge(each)
+        self._values.add(interval.second, part, interval.duration_ns / 1e9)
+        if self._values.is_full:
+            measured = measure_own(self._threshold, self._values.total(), self._values.seconds)
+            self._judge(measured, self._values.first_second)
+
+
+def _window_judge(threshold: Threshold, judged: Judged, own: Mapping[str, int], seconds: int) -> _WindowJudge:
+    if threshold.own is None:
+        return _WindowJudge(threshold, judged, seconds)
+    return _OwnWindowJudge(threshold, judged, own[threshold.own.name], seconds)

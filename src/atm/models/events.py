@@ -17,8 +17,17 @@ from atm.models.fleet_figures import WorkerSecond
 from atm.models.forecast import Forecast
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.outline import CheckName, DataSource, EndpointDescription, ScenarioSteps
+from atm.models.own_metric import OwnMetric
 from atm.models.run import Measurement, ThresholdResult, is_empty, may_be_absent
-from atm.models.run_figures import CheckFigures, DataFigures, ExceptionFigures, FiguresSoFar, ScenarioSoFar, Second
+from atm.models.run_figures import (
+    CheckFigures,
+    DataFigures,
+    ExceptionFigures,
+    FiguresSoFar,
+    OwnFigures,
+    ScenarioSoFar,
+    Second,
+)
 
 _CONFIG = ConfigDict(extra="ignore", ser_json_inf_nan="strings")
 
@@ -39,6 +48,8 @@ class SoFar(FiguresSoFar):
     """In the order of the spec, warm-up included; absent for a spec without test data."""
     exceptions: Annotated[Sequence[ExceptionFigures], Field(exclude_if=is_empty, json_schema_extra=may_be_absent)] = ()
     """Most frequent first, without tracebacks; absent if there are none."""
+    own_metrics: Annotated[Sequence[OwnFigures], Field(exclude_if=is_empty, json_schema_extra=may_be_absent)] = ()
+    """In the order of their declaration; absent for a test that declares no metrics."""
     thresholds: Sequence[ThresholdResult] = ()
     """The current result of each threshold."""
     measurement: Measurement | None = None
@@ -68,6 +79,8 @@ class StartedEvent(_Event):
     """Absent for a spec without named checks."""
     data: list[DataSource] = Field(default=[], exclude_if=is_empty)
     """Absent for a spec without test data."""
+    own_metrics: list[OwnMetric] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
+    """The metrics that the test declares; absent for a test without any."""
     warm_up_seconds: float
     planned_seconds: float | None
     """Planned length of the measured load; null if the number of requests decides."""
@@ -88,6 +101,8 @@ class IntervalEvent(Second):
     sequence: int
     at: datetime
     so_far: SoFar
+    own_metrics: Annotated[Sequence[OwnFigures], Field(exclude_if=is_empty, json_schema_extra=may_be_absent)] = ()
+    """The metrics that the test declares, in the order of their declaration; absent for a test without any."""
     workers: Annotated[Sequence[WorkerSecond], Field(exclude_if=is_empty, json_schema_extra=may_be_absent)] = ()
     """The workers in this second, in their order; absent for a run in one process."""
 

@@ -6,6 +6,7 @@ Rules, with test vectors in docs/reference/number-formats.json that our other fo
 - rates: four significant digits, without trailing zeros in the decimals; counts: exact, with commas
 - shares of requests: two decimals below 1 % and above 99 %, else one; a non-zero share is never `0 %`, an incomplete
   one never `100 %`; CPU, progress and change: whole percent
+- values of metrics that a test declares: whole numbers exactly, others with four significant digits
 - bytes: SI, three significant digits; durations: `34.0 s`, `5 min 12 s`, `2 h 03 min`
 - non-zero values are never shown as `0` for lack of digits (`<0.001`); ties round up
 - `-` is no data, `∞` is beyond every sample
@@ -162,8 +163,21 @@ def multiple(times: float | None) -> str:
     return "just over 1 ×" if times > 1 else "just under 1 ×"
 
 
-def measured(value: float | None, unit: Unit) -> str:
-    """Format a threshold's measured value with its unit: `352 ms`, `14.2 %`, `51.5 /s`."""
+def own_value(value: float | None, unit: str = "") -> str:
+    """Format a value of a metric that a test declares: `12,345`, `12.35 €`, `0.001234`.
+
+    Whole numbers, and those from 1,000 on, have no decimals; others have four significant digits at most.
+    """
+    if value is None or math.isinf(value):
+        return _special(value)
+    text = _fixed(value, 0) if value == int(value) or abs(value) >= 999.95 else _digits(value, 4, 9)
+    if "." in text and not text.startswith("<"):
+        text = text.rstrip("0").rstrip(".")
+    return f"{text} {unit}" if unit else text
+
+
+def measured(value: float | None, unit: Unit, own_unit: str = "") -> str:
+    """Format a threshold's measured value with its unit: `352 ms`, `14.2 %`, `51.5 /s`, `12 orders`."""
     if value is None or math.isinf(value):
         return _special(value)
     match unit:
@@ -173,6 +187,8 @@ def measured(value: float | None, unit: Unit) -> str:
             return share(value)
         case Unit.PER_SECOND:
             return f"{rate(value)} /s"
+        case Unit.OWN:
+            return own_value(value, own_unit)
 
 
 def _special(value: float | None) -> str:
@@ -203,7 +219,7 @@ def _rounded(value: float, significant: int) -> float:
 
 def _fixed(value: float, places: int) -> str:
     # Ties round up, like JavaScript's toFixed; Python's formatting would round them to even.
-    return f"{Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,}"
+    return f"{Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,f}"
 
 
 def _half_up(value: float) -> int:

@@ -20,14 +20,23 @@ class Unit(StrEnum):
     SHARE = "share"
     """0..1."""
     PER_SECOND = "per_second"
+    OWN = "own"
+    """That of a metric which the test declares."""
 
 
 class Statistic(StrEnum):
-    """A statistic of times other than a percentile."""
+    """A statistic of values other than a percentile."""
 
     MIN = "min"
     MAX = "max"
     MEAN = "mean"
+    TOTAL = "total"
+    """The sum."""
+    RATE = "rate"
+    """The sum per second."""
+    COUNT = "count"
+    """The number of values."""
+    LAST = "last"
 
 
 class Comparison(StrEnum):
@@ -60,6 +69,7 @@ class Metric(StrEnum):
     ITERATION_ERROR_RATE = "iteration_error_rate"
     ITERATIONS = "iterations"
     CHECK = "check"
+    OWN = "own"
 
 
 class Source(StrEnum):
@@ -68,6 +78,7 @@ class Source(StrEnum):
     REQUESTS = "requests"
     ITERATIONS = "iterations"
     CHECKS = "evaluations"
+    OWN = "values"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +110,8 @@ class MetricDefinition:
 
     @property
     def takes_name(self) -> bool:
-        """Whether it is written with the name of a check."""
-        return self.source is Source.CHECKS
+        """Whether it is written with the name of a check, or of a metric that the test declares."""
+        return self.source in (Source.CHECKS, Source.OWN)
 
     @property
     def is_rate(self) -> bool:
@@ -188,6 +199,13 @@ METRICS: Mapping[Metric, MetricDefinition] = {
         counted=frozenset({"passed"}),
         of=frozenset({"passed", "failed"}),
         source=Source.CHECKS,
+    ),
+    Metric.OWN: MetricDefinition(
+        Unit.OWN,
+        ("metric",),
+        "a statistic of a [metric that the test declares](../guide/own-metrics.md)",
+        "metric orders total >= 100",
+        source=Source.OWN,
     ),
 }
 """The most used first, the order in the docs and the dashboard."""

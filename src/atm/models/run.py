@@ -27,6 +27,7 @@ from atm.models.run_figures import (
     ExceptionFigures,
     Figure,
     HookFigures,
+    OwnFigures,
     ScenarioMetrics,
     TimelinePoint,
 )
@@ -109,10 +110,14 @@ class ThresholdResult(ResultModel):
     """All steps of this scenario, or its iterations; absent for a spec without scenarios."""
     check: str | None = Field(default=None, exclude_if=_is_none, json_schema_extra=may_be_absent)
     """The name of the check; absent for other metrics."""
+    own_metric: str | None = Field(default=None, exclude_if=_is_none, json_schema_extra=may_be_absent)
+    """The name of a metric that the test declares; absent for other metrics."""
+    own_unit: str | None = Field(default=None, exclude_if=_is_none, json_schema_extra=may_be_absent)
+    """Its unit, `/s` included for a rate; absent for other metrics."""
     metric: Annotated[Metric, WithJsonSchema({"type": "string"})]
     """`latency`, `ok_latency`, `error_rate`, … (docs/reference/thresholds.md); later versions add more."""
     statistic: Statistic | None
-    """The statistic of a time if it is not a percentile; else null."""
+    """The statistic of a time, or of a metric of the test, if it is not a percentile; else null."""
     percentile: float | None
     """0..100; null if it is not a percentile."""
     comparison: Comparison
@@ -123,7 +128,7 @@ class ThresholdResult(ResultModel):
     """In the unit of `unit`; null without data. For a threshold with a window, the value of its worst window."""
     limit: float
     unit: Unit
-    """`ms`, `share` (0..1) or `per_second`."""
+    """`ms`, `share` (0..1), `per_second` or `own`, which is then in `own_unit`."""
     passed: bool
     margin: float | None
     """Relative distance from the limit: 0.56 = 56 % to spare, -0.3 = 1.3 times the limit; null without data, for a
@@ -156,7 +161,7 @@ class ThresholdResult(ResultModel):
     @property
     def measured(self) -> str:
         """The measured value with its unit; `-` without data."""
-        return figures.measured(self.actual, self.unit)
+        return figures.measured(self.actual, self.unit, self.own_unit or "")
 
     @property
     def is_time_limit(self) -> bool:
@@ -358,6 +363,8 @@ class RunResult(ResultModel):
     """Exceptions of scenarios in code, the most frequent first; absent if there are none."""
     blocking: list[BlockingFigures] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
     """Places in code that blocked the load generator, the longest first; absent if there are none."""
+    own_metrics: list[OwnFigures] = Field(default=[], exclude_if=is_empty, json_schema_extra=may_be_absent)
+    """The metrics that the test declares, in the order of their declaration; absent for a test that declares none."""
     setup: HookFigures | None = Field(default=None, exclude_if=_is_none, json_schema_extra=may_be_absent)
     """Absent for a spec without it."""
     teardown: HookFigures | None = Field(default=None, exclude_if=_is_none, json_schema_extra=may_be_absent)

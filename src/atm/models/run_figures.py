@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from atm.models.figures import count, duration
+from atm.models.figures import count, duration, own_value
 from atm.models.outcome import Outcome
+from atm.models.own_metric import OwnKind
 
 
 class _FigureSchema:
@@ -263,6 +264,54 @@ class DataFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnFigures:
+    """The values of a metric that the test declares, over a span of the measured load.
+
+    A counter has `total` and `rate`, a trend `total`, the extremes, the mean and the percentiles, a gauge the extremes
+    and `last`. The others are null, as is what needs a value where there is none.
+    """
+
+    name: str
+    kind: OwnKind
+    unit: str
+    """As declared; empty without one."""
+    count: int
+    """Number of values."""
+    total: float | None = None
+    """Their sum."""
+    rate: float | None = None
+    """What was added inside the window, per second."""
+    min: float | None = None
+    mean: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    max: float | None = None
+    last: float | None = None
+    """The latest value."""
+
+    @property
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """What reports show, each with its name: `total` and `12,345`, `p95` and `9.5 ms`."""
+        if self.kind is OwnKind.COUNTER:
+            return (
+                ("total", own_value(self.total, self.unit)),
+                ("rate", own_value(self.rate, f"{self.unit}/s" if self.unit else "/s")),
+            )
+        names = ("last", "min", "max") if self.kind is OwnKind.GAUGE else ("p50", "p95", "p99", "mean", "min", "max")
+        values = tuple((name, own_value(getattr(self, name), self.unit)) for name in names)
+        return values if self.kind is OwnKind.GAUGE else (*values, ("count", count(self.count)))
+
+    @property
+    def described(self) -> str:
+        """`total 12,345 · rate 33.3 /s`; `no values` without one."""
+        if not self.count and self.kind is not OwnKind.COUNTER:
+            return "no values"
+        return " · ".join(f"{name} {value}" for name, value in self.facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HookFigures:
     """What `setup` or `teardown` did; none of it is part of the load's figures."""
 
@@ -318,3 +367,5 @@ class FiguresSoFar:
     """In the order of the spec, warm-up included; empty for a spec without test data."""
     exceptions: Sequence[ExceptionFigures] = ()
     """Most frequent first, without tracebacks; empty for a spec without code."""
+    own_metrics: Sequence[OwnFigures] = ()
+    """In the order of their declaration; empty for a test that declares none."""

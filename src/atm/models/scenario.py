@@ -86,7 +86,7 @@ class _Step(Kind):
         close = next((close for key in value for close in nearest(str(key), [*ACTIONS, *_SPELLINGS], cutoff=0.7)), None)
         meant = _SPELLINGS.get(close, close) if close else None
         guess = f"Did you mean `{meant}`? " if meant else ""
-        hint = f"{guess}A step has one of: GET, POST, …, url, think, repeat, while, when, choose, use"
+        hint = f"{guess}A step has one of: GET, POST, …, url, think, repeat, while, when, choose, use, call"
         findings.add(path, f"this step has no action, only {keys}", "no_action", hint)
 
     def schema(self, definitions: Schema) -> Schema:
@@ -168,6 +168,18 @@ class ChooseStep(StepSpec):
     choose: Sequence[Branch] = declared(ListOf(Nested(Branch), least=1), "The branches.")
 
 
+class CallStep(StepSpec):
+    """A step that calls a function of the file that `hooks` names."""
+
+    call: str = declared(Text(1), "The name of the function, which gets the user.", examples=["sign"])
+    sets: Sequence[str] = declared(
+        ListOf(Text(1), single=True),
+        "Variables that the function sets; if one is unset afterwards, the iteration fails.",
+        default=(),
+        examples=[["token"]],
+    )
+
+
 class UseStep(StepSpec):
     """A step that runs the steps of a block."""
 
@@ -182,6 +194,7 @@ ACTIONS: dict[str, type[SpecModel]] = {
     "when": WhenStep,
     "choose": ChooseStep,
     "use": UseStep,
+    "call": CallStep,
 }
 """The key of each action, and its model."""
 _SPELLINGS = {
@@ -195,6 +208,9 @@ _SPELLINGS = {
     "include": "use",
     "block": "use",
     "request": "url",
+    "function": "call",
+    "python": "call",
+    "hook": "call",
 }
 
 
@@ -212,7 +228,7 @@ class ScenarioSpec(SpecModel):
     )
     on_exception: Literal["continue", "stop_user", "stop_run"] | None = declared(
         Choice("continue", "stop_user", "stop_run"),
-        "With `code`: what follows an exception, which fails its iteration; default: `continue`.",
+        "What follows an exception in Python code, which fails its iteration; default: the spec's.",
         default=None,
     )
     before_user: Sequence[StepSpec] = declared(

@@ -108,6 +108,18 @@ class TestSpec(SpecModel):
         Steps(), "Steps that run once after the load, however it ended, outside its figures.", default=()
     )
     teardown_timeout: float = declared(Duration(positive=True), "Time limit of all of `teardown`.", default=30.0)
+    hooks: str | None = declared(
+        Text(1),
+        "A Python file whose functions are called during the run: `setup`, `teardown`, `user_start`, `before_request`, "
+        "`after_response`, and those of `call` steps.",
+        default=None,
+        examples=["shop_hooks.py"],
+    )
+    on_exception: Literal["continue", "stop_user", "stop_run"] = declared(
+        Choice("continue", "stop_user", "stop_run"),
+        "What follows an exception in Python code, which fails its iteration.",
+        default="continue",
+    )
     base_url: str | None = declared(
         Text(1),
         "Continued by every URL that starts with /.",

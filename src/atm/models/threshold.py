@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from atm.models.duration import format_seconds, parse_duration, plain_number
 from atm.models.metric import METRICS, Comparison, Metric, Statistic, Unit
 from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.own_metric import OwnMetric
+from atm.models.own_threshold import is_own_rule, parse_own_rule
 from atm.models.threshold_names import HINT, KnownNames, threshold_problem
 
 
@@ -32,6 +34,8 @@ class Threshold:
     """Index into the plan's scenarios: all its steps, or its iterations; None for all."""
     check: str | None = None
     """The name of a check, for `Metric.CHECK`."""
+    own: OwnMetric | None = None
+    """The metric that the test declares, for `Metric.OWN`; the limit is in its unit."""
     window_seconds: int | None = None
     """Length of the windows, in complete intervals; None for the whole run."""
     abort: bool = False
@@ -39,6 +43,13 @@ class Threshold:
     min_samples: int = 20
     is_implied: bool = False
     """The default threshold of a spec without thresholds."""
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether it is judged with `min_samples` only: few samples are a low rate, but no percentile."""
+        if self.own is not None:
+            return self.percent is not None or self.statistic is Statistic.MEAN
+        return not METRICS[self.metric].is_rate
 
 
 IMPLIED = Threshold("error_rate <= 0 %", Metric.ERROR_RATE, Comparison.AT_MOST, 0.0, is_implied=True)
@@ -80,19 +91,41 @@ def parse_threshold(
     endpoints: Sequence[str] = (),
     scenarios: Sequence[ScenarioSteps] | None = None,
     checks: Sequence[CheckName] | None = None,
+    own_metrics: Sequence[OwnMetric] | None = None,
     endpoint: int | None = None,
     scenario: int | None = None,
     abort: bool = False,
     abort_after_seconds: float = 10.0,
     min_samples: int = 20,
 ) -> Threshold:
-    """Parse one rule. `endpoints` and `scenarios` have the names allowed before a colon, `checks` those after `check`;
-    None does not restrict them. `endpoint` or `scenario` is the index of the one that contains the rule.
+    """Parse one rule.
+
+    `endpoints` and `scenarios` have the names allowed before a colon, `checks` those after `check`, `own_metrics`
+    those after `metric`; None does not restrict them. `endpoint` or `scenario` is the index of the one that contains
+    the rule.
     Raises SpecError with a message that describes the error.
     """
     text = " ".join(expression.split())
     names = KnownNames(text, endpoints, scenarios, checks)
     scope, rule_text = names.scope_of(endpoint, scenario)
+    if is_own_rule(rule_text):
+        own = parse_own_rule(text, rule_text, own_metrics, scope)
+        if own is None:
+            raise threshold_problem(*_why_unreadable(text, rule_text))
+        window = _window(own.window, text)
+        return Threshold(
+            expression=_with_window(own.text, window),
+            metric=Metric.OWN,
+            comparison=own.comparison,
+            limit=own.limit,
+            percent=own.percent,
+            statistic=own.statistic,
+            own=own.metric,
+            window_seconds=window,
+            abort=abort,
+            abort_after_seconds=abort_after_seconds,
+            min_samples=min_samples,
+        )
     check = re.fullmatch(_CHECK_RULE, rule_text, re.IGNORECASE)
     rule = check or re.fullmatch(_RULE, rule_text, re.IGNORECASE)
     if rule is None:
@@ -111,7 +144,7 @@ def parse_threshold(
     what = f"check {check_name}" if check else _subject_text(metric, percent, statistic)
     prefix = f"{scope.name}: " if scope.name else ""
     return Threshold(
-        expression=f"{prefix}{what} {comparison} {limit_text}" + (f" for {format_seconds(window)}" if window else ""),
+        expression=_with_window(f"{prefix}{what} {comparison} {limit_text}", window),
         metric=metric,
         comparison=comparison,
         limit=limit,
@@ -125,6 +158,10 @@ def parse_threshold(
         abort_after_seconds=abort_after_seconds,
         min_samples=min_samples,
     )
+
+
+def _with_window(expression: str, window: int | None) -> str:
+    return f"{expression} for {format_seconds(window)}" if window else expression
 
 
 def _why_unreadable(text: str, rule: str) -> tuple[str, str]:
@@ -157,7 +194,8 @@ def _subject(subject: str, text: str) -> tuple[Metric, float | None, Statistic |
     written = {word: metric for metric, definition in METRICS.items() for word in definition.words}
     alone = written.get(lowered)
     if lowered and alone is not None and METRICS[alone].takes_name:
-        raise threshold_problem(f'the threshold "{text}" names no check', 'Write its name: "check accepted > 99.5%"')
+        hint = f'Write its name: "{METRICS[alone].example}"'
+        raise threshold_problem(f'the threshold "{text}" names no {alone.replace("own", "metric")}', hint)
     if lowered and alone is not None and not METRICS[alone].is_time:
         return alone, None, None
     match = re.fullmatch(_SUBJECT, subject, re.IGNORECASE)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from atm.errors import DataError, Problem
 from atm.models.fields import Path
 from atm.models.outline import OTHER_ENDPOINT
+from atm.models.own_metric import OwnMetric
 from atm.models.scenario import RequestStep, ScenarioSpec
 from atm.models.spec import TestSpec
 from atm.models.threshold_spec import Thresholds
 from atm.plan.load import nanoseconds
 from atm.plan.load_plan import Code, Flow, Step
+from atm.plan.own_metrics import OwnMetrics
 from atm.plan.program import DataTable
 from atm.plan.requests import Around, Requests
 from atm.plan.step_names import LONGEST, StepNames
@@ -33,6 +36,8 @@ class CodeFunction:
     digest: str
     data: frozenset[str] = frozenset()
     """Names of the test data that the file uses."""
+    metrics: tuple[OwnMetric, ...] = ()
+    """The metrics that the file declares."""
 
 
 OpenCode = Callable[[str], CodeFunction]
@@ -54,6 +59,7 @@ class CodeScenarios:
     step_names: StepNames
     tables: Sequence[DataTable]
     open_code: OpenCode | None
+    own_metrics: OwnMetrics
 
     def flow(self, name: str, scenario: ScenarioSpec, path: Path, *, keeps_session: bool) -> Flow:
         """Compile a scenario."""
@@ -71,7 +77,7 @@ class CodeScenarios:
             function.file,
             function.function,
             function.digest,
-            scenario.on_exception or "continue",
+            scenario.on_exception or self.spec.on_exception,
             tuple(indices[data] for data in sorted(function.data) if data in indices),
             tuple((key, value) for key, value in self.spec.variables.items() if "{{" not in value),
         )
@@ -89,7 +95,9 @@ class CodeScenarios:
         try:
             if self.open_code is None:
                 raise code_refused()
-            return self.open_code(text)
+            function = self.open_code(text)
+            self.own_metrics.add(function.metrics, PurePath(function.file).name, path)
+            return function
         except DataError as error:
             for problem in error.problems:
                 place = f"{problem.place}: " if problem.place else ""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from atm.errors import Problem, SpecError
@@ -17,6 +17,7 @@ from atm.models.threshold import Threshold
 from atm.plan.address_overrides import AddressOverrides
 from atm.plan.checks import Checks
 from atm.plan.client_key import is_pkcs12, key_problem
+from atm.plan.code_hooks import CodeHooksOfSpec, OpenHooks
 from atm.plan.code_scenarios import OpenCode
 from atm.plan.criteria import Criteria
 from atm.plan.data_tables import DataTables
@@ -28,7 +29,9 @@ from atm.plan.load import compile_load, nanoseconds, total_requests
 from atm.plan.load_plan import Connections, Flow, Lane, LoadPlan, Origin, Proxy, Step, Tls
 from atm.plan.notes import plan_notes
 from atm.plan.outline import scenarios_in
+from atm.plan.own_metrics import OwnMetrics
 from atm.plan.prepared_users import after_preparation, with_prepared_users
+from atm.plan.program import RequestOp
 from atm.plan.reassignment import check_reassignment
 from atm.plan.requests import Requests
 from atm.plan.scenarios import Scenarios
@@ -77,6 +80,7 @@ def compile_plan(
     read_tls_file: ReadFile | None = None,
     open_table: OpenTable | None = None,
     open_code: OpenCode | None = None,
+    open_hooks: OpenHooks | None = None,
     may_read: MayRead | None = None,
     files_may_be_missing: bool = False,
 ) -> CompiledTest:
@@ -85,19 +89,22 @@ def compile_plan(
     `default_seed` is used when the spec has none. `read_file` returns the bytes of a body or schema file and
     `read_tls_file` those of a TLS file; they raise OSError, or DataError for a file that must not be read; with None,
     no file may be read. `open_table` opens a table of test data; with None, files of test data are refused and rows
-    of the spec only checked. `open_code` loads a function of a Python file; with None, code is refused. `may_read`
-    decides which environment variables `{{env:…}}` may read; None = all. With
+    of the spec only checked. `open_code` loads a function of a Python file, and `open_hooks` a file of hooks; with
+    None, code is refused. `may_read` decides which environment variables `{{env:…}}` may read; None = all. With
     `files_may_be_missing`, files that the functions report as FILE_MISSING are noted; the plan is then incomplete.
     Raises SpecError with every problem of the spec.
     """
     document = _document(source)
     findings = Findings()
     spec = TestSpec.read(document.data, (), findings)
-    compilation = _Compilation(spec, findings, environment, read_file, read_tls_file, open_table, open_code, may_read)
+    compilation = _Compilation(
+        spec, findings, environment, read_file, read_tls_file, open_table, open_code, open_hooks, may_read
+    )
     plan = compilation.plan(default_seed)
     check_reassignment(spec, plan, findings)
     hooks = compilation.hooks
     secrets = {**compilation.names.secrets, **hooks.secrets, **compilation.requests.secrets, **compilation.secrets}
+    secrets |= compilation.code_hooks.secrets
     credentials = {**hooks.credentials, **compilation.requests.credentials}
     mask = SecretMask([*compilation.names.known, *secrets.values(), *secrets_of(credentials)])
     problems = [mask.problem(problem) for problem in (*document.problems, *findings.problems(document.place))]
@@ -138,6 +145,7 @@ class _Compilation:
         read_tls_file: ReadFile | None,
         open_table: OpenTable | None,
         open_code: OpenCode | None,
+        open_hooks: OpenHooks | None,
         may_read: MayRead | None,
     ) -> None:
         self.spec = spec
@@ -149,7 +157,18 @@ class _Compilation:
         files = Files(self.names, read_file)
         self.requests = Requests(spec, self.names, Checks(self.names, files.schema), files)
         self.data = DataTables(spec.data, self.names, self.notes, open_table)
-        self.scenarios = Scenarios(spec, self.requests, findings, self.notes, self.data.tables, open_code)
+        self.code_hooks = CodeHooksOfSpec(spec, self.names, self.notes, open_hooks)
+        self.own_metrics = OwnMetrics(findings)
+        self.scenarios = Scenarios(
+            spec,
+            self.requests,
+            findings,
+            self.notes,
+            self.code_hooks,
+            self.own_metrics,
+            self.data.tables,
+            open_code,
+        )
         self.hooks = Hooks(spec, self.names, self.notes, files, self.data.tables, self.scenarios.used_blocks)
         self.setup: CompiledHook | None = None
         self.teardown: CompiledHook | None = None
@@ -159,9 +178,11 @@ class _Compilation:
         spec = self.spec
         self._check_kind()
         setup = self.hooks.steps("setup")
+        self.code_hooks.extend_setup_values()
         if spec.scenarios is None:
             flows = self._flows()
             lanes: Sequence[Lane] = (self._lane(flows),)
+            flows = self._with_hooks(flows, lanes[0])
             names = tuple(flow.name for flow in flows)
         else:
             lanes = ScenarioLanes(spec, self.findings).lanes()
@@ -176,6 +197,7 @@ class _Compilation:
         timeouts = [step.timeout_ns for flow in flows for step in flow.steps]
         graceful = max(timeouts, default=0) if spec.graceful_stop is None else nanoseconds(spec.graceful_stop)
         connections = self._connections()
+        code_hooks = self.code_hooks.compiled(self.data.tables, self.own_metrics)
         overrides = AddressOverrides(spec.connect_to, self.findings)
         origins = overrides.applied(self.requests.origins)
         seed = default_seed if spec.seed is None else spec.seed
@@ -197,8 +219,21 @@ class _Compilation:
             engine=spec.engine,
             checks=tuple(self.requests.checks.indices),
             data=self.data.tables,
-            needs=_needs(flows, origins, connections),
+            own_metrics=self.own_metrics.all,
+            needs=_needs(flows, origins, connections, has_hooks=code_hooks is not None),
+            hooks=code_hooks,
         )
+
+    def _with_hooks(self, flows: tuple[Flow, ...], lane: Lane) -> tuple[Flow, ...]:
+        """Return endpoints with what hooks need.
+
+        An iteration may fail without a request, so it is counted apart; users of a closed load keep their variables.
+        """
+        if self.spec.hooks is None:
+            return flows
+        keeps, policy = lane.load.model == "closed", self.spec.on_exception
+        program = (RequestOp(0),)
+        return tuple(replace(flow, program=program, keeps_session=keeps, on_exception=policy) for flow in flows)
 
     def written(self, plan: LoadPlan) -> tuple[WrittenRequest, ...]:
         """Return each endpoint as the spec writes it."""
@@ -391,6 +426,7 @@ class _Compilation:
             endpoints=names,
             scenarios=scenarios_in(flows),
             checks=tuple(self.requests.checks.indices),
+            own_metrics=self.own_metrics.all,
             steps=steps or {index: (endpoint.thresholds, ("endpoints", index)) for index, endpoint in endpoints},
         ).thresholds()
 
@@ -408,7 +444,9 @@ def _single_name(step: Step) -> str:
     return f"{step.method} {''.join(texts).partition('?')[0]}"[:128]
 
 
-def _needs(flows: tuple[Flow, ...], origins: tuple[Origin, ...], connections: Connections) -> tuple[str, ...]:
+def _needs(
+    flows: tuple[Flow, ...], origins: tuple[Origin, ...], connections: Connections, *, has_hooks: bool
+) -> tuple[str, ...]:
     """Return the capabilities beyond plain HTTP/1.1, by the names of `engine.base.Capability`."""
     steps = [step for flow in flows for step in flow.steps]
     needs = {
@@ -423,6 +461,6 @@ def _needs(flows: tuple[Flow, ...], origins: tuple[Origin, ...], connections: Co
         "scenarios": any(flow.program for flow in flows)
         or any(step.named_checks or any(isinstance(part, ValuePart) for part in step.parts) for step in steps),
         "before_user": any(flow.before_user for flow in flows),
-        "code": any(flow.code for flow in flows),
+        "code": has_hooks or any(flow.code for flow in flows),
     }
     return tuple(name for name, needed in needs.items() if needed)

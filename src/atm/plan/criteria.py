@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from atm.errors import SpecError
 from atm.models.fields import Findings, Path
 from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.own_metric import OwnMetric
 from atm.models.spec import TestSpec
 from atm.models.threshold import IMPLIED, IMPLIED_OF_CODE, Threshold, parse_threshold
 from atm.models.threshold_spec import Thresholds
@@ -30,6 +31,7 @@ class Criteria:
     endpoints: Sequence[str]
     scenarios: Sequence[ScenarioSteps]
     checks: Sequence[CheckName]
+    own_metrics: Sequence[OwnMetric]
     steps: Mapping[int, tuple[Thresholds, Path]]
     """The thresholds of each endpoint or step by its index, with the path of the endpoint or step."""
 
@@ -42,7 +44,8 @@ class Criteria:
             rules += self._rules(scenario.thresholds, ("scenarios", name, "thresholds"), scenario=index)
         if rules:
             return tuple(rules)
-        return (IMPLIED, IMPLIED_OF_CODE) if any(scenario.is_code for scenario in self.scenarios) else (IMPLIED,)
+        has_code = self.spec.hooks is not None or any(scenario.is_code for scenario in self.scenarios)
+        return (IMPLIED, IMPLIED_OF_CODE) if has_code else (IMPLIED,)
 
     def _rules(
         self, thresholds: Thresholds, path: Path, *, endpoint: int | None = None, scenario: int | None = None
@@ -66,6 +69,7 @@ class Criteria:
                     endpoints=() if is_single else self.endpoints,
                     scenarios=self.scenarios,
                     checks=self.checks,
+                    own_metrics=self.own_metrics,
                     endpoint=endpoint,
                     scenario=scenario,
                     abort=rule.abort,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 
@@ -35,3 +36,14 @@ def order(value: Any, other: Any) -> int | None:
     elif type(value) is not str or type(other) is not str:
         return None
     return int(value > other) - int(value < other)
+
+
+def is_json(value: Any) -> bool:
+    """Return whether JSON has the value as it is."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and is_json(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(is_json(item) for item in value)
+    if isinstance(value, float):
+        return isfinite(value)
+    return value is None or isinstance(value, str | int)

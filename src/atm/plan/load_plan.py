@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
+from atm.models.own_metric import OwnMetric
 from atm.models.threshold import Threshold
 from atm.plan.program import Check, CheckName, DataTable, Extract, Op, Slot
 from atm.plan.targets import TargetRules
@@ -129,8 +130,35 @@ class Code:
     """What follows an exception, which fails its iteration."""
     tables: tuple[int, ...] = ()
     """Indices of the data tables that the file uses."""
-    variables: tuple[tuple[str, str], ...] = ()
-    """The variables of the spec whose values are plain, with which each user begins."""
+    variables: tuple[tuple[str, Any], ...] = ()
+    """The variables with which each user begins: those of the spec whose values are plain, and values of `setup`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeHooks:
+    """A Python file whose functions are called for the users of flows without `Flow.code`."""
+
+    file: str
+    """Absolute path."""
+    digest: str
+    """SHA-256 of the file, in hexadecimal."""
+    functions: tuple[tuple[str, str], ...]
+    """Each hook that it has (`before_request`), and the name of its function."""
+    tables: tuple[int, ...] = ()
+    """Indices of the data tables that the file uses."""
+    variables: tuple[tuple[str, Any], ...] = ()
+    """What every user can read: variables of the spec with fixed values, and values of `setup`."""
+    secrets: tuple[tuple[str, str], ...] = ()
+    """The same for secrets: each name, and the slot of its value."""
+    of_setup: tuple[Slot, ...] = ()
+    """What its `setup` may set."""
+    base_url: str = ""
+    teardown_ns: int = 30_000_000_000
+    """The time limit of its `teardown`."""
+
+    def has(self, hook: str) -> bool:
+        """Return whether the file has a hook of this name."""
+        return any(name == hook for name, _ in self.functions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +191,8 @@ class Flow:
     """Runs the iterations instead of `program`. Each of the steps is then a model for requests, of one endpoint: the
     first for those beyond the limit of names, the others for the names that thresholds use. Further endpoints and
     checks are announced when they are used first (`metrics.interval.Announcement`)."""
+    on_exception: Literal["continue", "stop_user", "stop_run"] = "continue"
+    """What follows an exception of `LoadPlan.hooks`, which fails its iteration."""
 
     @property
     def counts_iterations(self) -> bool:
@@ -395,15 +425,23 @@ class LoadPlan:
     engine: Literal["auto", "native", "asyncio"] = "auto"
     checks: tuple[CheckName, ...] = ()
     data: tuple[DataTable, ...] = ()
+    own_metrics: tuple[OwnMetric, ...] = ()
+    """Those that its Python files declare; intervals refer to them by index."""
     needs: tuple[str, ...] = ()
     """Capabilities (`engine/base.py`) beyond plain HTTP/1.1 that an engine must have to run this plan."""
     share: Share = WHOLE
+    hooks: CodeHooks | None = None
     format: int = PLAN_FORMAT
 
     @property
     def warm_up_ns(self) -> int:
         """When the first lane ends its warm-up: the planned start of the measured window."""
         return min(lane.measured_from_ns for lane in self.lanes)
+
+    @property
+    def has_code(self) -> bool:
+        """Whether Python code of users runs in the load."""
+        return self.hooks is not None or any(flow.code for flow in self.flows)
 
     @property
     def planned_ns(self) -> int | None:

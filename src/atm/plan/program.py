@@ -208,7 +208,17 @@ class ChooseOp:
     op: Literal["choose"] = "choose"
 
 
-Op = RequestOp | ThinkOp | JumpOp | UnlessOp | LoopOp | ChooseOp
+@dataclass(frozen=True, slots=True)
+class CallOp:
+    """Call a function of the file of `LoadPlan.hooks` with the user. An exception fails the iteration."""
+
+    function: str
+    sets: tuple[int, ...] = ()
+    """Slots that the function must have set."""
+    op: Literal["call"] = "call"
+
+
+Op = RequestOp | ThinkOp | JumpOp | UnlessOp | LoopOp | ChooseOp | CallOp
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,15 @@ from atm.models.fields import Findings, Path, path_text
 from atm.models.scenario import ScenarioSpec
 from atm.models.spec import TestSpec
 from atm.plan.checks import MOST_NAMES
+from atm.plan.code_hooks import CodeHooksOfSpec
 from atm.plan.code_scenarios import CodeScenarios, OpenCode
 from atm.plan.load import nanoseconds
 from atm.plan.load_plan import Flow, Lane
+from atm.plan.own_metrics import OwnMetrics
 from atm.plan.program import DataTable, Op, RequestOp
 from atm.plan.requests import Around, Requests
 from atm.plan.step_names import StepNames
-from atm.plan.steps import StepCompiler, requests_of
+from atm.plan.steps import StepCompiler, calls_in, requests_of
 from atm.plan.user_slots import user_slots
 from atm.plan.values import MOST_PLACES, Scope
 
@@ -39,6 +41,8 @@ class Scenarios:
     requests: Requests
     findings: Findings
     notes: Findings
+    hooks: CodeHooksOfSpec
+    own_metrics: OwnMetrics
     tables: Sequence[DataTable] = ()
     open_code: OpenCode | None = None
     step_names: StepNames = field(init=False)
@@ -70,12 +74,16 @@ class Scenarios:
         lasts = model == "closed" or bool(scenario.before_user)
         keeps_session = (scenario.session or ("keep" if lasts else "new")) == "keep"
         if scenario.code is not None:
-            code = CodeScenarios(self.spec, self.requests, self.step_names, self.tables, self.open_code)
+            code = CodeScenarios(
+                self.spec, self.requests, self.step_names, self.tables, self.open_code, self.own_metrics
+            )
             return code.flow(name, scenario, path, keeps_session=keeps_session)
         self._check_steps(scenario, path)
         names = self.requests.names
         requests = requests_of(scenario, path, (*path, "steps"), self.spec.blocks)
         slots = user_slots(requests, self.spec, self.findings, names.setup_values)
+        calls = [step for step, _ in calls_in((*scenario.before_user, *scenario.steps), path, self.spec.blocks)]
+        slots |= self.hooks.user_slots(slots, calls)
         names.scope = scope = Scope(names.places, slots, tuple(self.tables))
         before = self._before_user(name, scenario, path)
         compiler = self._compiler(name, Around(scenario, path, (*path, "steps")), scope, keeps_session=keeps_session)
@@ -98,18 +106,20 @@ class Scenarios:
             uses_cookies=scenario.cookies,
             keeps_session=keeps_session,
             pace_ns=0 if scenario.pace is None else nanoseconds(scenario.pace),
+            on_exception=scenario.on_exception or self.spec.on_exception,
         )
 
     def _check_steps(self, scenario: ScenarioSpec, path: Path) -> None:
-        if "on_exception" in scenario.written:
-            what = "on_exception belongs to code, and this scenario has steps"
-            self.findings.add((*path, "on_exception"), what, "conflict", "Remove it, or use `on_fail`")
+        if "on_exception" in scenario.written and self.spec.hooks is None:
+            what = "on_exception belongs to Python code, and this scenario has none"
+            hint = "Remove it, or use `on_fail`; code comes with `hooks: FILE.py`"
+            self.findings.add((*path, "on_exception"), what, "conflict", hint)
         if not scenario.steps and "steps" not in scenario.written and not self.findings.touch(*path, "steps"):
             what = f"{path_text(path)} needs a field steps"
             self.findings.add((*path, "steps"), what, "missing_field", "Add `steps`, or `code: FILE.py:FUNCTION`")
 
     def _compiler(self, name: str, around: Around, scope: Scope, *, keeps_session: bool) -> StepCompiler:
-        return StepCompiler(
+        compiler = StepCompiler(
             name=name,
             around=around,
             requests=self.requests,
@@ -120,7 +130,13 @@ class Scenarios:
             notes=self.notes,
             keeps_session=keeps_session,
             used_blocks=self.used_blocks,
+            hooks=self.hooks,
         )
+        at_start = [scope.index(slot) for slot in self.hooks.set_at_start if slot in scope.slots]
+        compiler.assigned.set(at_start, surely=True)
+        any_time = [scope.index(slot) for slot in self.hooks.set_for_requests if slot in scope.slots]
+        compiler.assigned.set(any_time, surely=False)
+        return compiler
 
     def _before_user(self, name: str, scenario: ScenarioSpec, path: Path) -> StepCompiler:
         """Compile what a user does before its first iteration."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from atm.errors import Problem, SpecError
 from atm.models.fields import Findings, Path, path_text
 from atm.models.scenario import (
+    CallStep,
     ChooseStep,
     RepeatStep,
     RequestStep,
@@ -19,10 +20,12 @@ from atm.models.scenario import (
     WhileStep,
 )
 from atm.plan.assignments import Assigned, tested_slots
+from atm.plan.code_hooks import CodeHooksOfSpec
 from atm.plan.expressions import compile_condition
 from atm.plan.extracts import compile_extract
 from atm.plan.load_plan import Step
 from atm.plan.program import (
+    CallOp,
     ChooseOp,
     Condition,
     Extract,
@@ -61,6 +64,8 @@ class StepCompiler:
     notes: Findings
     keeps_session: bool
     used_blocks: set[str]
+    hooks: CodeHooksOfSpec | None = None
+    """The file whose functions steps may call; None where they may not."""
     operations: list[Op] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     counters: int = 0
@@ -92,6 +97,8 @@ class StepCompiler:
             self._choose(step, path)
         elif isinstance(step, UseStep):
             self._use(step, path)
+        elif isinstance(step, CallStep):
+            self._call(step, path)
 
     def _append(self, operation: Op) -> int:
         """Append an operation and return its index. Raises SpecError if there are too many."""
@@ -125,6 +132,23 @@ class StepCompiler:
                 # After a problem a stand-in, so that the variable counts as set.
                 extracts.append(extract or Extract(index, Subject("status"), ""))
         return tuple(extracts)
+
+    def _call(self, step: CallStep, path: Path) -> None:
+        if self.hooks is None:
+            what = f"{self.name} calls no functions: they belong to users, and here is none"
+            hint = "Write a function `setup(context)` or `teardown(context)` in the file of `hooks`"
+            self.findings.add((*path, "call"), what, "no_hooks", hint)
+            return
+        self.hooks.check_call(step, path)
+        sets = self._indices(step.sets)
+        written = self.hooks.file.set_by(step.call) if self.hooks.file else ()
+        # What the function is seen to set counts as set; another function that it calls may set the others.
+        self.assigned.set((*sets, *self._indices(written)), surely=True)
+        self.assigned.set(self._indices(self.hooks.set_any_time), surely=False)
+        self._append(CallOp(step.call, sets))
+
+    def _indices(self, names: Iterable[str]) -> tuple[int, ...]:
+        return tuple(self.scope.index(name) for name in names if name in self.scope.slots)
 
     def _repeat(self, step: RepeatStep, path: Path) -> None:
         start = len(self.operations)
@@ -253,6 +277,11 @@ class StepCompiler:
 
     def _report_unset(self, use: Use, path: Path) -> None:
         setter = next((text for text in self._setters(use.slot)), "")
+        if not setter:
+            what = f"{{{{{use.slot}}}}} is used before it can be set: no step before this one calls what sets it"
+            hint = f"Call the function first: `- {{call: FUNCTION, sets: {use.slot}}}`, or set it in `user_start`"
+            self.findings.add(use.path, what, "used_before_set", hint, use.detail)
+            return
         at = "" if use.path[: len(path)] == path else f" in the request at {path_text(path)}"
         what = f"{{{{{use.slot}}}}} is used{at} before it can be set: {setter} extracts it"
         hint = "Move the step that extracts it before this one"
@@ -275,6 +304,8 @@ class StepCompiler:
     def _set_in(self, steps: Sequence[StepSpec]) -> set[int]:
         """Return the slots that steps can set."""
         names = {name for step, _ in requests_in(steps, (), self.blocks) for name in step.extract}
+        for call, _ in calls_in(steps, (), self.blocks):
+            names |= {*call.sets, *(self.hooks.set_any_time if self.hooks else ())}
         return {self.scope.index(name) for name in names if name in self.scope.slots}
 
 
@@ -288,15 +319,24 @@ def requests_of(
 
 def requests_in(steps: Sequence[StepSpec], path: Path, blocks: Blocks) -> Iterator[tuple[RequestStep, Path]]:
     """Yield each request in steps with its path, those of used blocks once."""
-    yield from _inside(steps, path, blocks, set())
+    for step, place in _inside(steps, path, blocks, set()):
+        if isinstance(step, RequestStep):
+            yield step, place
+
+
+def calls_in(steps: Sequence[StepSpec], path: Path, blocks: Blocks) -> Iterator[tuple[CallStep, Path]]:
+    """Yield each call of a function in steps with its path, those of used blocks once."""
+    for step, place in _inside(steps, path, blocks, set()):
+        if isinstance(step, CallStep):
+            yield step, place
 
 
 def _inside(
     steps: Sequence[StepSpec], path: Path, blocks: Blocks, seen: set[str]
-) -> Iterator[tuple[RequestStep, Path]]:
+) -> Iterator[tuple[RequestStep | CallStep, Path]]:
     for index, step in enumerate(steps):
         place = (*path, index)
-        if isinstance(step, RequestStep):
+        if isinstance(step, RequestStep | CallStep):
             yield step, place
         elif isinstance(step, UseStep) and step.use in blocks and step.use not in seen:
             seen.add(step.use)

@@ -8,7 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from atm import child_process
 from atm.errors import DataError, Problem
+from atm.models.own_metric import OwnMetric
 from atm.plan.code_scenarios import CodeFunction, code_refused
+from atm.plan.plan_decoder import decode
 
 MOST_SECONDS = 20.0
 """Within which a file must be imported."""
@@ -56,4 +58,5 @@ class CodeDirectory:
         if "problems" in document:
             raise DataError([Problem(**problem) for problem in document["problems"]])
         found = document["function"]
-        return CodeFunction(found["file"], found["function"], found["digest"], frozenset(found["data"]))
+        metrics = decode(tuple[OwnMetric, ...], found["metrics"])
+        return CodeFunction(found["file"], found["function"], found["digest"], frozenset(found["data"]), metrics)

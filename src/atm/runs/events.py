@@ -43,7 +43,14 @@ def interval(status: LiveStatus, sequence: int, at: datetime) -> IntervalEvent:
         reason=status.reason,
     )
     second = _fields(status.snapshot.second)
-    return IntervalEvent(**second, sequence=sequence, at=at, so_far=so_far, workers=status.snapshot.workers)
+    return IntervalEvent(
+        **second,
+        sequence=sequence,
+        at=at,
+        so_far=so_far,
+        own_metrics=status.snapshot.own_metrics,
+        workers=status.snapshot.workers,
+    )
 
 
 def _fields(figures: Second | FiguresSoFar) -> dict[str, Any]:

@@ -45,11 +45,12 @@ def started(execution: Execution, at: datetime) -> Line:
 
 
 def _outline(plan: LoadPlan) -> Line:
-    """Return the scenarios, checks and test data of a plan, if it has any."""
+    """Return the scenarios, checks, test data and own metrics of a plan, if it has any."""
     scenarios = [asdict(scenario) for scenario in scenarios_of(plan)]
     checks = [asdict(check) for check in plan.checks]
     data = [asdict(source) for source in data_in(plan)]
-    outline = {"scenarios": scenarios, "checks": checks, "data": data}
+    own_metrics = [asdict(metric) for metric in plan.own_metrics]
+    outline = {"scenarios": scenarios, "checks": checks, "data": data, "own_metrics": own_metrics}
     return {name: parts for name, parts in outline.items() if parts}
 
 

@@ -6,6 +6,7 @@ from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances
 from atm.metrics.thresholds import ThresholdJudge
 from atm.models.outline import CheckName, DataSource, EndpointDescription, OpenLane, ScenarioSteps
+from atm.models.own_metric import OwnMetric
 from atm.models.threshold import Threshold
 from atm.plan.plan_decoder import decode
 from atm.runs.spool import Line
@@ -24,6 +25,11 @@ def checks_of(started: Line) -> tuple[CheckName, ...]:
 def data_of(started: Line) -> tuple[DataSource, ...]:
     """Return the test data; as `scenarios_of`."""
     return decode(tuple[DataSource, ...], started.get("data", ()))
+
+
+def own_metrics_of(started: Line) -> tuple[OwnMetric, ...]:
+    """Return the metrics that the test declares; as `scenarios_of`."""
+    return decode(tuple[OwnMetric, ...], started.get("own_metrics", ()))
 
 
 def requests_of(started: Line) -> list[EndpointDescription]:
@@ -57,6 +63,7 @@ def new_collector(started: Line) -> Collector:
         scenarios=scenarios_of(started),
         checks=checks_of(started),
         data=data_of(started),
+        own_metrics=own_metrics_of(started),
         warm_up_ns=warm_up_ns(started),
     )
 
@@ -69,4 +76,5 @@ def new_judge(started: Line) -> ThresholdJudge:
         warm_up_ns(started),
         scenarios=scenarios_of(started),
         checks=checks_of(started),
+        own_metrics=own_metrics_of(started),
     )

@@ -26,6 +26,7 @@ const formatters: Record<string, (value: never, unit?: string) => string> = {
     planned: format.planned,
     clock: format.clock,
     multiple: format.multiple,
+    own_value: format.ownValue,
 };
 
 describe("every figure is spelled as the terminal spells it", () => {

@@ -74,6 +74,16 @@ export function percent(part: Figure): string {
     return `${fixed(Math.floor(value * 100 + 0.5), 0)} %`;
 }
 
+/** A value of a metric that a test declares: `12,345`, `12.35 €`, `0.001234`. */
+export function ownValue(number: Figure, unit = ""): string {
+    const value = numeric(number);
+    if (value === null || !Number.isFinite(value)) return special(value);
+    const isWhole = Number.isInteger(value) || Math.abs(value) >= 999.95;
+    let text = isWhole ? fixed(value, 0) : digits(value, 4, 9);
+    if (text.includes(".") && !text.startsWith("<")) text = text.replace(/\.?0+$/, "");
+    return unit ? `${text} ${unit}` : text;
+}
+
 /** A number of bytes in SI units: `512 B`, `52.0 kB`. */
 export function size(number: number | null | undefined): string {
     if (number === null || number === undefined) return NO_DATA;

@@ -138,19 +138,6 @@ async def detailed_view(plane: ControlPlane, run: Run) -> RunView:
     return view.model_copy(update={"metrics": metrics, "endpoint_metrics": shown})
 
 
-@router.get(
-    "/runs/{run_id}/report.md",
-    response_class=Response,
-    responses={200: {"content": {"text/markdown": {}}}, **_NOT_FOUND, **_CONFLICT},
-)
-async def read_markdown_report(plane: Plane, run_id: RunId) -> Response:
-    """Read the result as Markdown, for pull requests and chats."""
-    from atm.reports.markdown import render_markdown
-
-    result = await read_result(plane, run_id)
-    return Response(render_markdown(result), media_type="text/markdown; charset=utf-8")
-
-
 @router.get("/runs/{run_id}/result", responses={**_NOT_FOUND, **_CONFLICT})
 async def read_result(plane: Plane, run_id: RunId) -> RunResult:
     """Read the full result, as `atm run --json` prints it."""

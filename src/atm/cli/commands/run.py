@@ -18,12 +18,12 @@ from atm.cli.options import (
 )
 from atm.cli.output import Color, Output
 from atm.cli.specs import body_text, compile_document, document_of, is_folder, secret_text
-from atm.errors import Problem, SpecError
 from atm.plan.compile import CompiledTest
 from atm.plan.overrides import Overrides
 
 if TYPE_CHECKING:
     from atm.models.run import RunResult
+    from atm.plan.document import SpecDocument
 
 Texts = list[str] | None
 Text = str | None
@@ -242,7 +242,8 @@ def command(
     """Run a load test from a spec file or straight from a URL.
 
     Options override the spec. By default 10 users send 100 requests. Ctrl-C stops and reports, twice quits at once.
-    Several specs run one after the other; of a folder, all its YAML files. Ctrl-C skips the rest.
+    Several specs run one after the other; of a folder, all its YAML files. Ctrl-C skips the rest. Files of -o get the
+    name of each test.
     """
     from atm.cli.files import checked_outputs
 
@@ -290,23 +291,24 @@ def command(
     )
     shown = Output.of(color, json=json, quiet=quiet)
     if len(specs) > 1 or is_folder(specs[0]):
-        from atm.cli.batch import BatchEntry, compiled, expanded, run_batch
+        from atm.cli.batch import BatchEntry, compiled, expanded, for_server, run_batch
 
-        if output or server:
-            raise _not_for_several("--output" if output else "--server")
+        files = checked_outputs(output or (), None)
         checked_outputs((), junit)
 
         def execute(entry: BatchEntry) -> tuple[RunResult, bool]:
+            if entry.test is None:
+                return _run_there(entry.document, shown, server or "", strict=strict, no_fail=no_fail)
             return _run_here(entry.test, shown, strict=strict, no_fail=no_fail, history=not no_history)
 
-        return run_batch(compiled(expanded(specs), overrides), shown, execute, Path(junit) if junit else None)
+        sources = expanded(specs)
+        entries = for_server(sources, overrides) if server else compiled(sources, overrides)
+        return run_batch(entries, shown, execute, Path(junit) if junit else None, files)
     files = checked_outputs(output or (), junit)
     with shown.code_prints():
         document = document_of(specs[0], overrides)
         if server:
-            from atm.cli.remote_run import run_on_server
-
-            result, saved = run_on_server(document, shown, server, strict=strict, no_fail=no_fail), True
+            result, saved = _run_there(document, shown, server, strict=strict, no_fail=no_fail)
         else:
             test = compile_document(document)
             result, saved = _run_here(test, shown, strict=strict, no_fail=no_fail, history=not no_history)
@@ -327,9 +329,9 @@ def _run_here(
     return run_locally(test, output, strict=strict, no_fail=no_fail, history=history)
 
 
-def _not_for_several(flag: str) -> SpecError:
-    if flag == "--output":
-        hint = "`--junit FILE` and `--json` have all runs; `atm show RUN -o FILE` writes one of them"
-        return SpecError(Problem("-o writes one run, and several specs were given", "conflict", path=flag, hint=hint))
-    hint = "Run one spec at a time there, or several here: `--server ''`"
-    return SpecError(Problem("several specs run on this machine only", "conflict", path=flag, hint=hint))
+def _run_there(
+    document: SpecDocument, output: Output, server: str, *, strict: bool, no_fail: bool
+) -> tuple[RunResult, bool]:
+    from atm.cli.remote_run import run_on_server
+
+    return run_on_server(document, output, server, strict=strict, no_fail=no_fail), True

@@ -12,6 +12,7 @@ import typer
 from atm.cli.options import ColorOption, DebugOption, JsonOption
 from atm.cli.output import Color, Output
 from atm.cli.parsing import PlainCommand, PlainGroup
+from atm.cli.schedule_fields import channel_of, moment_of, seconds_of, trigger_of, validated
 from atm.errors import Problem, SpecError
 from atm.models.exit_code import ExitCode
 
@@ -126,11 +127,12 @@ def add(
     still fires every 15 minutes.
     """
     document = _document(name, spec)
-    channels = [_channel(url, secret, on or [_On.FAILURE, _On.RECOVERY]) for url in notify or ()]
+    events = [event.value for event in on or (_On.FAILURE, _On.RECOVERY)]
+    channels = [channel_of(url, secret, events) for url in notify or ()]
     fields = {
         "name": name,
         "description": description,
-        "trigger": _trigger(cron, every, at, zone),
+        "trigger": trigger_of(cron, every, at, zone),
         "spec": document and _plain(document),
         "test": test,
         "enabled": not paused,
@@ -138,10 +140,10 @@ def add(
         "tags": tag or [],
         "overlap": overlap.value,
         "misfire": misfire.value,
-        "misfire_grace_seconds": _seconds(grace, "--grace"),
-        "jitter_seconds": _seconds(jitter, "--jitter"),
-        "start_date": _moment(start, "--start"),
-        "end_date": _moment(end, "--end"),
+        "misfire_grace_seconds": seconds_of(grace, "--grace"),
+        "jitter_seconds": seconds_of(jitter, "--jitter"),
+        "start_date": moment_of(start, "--start"),
+        "end_date": moment_of(end, "--end"),
         "notify": channels,
     }
 
@@ -306,12 +308,12 @@ def preview_times(
     from atm.models.schedule import PreviewRequest
 
     fields = {
-        "trigger": _trigger(cron, every, at, zone),
-        "start_date": _moment(start, "--start"),
-        "end_date": _moment(end, "--end"),
+        "trigger": trigger_of(cron, every, at, zone),
+        "start_date": moment_of(start, "--start"),
+        "end_date": moment_of(end, "--end"),
         "count": count,
     }
-    preview = _call(server, lambda client: client.schedules.preview(_validate(PreviewRequest, fields)))
+    preview = _call(server, lambda client: client.schedules.preview(validated(PreviewRequest, fields)))
     output = Output.of(color, json=json)
     paper, now = output.out.paper, datetime.now(UTC)
     if json:
@@ -349,56 +351,6 @@ def _call(server: str, request: Callable[[ControlClient], Awaitable[_Response]])
     return asyncio.run(call())
 
 
-def _trigger(cron: str | None, every: str | None, at: str | None, zone: str) -> dict[str, Any]:
-    """Build the trigger of the options. Raises SpecError."""
-    given = [option for option in (cron, every, at) if option is not None]
-    if len(given) != 1:
-        what = "give exactly one of --cron, --every and --at"
-        hint = "`--cron '30 2 * * *' --zone Europe/Berlin`, `--every 6h`, `--at 2026-12-01T02:30`"
-        raise SpecError(Problem(what, "usage", hint=hint))
-    if cron is not None:
-        return {"type": "cron", "expression": cron, "timezone": zone}
-    if every is not None:
-        return {"type": "interval", "seconds": _seconds(every, "--every")}
-    assert at is not None
-    return {"type": "date", "run_date": _time(at, "--at").isoformat(), "timezone": zone}
-
-
-def _seconds(text: str, option: str) -> int:
-    from atm.models.duration import parse_duration
-
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise SpecError(Problem(f"{option}: {error}", "bad_value", path=option)) from error
-    if seconds != int(seconds):
-        raise SpecError(Problem(f"{option}: {text} is not a whole number of seconds", "bad_value", path=option))
-    return int(seconds)
-
-
-def _time(text: str, option: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text.strip())
-    except ValueError:
-        hint = "For example 2026-12-01T02:30 or 2026-12-01T02:30Z"
-        raise SpecError(Problem(f"{option}: {text!r} is not a time", "bad_value", path=option, hint=hint)) from None
-
-
-def _moment(text: str | None, option: str) -> str | None:
-    """Return an ISO 8601 time with its zone, the local one where it has none."""
-    if text is None:
-        return None
-    at = _time(text, option)
-    return (at.astimezone() if at.tzinfo is None else at).isoformat()
-
-
-def _channel(url: str, secret: str | None, on: list[_On]) -> dict[str, Any]:
-    events = [event.value for event in on]
-    if url.lower().startswith(("http://", "https://")):
-        return {"type": "webhook", "url": url, "secret": secret, "on": events}
-    return {"type": "apprise", "url": url, "on": events}
-
-
 def _document(name: str, source: str | None) -> SpecDocument | None:
     """Read the spec, with the line of each field. Raises SpecError where it cannot be read."""
     from atm.cli.specs import is_url, read_source
@@ -429,21 +381,7 @@ def _with_lines(error: SpecError, document: SpecDocument | None) -> SpecError:
 def _request(fields: dict[str, Any]) -> Any:
     from atm.models.schedule import ScheduleRequest
 
-    return _validate(ScheduleRequest, fields)
-
-
-def _validate(kind: Any, fields: dict[str, Any]) -> Any:
-    """Validate before sending, for an error with our own code. Raises SpecError."""
-    from pydantic import ValidationError
-
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        problems = []
-        for detail in error.errors():
-            what = str(detail["msg"]).removeprefix("Value error, ")
-            problems.append(Problem(what[:1].lower() + what[1:], "bad_value", path=".".join(map(str, detail["loc"]))))
-        raise SpecError(problems) from error
+    return validated(ScheduleRequest, fields)
 
 
 def _check_limit(limit: int) -> None:

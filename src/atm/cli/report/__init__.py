@@ -2,7 +2,7 @@
 
 Blocks have a fixed order, verdicts first; a block without content is left out. `report_lines` returns the whole report.
 Each block is a function from a `Sheet` (result and paper) to lines, in `verdicts.py`, `summary.py`, `scenarios.py`,
-`distribution.py`, `workers.py`, `code.py` and `details.py`.
+`distribution.py`, `workers.py`, `code.py`, `own_metrics.py` and `details.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from atm.cli.report.data import data
 from atm.cli.report.details import endpoints, failures
 from atm.cli.report.distribution import shape
 from atm.cli.report.layout import Block, Sheet, saved_as
+from atm.cli.report.own_metrics import own_metrics
 from atm.cli.report.scenarios import checks, scenarios, steps
 from atm.cli.report.summary import load, rate, requests, times
 from atm.cli.report.verdicts import header, hooks, measurement, stopped, thresholds, unreachable
@@ -32,6 +33,7 @@ FIGURES: tuple[Block, ...] = (
     failures,
     exceptions,
     blocking,
+    own_metrics,
     checks,
     steps,
     endpoints,

@@ -7,6 +7,7 @@ import ctypes
 import gc
 from asyncio import CancelledError
 from contextlib import suppress
+from contextvars import copy_context
 from inspect import iscoroutine
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,8 @@ class UsersOfClass:
             self._file.begin(user.base_url, user.variables)
             self._file.start()
             current = self._greenlets[user.number] = self._new(user)
+        # Values of own metrics belong to this iteration.
+        current.gr_context = copy_context()
         try:
             await self._run(current, user)
         except (Exception, CancelledError):

@@ -206,12 +206,14 @@ class _LoadThread(threading.Thread):
 
     def _new_watch(self, loop: asyncio.AbstractEventLoop, run: Run) -> CodeWatch | None:
         """Start to watch the code of the plan; None if it has none."""
-        codes = [flow.code for flow in self._plan.flows if flow.code]
-        if not codes:
+        files = [flow.code.file for flow in self._plan.flows if flow.code]
+        if self._plan.hooks is not None:
+            files.append(self._plan.hooks.file)
+        if not files:
             return None
         from atm.engine.asyncio_engine.code_watch import CodeWatch
 
-        watch = CodeWatch(threading.get_ident(), [Path(code.file) for code in codes], lambda: run.turned_at)
+        watch = CodeWatch(threading.get_ident(), [Path(file) for file in files], lambda: run.turned_at)
 
         def report(place: Place, length: int) -> None:
             with suppress(RuntimeError):  # the run has ended, and its loop is closed

@@ -106,10 +106,12 @@ class LaneRun:
             )
         if scenarios is None:
             return lambda pool, _number: User(context, pool)
+        from atm.engine.asyncio_engine.users.scenarios import HookParts
+
         scenario_context = scenarios.context(
             context, schedule.user_stopped, schedule.user_not_prepared, parts.stop_as_planned
         )
-        return lambda pool, number: scenarios.user(scenario_context, pool, number)
+        return scenarios.users(scenario_context, HookParts(parts.loop, parts.dialer.origin_of, parts.stop_as_planned))
 
     @property
     def has_ended(self) -> bool:
@@ -131,7 +133,8 @@ class LaneRun:
         elif self.give_up_at == NEVER:
             # All iterations had started, and the last finish was awaited without a limit.
             self.give_up_at = now + self._plan.graceful_stop_ns
-        if reason is StopReason.STOPPED and self._plan.flows[self.lane.flows[0]].code is not None:
+        has_code = self._plan.hooks is not None or self._plan.flows[self.lane.flows[0]].code is not None
+        if reason is StopReason.STOPPED and has_code:
             # Code may wait for anything.
             self.give_up_at = min(self.give_up_at, now + CODE_STOP_NS)
             self.wake_at(self.give_up_at)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from time import monotonic_ns
 from typing import TYPE_CHECKING
@@ -107,14 +108,19 @@ class Run:
 
     def _new_scenarios(self) -> Scenarios | None:
         """Prepare the scenarios of the plan; None if it has none, which then does not import them."""
-        if not any(needs_session(flow) for flow in self._plan.flows):
+        hooks = self._plan.hooks
+        if hooks is None and not any(needs_session(flow) for flow in self._plan.flows):
             return None
         from atm.engine.asyncio_engine.users.data_rows import TableRows
         from atm.engine.asyncio_engine.users.scenarios import Scenarios
 
-        return Scenarios(
-            self._plan, self._secrets, [TableRows(table) for table in self._plan.data], self._on_session_end
-        )
+        functions = None
+        if hooks is not None:
+            from atm.engine.asyncio_engine.users.hook_functions import load_hooks
+
+            functions = load_hooks(hooks, self._plan)
+        rows = [TableRows(table) for table in self._plan.data]
+        return Scenarios(self._plan, self._secrets, rows, self._on_session_end, functions)
 
     def _new_code(self) -> CodeFlows | None:
         """Load the code of the plan; None if it has none, which then does not import what that needs."""
@@ -134,8 +140,10 @@ class Run:
             lane.start(epoch)
         self._dialer.start(self.crash)
         self.wake_at(max(epoch, now))
+        own = self._ledger.own
         try:
-            return await self._done
+            with nullcontext() if own is None else own.recording:
+                return await self._done
         finally:
             self._timer.close()
             if self._code is not None:

@@ -264,26 +264,6 @@ export type paths = {
         patch: operations["annotate_run"];
         trace?: never;
     };
-    "/api/v1/runs/{run_id}/report.md": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Read Markdown Report
-         * @description Read the result as Markdown, for pull requests and chats.
-         */
-        get: operations["read_markdown_report"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/runs/{run_id}/result": {
         parameters: {
             query?: never;
@@ -338,6 +318,66 @@ export type paths = {
          * @description Start a run with the same or an edited spec, and with the credentials of the earlier run.
          */
         post: operations["rerun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/report.html": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Html Report
+         * @description Read the result as one HTML file with plots, without scripts.
+         */
+        get: operations["read_html_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/report.md": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Markdown Report
+         * @description Read the result as Markdown, for pull requests and chats.
+         */
+        get: operations["read_markdown_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/report.pdf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Pdf Report
+         * @description Read the result as PDF: A4 pages with verdicts, plots and tables.
+         */
+        get: operations["read_pdf_report"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2983,6 +3023,48 @@ export type components = {
          */
         Overlap: "skip" | "queue" | "allow";
         /**
+         * OwnFigures
+         * @description The values of a metric that the test declares, over a span of the measured load.
+         *
+         *     A counter has `total` and `rate`, a trend `total`, the extremes, the mean and the percentiles, a gauge the extremes
+         *     and `last`. The others are null, as is what needs a value where there is none.
+         */
+        OwnFigures: {
+            /** Name */
+            name: string;
+            kind: components["schemas"]["OwnKind"];
+            /** Unit */
+            unit: string;
+            /** Count */
+            count: number;
+            /** Total */
+            total?: number | null;
+            /** Rate */
+            rate?: number | null;
+            /** Min */
+            min?: number | null;
+            /** Mean */
+            mean?: number | null;
+            /** P50 */
+            p50?: number | null;
+            /** P90 */
+            p90?: number | null;
+            /** P95 */
+            p95?: number | null;
+            /** P99 */
+            p99?: number | null;
+            /** Max */
+            max?: number | null;
+            /** Last */
+            last?: number | null;
+        };
+        /**
+         * OwnKind
+         * @description How a run reports the values.
+         * @enum {string}
+         */
+        OwnKind: "counter" | "trend" | "gauge";
+        /**
          * Phase
          * @description A part of a load; after the last one, a run also drains.
          * @enum {string}
@@ -3334,6 +3416,8 @@ export type components = {
             exceptions?: components["schemas"]["ExceptionFigures"][];
             /** Blocking */
             blocking?: components["schemas"]["BlockingFigures"][];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnFigures"][];
             setup?: components["schemas"]["HookFigures"] | null;
             teardown?: components["schemas"]["HookFigures"] | null;
             fleet?: components["schemas"]["FleetFigures"] | null;
@@ -4012,10 +4096,10 @@ export type components = {
         };
         /**
          * Statistic
-         * @description A statistic of times other than a percentile.
+         * @description A statistic of values other than a percentile.
          * @enum {string}
          */
-        Statistic: "min" | "max" | "mean";
+        Statistic: "min" | "max" | "mean" | "total" | "rate" | "count" | "last";
         /**
          * StepBefore
          * @description A step that each user of a scenario sends before its first iteration; its requests are in no total.
@@ -4292,6 +4376,10 @@ export type components = {
             scenario?: string | null;
             /** Check */
             check?: string | null;
+            /** Own Metric */
+            own_metric?: string | null;
+            /** Own Unit */
+            own_unit?: string | null;
             metric: string;
             statistic: components["schemas"]["Statistic"] | null;
             /** Percentile */
@@ -4441,7 +4529,7 @@ export type components = {
          * @description The unit of a measured value and of its limit, in results.
          * @enum {string}
          */
-        Unit: "ms" | "share" | "per_second";
+        Unit: "ms" | "share" | "per_second" | "own";
         /**
          * ValidateAnswer
          * @description Whether a spec can be run here; an invalid spec is not an error of the request.
@@ -5215,6 +5303,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -5292,6 +5381,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -5335,6 +5425,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -5892,6 +5983,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -5969,6 +6061,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -6012,6 +6105,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -6122,6 +6216,21 @@ export type components = {
                          * @example login
                          */
                         use: string | number | boolean;
+                    } | {
+                        /**
+                         * Call
+                         * @description The name of the function, which gets the user.
+                         * @example sign
+                         */
+                        call: string | number | boolean;
+                        /**
+                         * Sets
+                         * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                         * @example [
+                         *       "token"
+                         *     ]
+                         */
+                        sets?: (string | number | boolean)[] | (string | number | boolean);
                     })[];
                     /**
                      * Code
@@ -6131,7 +6240,7 @@ export type components = {
                     code?: string | number | boolean;
                     /**
                      * On exception
-                     * @description With `code`: what follows an exception, which fails its iteration; default: `continue`.
+                     * @description What follows an exception in Python code, which fails its iteration; default: the spec's.
                      * @enum {unknown}
                      */
                     on_exception?: "continue" | "stop_user" | "stop_run";
@@ -6657,6 +6766,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -6734,6 +6844,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -6777,6 +6888,7 @@ export type components = {
                                  * @example iteration_error_rate < 1%
                                  * @example iterations > 10
                                  * @example check accepted > 99.5%
+                                 * @example metric orders total >= 100
                                  */
                                 expression: string | number | boolean;
                                 /**
@@ -6887,6 +6999,21 @@ export type components = {
                          * @example login
                          */
                         use: string | number | boolean;
+                    } | {
+                        /**
+                         * Call
+                         * @description The name of the function, which gets the user.
+                         * @example sign
+                         */
+                        call: string | number | boolean;
+                        /**
+                         * Sets
+                         * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                         * @example [
+                         *       "token"
+                         *     ]
+                         */
+                        sets?: (string | number | boolean)[] | (string | number | boolean);
                     })[];
                     /**
                      * Prepared users
@@ -7249,6 +7376,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -7326,6 +7454,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -7369,6 +7498,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -8022,6 +8152,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -8099,6 +8230,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -8142,6 +8274,7 @@ export type components = {
                              * @example iteration_error_rate < 1%
                              * @example iterations > 10
                              * @example check accepted > 99.5%
+                             * @example metric orders total >= 100
                              */
                             expression: string | number | boolean;
                             /**
@@ -8252,6 +8385,21 @@ export type components = {
                      * @example login
                      */
                     use: string | number | boolean;
+                } | {
+                    /**
+                     * Call
+                     * @description The name of the function, which gets the user.
+                     * @example sign
+                     */
+                    call: string | number | boolean;
+                    /**
+                     * Sets
+                     * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                     * @example [
+                     *       "token"
+                     *     ]
+                     */
+                    sets?: (string | number | boolean)[] | (string | number | boolean);
                 })[];
             };
             /**
@@ -8787,6 +8935,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -8864,6 +9013,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -8907,6 +9057,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -9017,6 +9168,21 @@ export type components = {
                  * @example login
                  */
                 use: string | number | boolean;
+            } | {
+                /**
+                 * Call
+                 * @description The name of the function, which gets the user.
+                 * @example sign
+                 */
+                call: string | number | boolean;
+                /**
+                 * Sets
+                 * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                 * @example [
+                 *       "token"
+                 *     ]
+                 */
+                sets?: (string | number | boolean)[] | (string | number | boolean);
             })[];
             /**
              * Teardown
@@ -9540,6 +9706,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -9617,6 +9784,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -9660,6 +9828,7 @@ export type components = {
                          * @example iteration_error_rate < 1%
                          * @example iterations > 10
                          * @example check accepted > 99.5%
+                         * @example metric orders total >= 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -9770,6 +9939,21 @@ export type components = {
                  * @example login
                  */
                 use: string | number | boolean;
+            } | {
+                /**
+                 * Call
+                 * @description The name of the function, which gets the user.
+                 * @example sign
+                 */
+                call: string | number | boolean;
+                /**
+                 * Sets
+                 * @description Variables that the function sets; if one is unset afterwards, the iteration fails.
+                 * @example [
+                 *       "token"
+                 *     ]
+                 */
+                sets?: (string | number | boolean)[] | (string | number | boolean);
             })[];
             /**
              * Teardown timeout
@@ -9783,6 +9967,19 @@ export type components = {
              * @default 30
              */
             teardown_timeout_seconds: number | string;
+            /**
+             * Hooks
+             * @description A Python file whose functions are called during the run: `setup`, `teardown`, `user_start`, `before_request`, `after_response`, and those of `call` steps.
+             * @example shop_hooks.py
+             */
+            hooks?: string | number | boolean;
+            /**
+             * On exception
+             * @description What follows an exception in Python code, which fails its iteration.
+             * @default continue
+             * @enum {unknown}
+             */
+            on_exception: "continue" | "stop_user" | "stop_run";
             /**
              * Base url
              * @description Continued by every URL that starts with /.
@@ -9975,6 +10172,7 @@ export type components = {
                  * @example iteration_error_rate < 1%
                  * @example iterations > 10
                  * @example check accepted > 99.5%
+                 * @example metric orders total >= 100
                  */
                 expression: string | number | boolean;
                 /**
@@ -10052,6 +10250,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -10095,6 +10294,7 @@ export type components = {
                      * @example iteration_error_rate < 1%
                      * @example iterations > 10
                      * @example check accepted > 99.5%
+                     * @example metric orders total >= 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -10635,8 +10835,24 @@ export type components = {
              */
             at: string;
             so_far: components["schemas"]["SoFar"];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnFigures"][];
             /** Workers */
             workers?: components["schemas"]["WorkerSecond"][];
+        };
+        /**
+         * OwnMetric
+         * @description A metric that a Python file declares.
+         */
+        OwnMetric: {
+            /** Name */
+            name: string;
+            kind: components["schemas"]["OwnKind"];
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
         };
         /**
          * ProgressEvent
@@ -10846,6 +11062,8 @@ export type components = {
             data?: components["schemas"]["DataFigures"][];
             /** Exceptions */
             exceptions?: components["schemas"]["ExceptionFigures"][];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnFigures"][];
             /**
              * Thresholds
              * @default []
@@ -10900,6 +11118,8 @@ export type components = {
              * @default []
              */
             data: components["schemas"]["DataSource"][];
+            /** Own Metrics */
+            own_metrics?: components["schemas"]["OwnMetric"][];
             /** Warm Up Seconds */
             warm_up_seconds: number;
             /** Planned Seconds */
@@ -11009,6 +11229,8 @@ export type OpenSession = components['schemas']['OpenSession'];
 export type Order = components['schemas']['Order'];
 export type Outcome = components['schemas']['Outcome'];
 export type Overlap = components['schemas']['Overlap'];
+export type OwnFigures = components['schemas']['OwnFigures'];
+export type OwnKind = components['schemas']['OwnKind'];
 export type Phase = components['schemas']['Phase'];
 export type PlanView = components['schemas']['PlanView'];
 export type PointView = components['schemas']['PointView'];
@@ -11083,6 +11305,7 @@ export type EndpointSoFar = components['schemas']['EndpointSoFar'];
 export type ErrorSoFar = components['schemas']['ErrorSoFar'];
 export type FinishedEvent = components['schemas']['FinishedEvent'];
 export type IntervalEvent = components['schemas']['IntervalEvent'];
+export type OwnMetric = components['schemas']['OwnMetric'];
 export type ProgressEvent = components['schemas']['ProgressEvent'];
 export type SampleEvent = components['schemas']['SampleEvent'];
 export type SampledIterationEvent = components['schemas']['SampledIterationEvent'];
@@ -14923,272 +15146,6 @@ export interface operations {
             };
         };
     };
-    read_markdown_report: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The run's id, or a unique prefix of it. */
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/markdown": unknown;
-                };
-            };
-            /** @description No key, or an invalid one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The key's role does not allow this, or the request comes from another site */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The run does not exist */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The state of the run does not allow this */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The Host header is not an allowed host name */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The request is invalid; `errors` lists the problems */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The storage is unavailable or its data cannot be read; see `detail` */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "\"G ET\" is not an HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is not an HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-        };
-    };
     read_result: {
         parameters: {
             query?: never;
@@ -15781,6 +15738,804 @@ export interface operations {
             };
             /** @description The run does not exist */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    read_html_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id, or a unique prefix of it. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": unknown;
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The run does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The run has no result */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    read_markdown_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id, or a unique prefix of it. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/markdown": unknown;
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The run does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The run has no result */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The Host header is not an allowed host name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists the problems */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    read_pdf_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id, or a unique prefix of it. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": string;
+                };
+            };
+            /** @description No key, or an invalid one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The run does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "\"G ET\" is not an HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is not an HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The run has no result */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

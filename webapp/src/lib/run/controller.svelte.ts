@@ -26,6 +26,12 @@ export interface SampleFilter {
 /** During a run, samples come by the dozen: they are read at most once in this time. */
 const SAMPLES_EVERY_MS = 1000;
 
+const REPORTS = [
+    ["PDF", "pdf"],
+    ["HTML", "html"],
+    ["Markdown", "md"],
+] as const;
+
 export class RunController {
     readonly model: RunModel;
     scale = $state<ScaleChoice>("auto");
@@ -223,20 +229,20 @@ export class RunController {
                   ]
                 : []),
             { label: "Copy link to this view", icon: "link", onclick: this.copyLink },
-            { label: "Print or save as PDF", icon: "print", onclick: () => print() },
+            { label: "Print this page", icon: "print", onclick: () => print() },
             ...(result
                 ? [
+                      ...REPORTS.map(([name, suffix]) => ({
+                          label: `Save report as ${name}`,
+                          icon: "save" as const,
+                          href: address(`/runs/${run.id}/report.${suffix}`),
+                          download: `${run.id}.${suffix}`,
+                      })),
                       {
                           label: "Export whole run as JSON",
                           icon: "save" as const,
                           href: address(`/runs/${run.id}/result`),
                           download: `${run.id}.json`,
-                      },
-                      {
-                          label: "Export report as Markdown",
-                          icon: "save" as const,
-                          href: address(`/runs/${run.id}/report.md`),
-                          download: `${run.id}.md`,
                       },
                   ]
                 : []),

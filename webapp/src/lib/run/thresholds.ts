@@ -1,6 +1,6 @@
 // What a threshold came to, in the words of the terminal's report. Pure.
 import type { MeasurementReason, RunResult, RunView, SoFar, ThresholdResult } from "$lib/api/schema";
-import { multiple, NO_DATA, numeric, percent, rate, share, time } from "$lib/format";
+import { multiple, NO_DATA, numeric, ownValue, percent, rate, share, time } from "$lib/format";
 
 /** What was measured, with its unit; `-` without data. */
 export function measured(threshold: ThresholdResult): string {
@@ -12,6 +12,8 @@ export function measured(threshold: ThresholdResult): string {
             return share(threshold.actual);
         case "per_second":
             return `${rate(threshold.actual)} /s`;
+        case "own":
+            return ownValue(threshold.actual, threshold.own_unit ?? "");
     }
 }
 
@@ -25,7 +27,8 @@ export function timeLimit(threshold: ThresholdResult): number | null {
 /** Whether all thresholds on one figure hold, by its name: `p99` of the response time, `rps`; endpoints are left out. */
 export function passedByName(thresholds: readonly ThresholdResult[]): Record<string, boolean> {
     const passed: Record<string, boolean> = {};
-    for (const each of thresholds.filter(({ endpoint, scenario, check }) => !endpoint && !scenario && !check)) {
+    const ofAll = thresholds.filter((each) => !each.endpoint && !each.scenario && !each.check && !each.own_metric);
+    for (const each of ofAll) {
         const part = each.percentile === null ? each.statistic : `p${each.percentile}`;
         const name = [each.metric === "latency" ? null : each.metric, part].filter(Boolean).join(" ");
         passed[name] = (passed[name] ?? true) && each.passed;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from atm.engine.asyncio_engine.ledger.code_books import CodeBooks
 from atm.engine.asyncio_engine.ledger.data_books import DataBooks
@@ -17,6 +17,9 @@ from atm.metrics.code_interval import NO_CODE
 from atm.metrics.interval import CheckInterval, EndpointInterval, FailureGroup, Interval, IterationInterval
 from atm.plan.load_plan import LoadPlan
 from atm.plan.pacer import NEVER, SECOND
+
+if TYPE_CHECKING:
+    from atm.engine.asyncio_engine.ledger.own_books import OwnBooks
 
 
 class LoadState(NamedTuple):
@@ -131,8 +134,10 @@ class Ledger:
         self.health = Health()
         self.sampler = Sampler(plan.sampling, len(plan.endpoints), masker)
         self.iteration_sampler = IterationSampler(plan, masker)
-        self.code = CodeBooks(plan, masker) if any(flow.code for flow in plan.flows) else None
+        self.code = CodeBooks(plan, masker) if plan.has_code else None
         """None in a plan without code."""
+        self.own = _own_books(plan, self)
+        """Values of the metrics that the test declares; None if it declares none."""
         self.counts_iterations = any(flow.counts_iterations for flow in plan.flows)
         """False where each iteration is a single request, whose figures already cover it."""
         self._on_interval = on_interval
@@ -151,6 +156,8 @@ class Ledger:
         self.second_end = epoch + (self._second + 1) * SECOND
         self.sampler.epoch = self.iteration_sampler.epoch = epoch
         self.roll = roll
+        if self.own is not None:
+            self.own.begin()
 
     def books(self, flow: int, *, is_warm_up: bool) -> IterationBooks:
         """Return the iteration books of a flow."""
@@ -210,6 +217,7 @@ class Ledger:
             data=self.data.take(),
             sampled_iterations=self.iteration_sampler.take(),
             code=NO_CODE if self.code is None else self.code.take(),
+            own=[] if self.own is None else self.own.take(),
         )
         self._offered = state.offered
         self._on_interval(interval)
@@ -237,6 +245,15 @@ class Ledger:
         """Return the evaluations per check, in order, warm-up before measured load."""
         taken = [*self._checks[True].take(), *self._checks[False].take()]
         return sorted(taken, key=lambda check: check.check)
+
+
+def _own_books(plan: LoadPlan, ledger: Ledger) -> OwnBooks | None:
+    if not plan.own_metrics:
+        return None
+    # Imported here because few tests declare metrics.
+    from atm.engine.asyncio_engine.ledger.own_books import OwnBooks
+
+    return OwnBooks(plan.own_metrics, plan.warm_up_ns, ledger)
 
 
 def _not_begun(_now: int) -> None:

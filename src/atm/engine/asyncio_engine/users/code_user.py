@@ -154,6 +154,9 @@ class CodeUser(User):
     def _run(self, coroutine: Coroutine[Any, Any, object]) -> None:
         self._ledger.health.thinking += 1
         timed = TimedCode(self, coroutine)
+        if self._ledger.own is not None:
+            is_warm_up = self.iteration.is_warm_up and not self._is_after_last
+            self._ledger.own.enter(self._context.sending, is_warm_up=is_warm_up)
         self._task = self._code.loop.create_task(cast("Coroutine[Any, Any, None]", timed))
         self._task.add_done_callback(self._ended)
 

@@ -79,11 +79,15 @@ class ScenarioRequest(Request):
         ledger = self._ledger
         if now >= ledger.second_end:
             ledger.roll(now)
-        figures = self._figures
-        books = ledger.checks(is_warm_up=figures.warm_up)
-        response_time = now - self.intended
-        judgement = step.judge(session, response, response_time, books, withheld=withheld)
+        books = ledger.checks(is_warm_up=self._figures.warm_up)
+        judgement = step.judge(session, response, now - self.intended, books, withheld=withheld)
         self.lacks_value = judgement.lacks_value
+        self._count(session, response, judgement, now)
+
+    def _count(self, session: Session, response: Response, judgement: Judgement, now: int) -> None:
+        """Count a full response, read at `now`, with its judgement, and continue."""
+        ledger, figures = self._ledger, self._figures
+        response_time = now - self.intended
         self._judgement = judgement
         # Evaluating hostile responses takes time, which is no part of the response's.
         service, first_byte = now - self.actual, response.first_byte - self.actual

@@ -20,7 +20,7 @@ from atm.engine.asyncio_engine.users.traces import Traces
 from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.models.outcome import FULL_RESPONSES, Outcome
 from atm.plan.pacer import NEVER
-from atm.plan.program import ChooseOp, JumpOp, LoopOp, OnFail, RequestOp, ThinkOp
+from atm.plan.program import CallOp, ChooseOp, JumpOp, LoopOp, OnFail, RequestOp, ThinkOp, UnlessOp
 from atm.plan.randomness import draw_at, think_ns, weighted_index
 
 _OPERATIONS_AT_ONCE = 1_000
@@ -192,6 +192,9 @@ class ScenarioUser(User):
             self.request.leave_unfinished()
         else:
             self._pause.end()
+        self._left_unfinished()
+
+    def _left_unfinished(self) -> None:
         if self.session is not None and self._scenario.on_session_end is not None:
             self._scenario.on_session_end(self.session)
         if self._ledger.counts_iterations and not self._is_preparing:
@@ -247,8 +250,16 @@ class ScenarioUser(User):
             elif isinstance(op, ChooseOp):
                 bits = draw_at(self._scenario.scope.seed, session.iteration, op.place, session.round)
                 position = op.to[weighted_index(bits, op.weights)]
-            elif not program.conditions[position - 1](session):
-                position = op.to
+            elif isinstance(op, UnlessOp):
+                if not program.conditions[position - 1](session):
+                    position = op.to
+            else:
+                session.position = position
+                took = self._call(program, session, op, at)
+                if took is None:
+                    return
+                at += took
+                now = self._scenario.clock()
             if turns >= _OPERATIONS_AT_ONCE:
                 session.position = position
                 self._pause.begin(at, now)
@@ -259,6 +270,10 @@ class ScenarioUser(User):
             self._pause.begin(at, now)
         else:
             self._complete(program, session, at)
+
+    def _call(self, program: PreparedProgram, session: Session, op: CallOp, at: int) -> int | None:
+        """Call a function at `at`; return how long it took, or None if the operations continue later."""
+        raise AssertionError(f"only a user with hooks calls {op.function}: {program}, {session}, {at}")
 
     def _think_time(self, session: Session, op: ThinkOp) -> int:
         seed, iteration, round_ = self._scenario.scope.seed, session.iteration, session.round

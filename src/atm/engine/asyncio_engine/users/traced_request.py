@@ -115,6 +115,10 @@ class TracedStep(TracedRequest):
         self._secrets = step.secret_slots_of(session)
         self._judgement = judgement
 
+    def hide(self, values: Sequence[str]) -> None:
+        """Mask these values, too: the request was written from them."""
+        self._secrets = [*self._secrets, *values]
+
     @property
     def shown(self) -> bytes:
         data = self.data if self._rendered is None else self._template.masked(self._rendered)
