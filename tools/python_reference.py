@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from atm.code.hooks import Context, Headers, Request, hook
 from atm.code.own_metrics import Counter, Gauge, Trend
 from atm.code.response import Response
 from atm.code.scenario import scenario, test
@@ -16,7 +17,8 @@ from atm.pytest_plugin import LoadTests
 
 _HEAD = """# Python in tests
 
-What the functions of [tests in Python](../guide/tests-in-python.md) can use. This page is generated from the code.
+What the functions of [tests in Python](../guide/tests-in-python.md) and [hooks](../guide/hooks.md) can use.
+This page is generated from the code.
 
 """
 _LEFT_OUT = {"begin"}
@@ -26,7 +28,7 @@ _LEFT_OUT = {"begin"}
 def python_reference() -> str:
     """Return the page."""
     parts = [_HEAD, "## Declarations\n\n"]
-    parts += [_function(f"atm.{function.__name__}", function) for function in (scenario, test)]
+    parts += [_function(f"atm.{function.__name__}", function) for function in (scenario, test, hook)]
     for metric in (Counter, Trend, Gauge):
         parts.append(
             f"### `{metric.__name__}`\n\n```text\natm.{metric.__name__}(name: str, *, unit: str = '')\n```\n\n"
@@ -34,7 +36,15 @@ def python_reference() -> str:
         parts.append(f"{_about(metric)}\n\n")
         recorded = {"add": vars(metric).get("add"), "set": vars(metric).get("set")}
         parts += [f"`{name}{_signature(member)}`: {_about(member)}\n\n" for name, member in recorded.items() if member]
-    for kind, name in ((User, "atm.User"), (Response, "atm.Response"), (LoadTests, "The pytest fixture `atm`")):
+    kinds = (
+        (User, "atm.User"),
+        (Response, "atm.Response"),
+        (Request, "atm.Request"),
+        (Headers, "The headers of a request"),
+        (Context, "atm.Context"),
+        (LoadTests, "The pytest fixture `atm`"),
+    )
+    for kind, name in kinds:
         parts.append(f"## {name}\n\n{_about(kind)}\n\n")
         attributes = list(_attributes(kind))
         if attributes:

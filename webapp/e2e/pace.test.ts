@@ -153,6 +153,7 @@ async function madeUp(page: Page, now: { second: number }): Promise<void> {
                 generator: starts.map((start) => generator(start, step)),
                 iterations: [],
                 checks: [],
+                own_metrics: [],
                 window: query.get("merge")
                     ? {
                           start: 0,
@@ -163,6 +164,7 @@ async function madeUp(page: Page, now: { second: number }): Promise<void> {
                           })),
                           scenarios: [],
                           checks: [],
+                          own_metrics: [],
                       }
                     : null,
             };

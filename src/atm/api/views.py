@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
 
 from atm.api.errors import bad_request
 from atm.metrics.interval import EndpointInterval
+from atm.metrics.own_totals import figures_of
 from atm.metrics.spread import spread
 from atm.models.control.runs import RunAccepted
 from atm.models.control.series import (
@@ -16,14 +18,17 @@ from atm.models.control.series import (
     GeneratorView,
     IterationPointView,
     MergedPointView,
+    OwnPointView,
     PointView,
     WindowView,
 )
 from atm.models.control.tests import TestView
 from atm.models.outcome import FAILED, Outcome
 from atm.models.outline import CheckName, ScenarioSteps
+from atm.models.own_metric import OwnMetric
 from atm.runs.views import summary_view
 from atm.storage.records import Run, RunCursor, RunSummary, is_id
+from atm.storage.series.own_rows import OwnPoint
 from atm.storage.series.rows import ALL, GeneratorPoint, IntervalPoint
 from atm.storage.series.scenario_rows import CheckPoint, IterationPoint
 from atm.storage.series.windows import Window
@@ -132,6 +137,13 @@ def check_view(point: CheckPoint, checks: Sequence[CheckName], names: Sequence[s
         passed=point.passed,
         failed=point.failed,
     )
+
+
+def own_view(point: OwnPoint, metrics: Sequence[OwnMetric], seconds: float) -> OwnPointView:
+    """Convert a point of a metric that the test declares, of a period of `seconds`."""
+    figures = figures_of(metrics[point.part.metric], point.part, seconds, point.percentiles)
+    values = {field.name: getattr(figures, field.name) for field in fields(figures)}
+    return OwnPointView(**values, start=point.start, warm_up=point.part.warm_up)
 
 
 def window_view(window: Window, names: Sequence[str]) -> WindowView:

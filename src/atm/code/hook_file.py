@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -38,35 +37,6 @@ def open_hooks(text: str, directory: Path) -> HookFile:
         tuple(sorted(set(data_in(tree)))),
         module.metrics,
         tuple(_misspelled(module, functions)),
-    )
-
-
-def read_hooks(text: str, directory: Path) -> HookFile:
-    """Read what a file has without executing it, for people who may run no code. Raises DataError."""
-    path = _path(text, directory)
-    try:
-        source = path.read_bytes()
-        tree = ast.parse(source)
-    except OSError as error:
-        what = f"the file cannot be read: {error.strerror or error}"
-        raise DataError(Problem(what, "file_not_read", place=path.name)) from None
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None) or 1
-        raise DataError(Problem(f"invalid syntax: {error}", "bad_code", place=f"{path.name}:{line}")) from None
-    names: dict[str, str] = {}
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    for node in functions:
-        declared = [name for decorator in node.decorator_list if (name := _declared_by(decorator))]
-        names.update(dict.fromkeys(declared, node.name))
-        if node.name in ARGUMENTS:
-            names.setdefault(node.name, node.name)
-    return HookFile(
-        str(path),
-        sha256(source).hexdigest(),
-        tuple(names.items()),
-        tuple((node.name, "") for node in functions),
-        tuple(variables_set_in(tree, names.get("setup", ""))),
-        tuple(sorted(set(data_in(tree)))),
     )
 
 
@@ -146,13 +116,3 @@ def _misspelled(module: CodeModule, hooks: dict[str, Callable[..., Any]]) -> Ite
         close = nearest(name, ARGUMENTS, cutoff=_NEAR)
         if close and close[0] != name and id(function) not in used and function.__module__ == module.module.__name__:
             yield f"{module.path.name}:{line_of(function)}", name, close[0]
-
-
-def _declared_by(decorator: ast.expr) -> str:
-    """Return the hook that a decorator like `@atm.hook("setup")` names; empty for another one."""
-    if not isinstance(decorator, ast.Call) or len(decorator.args) != 1:
-        return ""
-    name = decorator.func.attr if isinstance(decorator.func, ast.Attribute) else getattr(decorator.func, "id", "")
-    argument = decorator.args[0]
-    is_text = isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-    return str(argument.value) if name == "hook" and is_text and argument.value in ARGUMENTS else ""  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from atm.models.outcome import Outcome
@@ -97,9 +97,7 @@ class Response:
     def json(self) -> Any:
         """Return the body as JSON. Raises ValueError if it is none."""
         if self._json is _NOT_READ:
-            body = self._received.body
-            # For bytes, json looks for the encoding first; JSON over HTTP is UTF-8 (RFC 8259).
-            self._json = json.loads(body.decode() if body[:1] in (b"{", b"[") else body)
+            self._json = read_json(self._received.body)
         return self._json
 
     def check(self, name: str, passed: object) -> bool:
@@ -146,3 +144,20 @@ class Response:
 
 
 _NOT_READ = object()
+_scan: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder())["scan_once"]
+
+
+def read_json(body: bytes) -> Any:
+    """Return a body as JSON. Raises ValueError if it is none."""
+    if body[:1] in (b"{", b"["):
+        # Without the encodings and the white space that json looks for: JSON over HTTP is UTF-8 (RFC 8259).
+        text = body.decode()
+        try:
+            value, end = _scan(text, 0)
+        except StopIteration:
+            pass
+        else:
+            if end == len(text):
+                return value
+        return json.loads(text)
+    return json.loads(body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -28,8 +28,8 @@ class Driver(Protocol):
     calls: int
     """Number of requests made in this iteration; one that is not awaited is never sent."""
 
-    def send(self, call: Call) -> Future[Response]:
-        """Send a request."""
+    def send(self, call: Call) -> Future[Response] | None:
+        """Send a request. Return the future of its response; None if the engine resumes the code with it."""
         ...
 
     def count(self, response: Response) -> None:
@@ -104,7 +104,10 @@ class Call:
         driver.calls += 1
 
     def __await__(self) -> Generator[Any, None, Response]:
-        return self._driver.send(self).__await__()
+        future = self._driver.send(self)
+        if future is None:
+            return cast("Response", (yield None))
+        return (yield from future)
 
     async def __aenter__(self) -> Response:
         self.holds = True

@@ -16,7 +16,7 @@ from atm.models.control.errors import ErrorEntry
 from atm.models.control.runs import RunSummaryView
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.run import Measurement, MeasurementReason, ThresholdResult
-from atm.models.run_figures import CheckFigures, DataFigures, Figure, ScenarioMetrics
+from atm.models.run_figures import CheckFigures, DataFigures, Figure, OwnFigures, ScenarioMetrics
 
 
 class _Answer(BaseModel):
@@ -118,6 +118,7 @@ class ResultAnswer(_Answer):
     checks: list[CheckFigures] = Field(
         default=[], description="Failed ones and those never evaluated; detail=full has all."
     )
+    own_metrics: list[OwnFigures] = Field(default=[], description="The metrics that the test declares.")
     data: list[DataFigures] = Field(default=[], description="Rows of test data used; with detail=full.")
     status_codes: dict[str, int]
     spec: dict[str, Any] | None = Field(default=None, description="With detail=full; credentials are ***.")

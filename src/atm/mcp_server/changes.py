@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from atm.mcp_server import summaries
 from atm.models import figures
-from atm.models.control.compare import ComparedCheck, ComparedScenario, Difference
+from atm.models.control.compare import ComparedCheck, ComparedOwnMetric, ComparedScenario, Difference
 
 _COMPARED_ITERATIONS = (
     ("iteration_time_p95_ms", "iteration time p95"),
@@ -40,6 +40,17 @@ def checks(compared: Sequence[ComparedCheck]) -> list[str]:
             for figure in (check.a, check.b)
         )
         lines.append(f"- check {summaries.name(check.name)} at {summaries.name(check.endpoint)} failed: {a} → {b}")
+    return lines[: summaries.MOST_CHECKS]
+
+
+def own_metrics(compared: Sequence[ComparedOwnMetric]) -> list[str]:
+    """Return the metrics of the tests whose figures differ, and those of one run only."""
+    lines = []
+    for metric in compared:
+        if metric.a == metric.b:
+            continue
+        a, b = ("not there" if figure is None else figure.described for figure in (metric.a, metric.b))
+        lines.append(f"- own metric {summaries.name(metric.name)}: {a} → {b}")
     return lines[: summaries.MOST_CHECKS]
 
 

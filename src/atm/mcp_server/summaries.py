@@ -138,6 +138,16 @@ def scenarios(result: RunResult) -> list[str]:
     return lines
 
 
+def own_metrics(result: RunResult) -> list[str]:
+    """Format the metrics that the test declares."""
+    lines = [
+        f"- {name(metric.name)} ({metric.kind}): {metric.described}" for metric in result.own_metrics[:MOST_CHECKS]
+    ]
+    if len(result.own_metrics) > MOST_CHECKS:
+        lines.append(f"- {len(result.own_metrics) - MOST_CHECKS} more (detail=full has them)")
+    return ["own metrics:", *lines] if lines else []
+
+
 def checks(result: RunResult) -> list[str]:
     """Format the checks that failed or were never evaluated."""
     if not result.checks:
@@ -233,6 +243,7 @@ def result(result: RunResult) -> list[str]:
     lines.append(times(metrics))
     lines += scenarios(result)
     lines += checks(result)
+    lines += own_metrics(result)
     lines += test_data(result)
     lines += hooks(result)
     lines += workers(result)

@@ -9,6 +9,9 @@ from atm.metrics.own_interval import OwnInterval
 from atm.models.own_metric import SCALE, OwnKind, OwnMetric
 from atm.models.run_figures import OwnFigures
 
+PERCENTS = (50, 90, 95, 99)
+"""The percentiles of a trend in figures."""
+
 
 class OwnTotals:
     """The measured values of each metric so far."""
@@ -43,10 +46,14 @@ class OwnTotals:
 
 def own_figures(metrics: Sequence[OwnMetric], parts: Sequence[OwnInterval], seconds: float) -> list[OwnFigures]:
     """Return the figures of each metric over a span of `seconds`."""
-    return [_figures(metric, part, seconds) for metric, part in zip(metrics, parts, strict=True)]
+    return [
+        figures_of(metric, part, seconds, part.percentiles(PERCENTS))
+        for metric, part in zip(metrics, parts, strict=True)
+    ]
 
 
-def _figures(metric: OwnMetric, part: OwnInterval, seconds: float) -> OwnFigures:
+def figures_of(metric: OwnMetric, part: OwnInterval, seconds: float, percentiles: Sequence[int | None]) -> OwnFigures:
+    """Return the figures of a metric over a span of `seconds`, with those of `PERCENTS`."""
     figures = OwnFigures(name=metric.name, kind=metric.kind, unit=metric.unit, count=part.count)
     if metric.kind is OwnKind.COUNTER:
         rate = (part.total - part.drained) / SCALE / seconds if seconds else 0.0
@@ -54,7 +61,7 @@ def _figures(metric: OwnMetric, part: OwnInterval, seconds: float) -> OwnFigures
     figures = replace(figures, min=scaled(part.least), max=scaled(part.most))
     if metric.kind is OwnKind.GAUGE:
         return replace(figures, last=scaled(part.last))
-    p50, p90, p95, p99 = map(scaled, part.percentiles((50, 90, 95, 99)))
+    p50, p90, p95, p99 = map(scaled, percentiles)
     mean = part.total / (part.count * SCALE) if part.count else None
     return replace(figures, total=part.total / SCALE, mean=mean, p50=p50, p90=p90, p95=p95, p99=p99)
 

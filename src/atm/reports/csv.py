@@ -1,8 +1,9 @@
 """The endpoints' figures as CSV: one row per endpoint in the order of the spec, then `total`.
 
 For a spec with scenarios there are further columns: of each step its scenario and how many iterations reached it. After
-`total` comes a row for each scenario, with its iterations, one for each check, with its evaluations, and one for each
-source of test data, with its rows; the other cells of these rows are empty. `scenario_csv.py` has them.
+`total` comes a row for each scenario, with its iterations, one for each check, with its evaluations, one for each
+source of test data, with its rows, and one for each metric that the test declares; the other cells of these rows are
+empty. `scenario_csv.py` has them.
 
 Columns are named as in the JSON result: times in ms, rates per second, shares 0..1, not rounded. An empty cell means no
 data, `Infinity` a percentile that reaches into the failures. There is a column for each kind of failure and for each

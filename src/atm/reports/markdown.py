@@ -48,6 +48,7 @@ def render_markdown(result: RunResult) -> str:
         counts = (figures.count(entry.total_requests), figures.count(entry.failed_requests))
         shown = name if name == "**total**" else _cell(name)
         lines.append(f"| {shown} | {' | '.join((*counts, *map(figures.time, times)))} |")
+    lines += _own_metrics(result)
     lines += _checks(result)
     lines += _failures(result)
     lines += _exceptions(result)
@@ -74,6 +75,14 @@ def _scenarios(result: RunResult) -> list[str]:
         )
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _own_metrics(result: RunResult) -> list[str]:
+    """Return a table of the metrics that the test declares."""
+    if not result.own_metrics:
+        return []
+    rows = [f"| {_cell(metric.name)} | {metric.kind} | {_cell(metric.described)} |" for metric in result.own_metrics]
+    return ["", "| own metric | kind | figures |", "|---|---|---|", *rows]
 
 
 def _checks(result: RunResult) -> list[str]:

@@ -1,4 +1,4 @@
-"""The columns of the CSV report for scenarios, steps, checks and test data; none for a spec without scenarios."""
+"""The columns of the CSV report for scenarios, steps, checks, test data and own metrics; none for a spec without."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ _COUNTS = (
 )
 _CHECK = ("check", "step", "passed", "failed", "passed_share")
 _DATA = ("data", "rows", "rows_used", "rows_repeated", "used_up_second")
+_OWN = ("count", "total", "rate", "min", "mean", "p50", "p90", "p95", "p99", "max", "last")
+_OWN_COLUMNS = ("own_metric", "kind", "unit", *(f"own_{name}" for name in _OWN))
 Cells = Sequence[float | str | None]
 
 
@@ -37,6 +39,9 @@ class ScenarioColumns:
             before = (*_STEP, *_COUNTS, *times)
             self._first_of_check = len(before)
             self.names = (*before, *_CHECK, *(_DATA if result.data else ()))
+        self._first_of_own = len(self.names)
+        if result.own_metrics:
+            self.names = (*self.names, *_OWN_COLUMNS)
 
     @property
     def nothing(self) -> Cells:
@@ -54,14 +59,17 @@ class ScenarioColumns:
         return self.nothing
 
     def rows(self) -> Iterator[Cells]:
-        """Yield the cells of each scenario, then of each check, then of each source of test data."""
+        """Yield the cells of each scenario, then of each check, each source of test data, and each own metric."""
         for scenario in self._result.scenarios:
             yield self._padded(0, (scenario.name, None, None, None, *_iterations(scenario)))
         for check in self._result.checks:
             yield self._padded(self._first_of_check, _evaluations(check))
         for source in self._result.data:
             cells = (source.name, source.rows, source.used, source.repeated, source.used_up_second)
-            yield self._padded(len(self.names) - len(_DATA), cells)
+            yield self._padded(self._first_of_own - len(_DATA), cells)
+        for metric in self._result.own_metrics:
+            cells = (metric.name, metric.kind.value, metric.unit, *(getattr(metric, name) for name in _OWN))
+            yield self._padded(self._first_of_own, cells)
 
     def _padded(self, start: int, cells: Cells) -> Cells:
         return [*[None] * start, *cells, *[None] * (len(self.names) - start - len(cells))]

@@ -78,13 +78,15 @@ class Policy:
 
         Raises SpecError with all problems.
         """
+        code = CodeDirectory(self.code_dir)
         test = compile_plan(
             spec,
             environment,
             default_seed=seed,
             read_file=read_file,
             open_table=open_table,
-            open_code=CodeDirectory(self.code_dir).open,
+            open_code=code.open,
+            open_hooks=code.open_hooks,
             may_read=self.may_read,
             files_may_be_missing=files_may_be_missing,
         )

@@ -8,22 +8,39 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from atm.metrics.interval import EndpointInterval
+from atm.metrics.own_interval import OwnInterval
+from atm.metrics.own_totals import own_figures
 from atm.metrics.scenarios import ScenarioTotals, check_figures, scenario_metrics
 from atm.models.outline import CheckName, ScenarioSteps
-from atm.models.run_figures import CheckFigures, ScenarioMetrics
+from atm.models.own_metric import OwnMetric
+from atm.models.run_figures import CheckFigures, OwnFigures, ScenarioMetrics
 from atm.runs.spool_history import MOST_LIVE_ITERATIONS, MOST_LIVE_SAMPLES
-from atm.runs.started import checks_of, scenarios_of
+from atm.runs.started import checks_of, own_metrics_of, scenarios_of
 from atm.storage import StorageInterface
 from atm.storage.series.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
 class RunOutline:
-    """What a stored run counts: scenarios and checks, both empty for a spec without scenarios."""
+    """What a stored run counts: scenarios, checks, and the metrics that the test declares; each may be empty."""
 
     endpoints: Sequence[str]
     scenarios: Sequence[ScenarioSteps] = ()
     checks: Sequence[CheckName] = ()
+    own_metrics: Sequence[OwnMetric] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it counts requests only."""
+        return not self.scenarios and not self.own_metrics
+
+    def own_figures(self, window: Window, spans: Sequence[tuple[float, float]]) -> list[OwnFigures]:
+        """Return the figures of the metrics of the test in a window; `spans` as for `figures`."""
+        parts = [
+            window.own.get((index, False)) or OwnInterval(index, warm_up=False)
+            for index in range(len(self.own_metrics))
+        ]
+        return own_figures(self.own_metrics, parts, sum(end - start for start, end in spans))
 
     def figures(
         self, window: Window, spans: Sequence[tuple[float, float]]
@@ -58,7 +75,8 @@ async def outline_of(storage: StorageInterface, run_id: str, endpoints: Sequence
     first = await storage.series.events(run_id, 0, 1)
     if not first or first[0].kind != "started":
         return RunOutline(endpoints)
-    outline = RunOutline(endpoints, scenarios_of(first[0].data), checks_of(first[0].data))
+    started = first[0].data
+    outline = RunOutline(endpoints, scenarios_of(started), checks_of(started), own_metrics_of(started))
     if not any(scenario.is_code for scenario in outline.scenarios):
         return outline
     last = await _last_second(storage, run_id)
@@ -90,4 +108,4 @@ def _extended(outline: RunOutline, so_far: Mapping[str, Any]) -> RunOutline:
         for scenario, figures in zip(outline.scenarios, so_far.get("scenarios", ()), strict=True)
     ]
     checks = [CheckName(check["name"], indices[check["endpoint"]]) for check in so_far.get("checks", ())]
-    return RunOutline(names, scenarios, checks)
+    return replace(outline, endpoints=names, scenarios=scenarios, checks=checks)

@@ -255,7 +255,10 @@ class SeriesStore(Protocol):
     async def scenarios(
         self, run_id: str, resolution: int, scenarios: int, start: int = 0, end: int | None = None
     ) -> ScenarioPoints:
-        """Return the points of the first `scenarios` scenarios and of all checks; otherwise as `points`."""
+        """Return the points of the first `scenarios` scenarios, of all checks, and of the metrics of the test.
+
+        Otherwise as `points`.
+        """
         ...
 
     async def window(
@@ -265,12 +268,12 @@ class SeriesStore(Protocol):
         end: int | None = None,
         endpoints: Sequence[int] | None = None,
         histograms: Sequence[str] = HISTOGRAMS,
-        scenarios: int = 0,
+        scenarios: int | None = None,
     ) -> Window:
         """Return counts and histograms merged over [start, end), for percentiles within 0.1 % of a sample.
 
         `histograms` names those of endpoints to read; fewer are faster. `scenarios` is the number of scenarios to
-        merge too, with all checks.
+        merge too, with all checks and the metrics that the test declares.
         """
         ...
 

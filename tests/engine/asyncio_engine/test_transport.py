@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from atm.engine.asyncio_engine.transport.connection import ReadingLimits
 from atm.engine.asyncio_engine.transport.dialer import Dialer
 from atm.engine.asyncio_engine.transport.exchange import Response
+from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.engine.asyncio_engine.transport.pool import Pool
+from atm.engine.asyncio_engine.transport.reading_limits import ReadingLimits
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import Connections, Origin, Proxy
@@ -53,11 +54,12 @@ class Counted:
 class Sent:
     """An exchange; `ended` holds how it ended."""
 
-    def __init__(self, data: bytes = GET, *, is_idempotent: bool = True) -> None:
+    def __init__(self, data: bytes = GET, *, is_idempotent: bool = True, known: KnownResponse | None = None) -> None:
         self.data = data
         self.origin = 0
         self.head_only = data.startswith(b"HEAD")
         self.closes_connection = False
+        self.known = known or KnownResponse()
         self.wants_body = True
         self.is_idempotent = is_idempotent
         self.has_redialled = False
@@ -68,6 +70,7 @@ class Sent:
 
     def responded(self, answer: Response, now: int) -> None:
         assert now >= answer.first_byte > 0
+        self.marks = (answer.sets_cookie, answer.is_encoded)
         self.ended.set_result((answer.status, answer.body))
 
     def failed(self, outcome: Outcome, message: str, now: int, answer: Response | None = None) -> None:
@@ -185,6 +188,74 @@ async def test_answers_end_an_exchange(answer: bytes, ended: tuple[object, objec
         assert ended[1] in (None, message)
 
 
+_LONGER = OK.replace(b"2\r", b"3\r") + b"!"
+_OTHER = OK.replace(b"200 OK", b"404 No")
+_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+_INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n" + OK
+
+
+@pytest.mark.parametrize(
+    ("answers", "bodies"),
+    [
+        ((OK, OK, OK.replace(b"ok", b"no"), OK), [b"ok", b"ok", b"no", b"ok"]),
+        ((OK, _LONGER, OK, OK), [b"ok", b"ok!", b"ok", b"ok"]),
+        ((OK, _CHUNKED, _CHUNKED, OK), [b"ok"] * 4),
+        ((OK, _INTERIM, OK, _INTERIM), [b"ok"] * 4),
+        ((_OTHER, OK, OK, _OTHER), [b"ok"] * 4),
+    ],
+)
+async def test_answers_that_are_equal_or_nearly_so_are_told_apart(
+    answers: Sequence[bytes], bodies: list[bytes]
+) -> None:
+    server, port = await serving(answering(*answers))
+    async with server:
+        bench = Bench(port)
+        known = KnownResponse()
+        exchanges = [Sent(known=known) for _ in answers]
+        ended = [await bench.exchange(sent) for sent in exchanges]
+        assert ended == [(404 if answer is _OTHER else 200, body) for answer, body in zip(answers, bodies, strict=True)]
+        assert [sent.received for sent in exchanges] == [len(answer) for answer in answers]
+        assert bench.events.dials == 1
+
+
+@pytest.mark.parametrize("last", [OK + b"surplus", OK[:-1], OK.replace(b"OK", b"OK\r\nConnection: close"), b""])
+async def test_a_known_answer_does_not_hide_how_a_connection_ends(last: bytes) -> None:
+    ends = []
+    for known in (KnownResponse(), None):
+        server, port = await serving(answering(OK, OK, last))
+        async with server:
+            bench = Bench(port)
+            exchanges = [Sent(is_idempotent=False, known=known) for _ in range(3)]
+            ended = [await bench.exchange(sent) for sent in exchanges]
+            await asyncio.sleep(0)
+            ends.append((ended, [sent.received for sent in exchanges], bench.events.losses, bench.events.dials))
+    assert ends[0] == ends[1]
+
+
+async def test_cookies_and_encodings_of_equal_answers_are_seen_each_time() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+    with_cookie = head + b"sEt-cookie: a=b\r\n\r\nok"
+    with_encoding = head + b"Content-encoding: x\r\n\r\nok"
+    answers = (OK, OK, with_cookie, with_cookie, with_encoding, with_encoding, OK, OK)
+    server, port = await serving(answering(*answers))
+    async with server:
+        bench = Bench(port)
+        known = KnownResponse()
+        marks = []
+        for _ in answers:
+            sent = Sent(known=known)
+            await bench.exchange(sent)
+            marks.append(sent.marks)
+    assert marks == [(False, False)] * 2 + [(True, False)] * 2 + [(False, True)] * 2 + [(False, False)] * 2
+
+
+def test_a_server_whose_answers_always_differ_is_not_remembered_each_time() -> None:
+    known = KnownResponse()
+    for number in range(1_000):
+        known.learn(OK.replace(b"\r\n\r\n", b"\r\nX: %d\r\n\r\n" % number), 200, 2)
+    assert b"X: 63" in known.head
+
+
 async def test_a_refused_dial_and_a_name_without_an_address_are_failures() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -225,6 +296,7 @@ class Redirecting:
     first_byte = received = body_bytes = 1
     head_status = None
     body = b""
+    sets_cookie = is_encoded = False
 
     def __init__(self, status: int, location: str) -> None:
         self.status = status

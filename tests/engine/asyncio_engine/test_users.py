@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from atm.engine.asyncio_engine.ledger.ledger import Ledger, LoadState
 from atm.engine.asyncio_engine.ledger.masker import Masker
 from atm.engine.asyncio_engine.ledger.sending import Sending
+from atm.engine.asyncio_engine.responses import is_encoded, sets_cookie
 from atm.engine.asyncio_engine.transport.exchange import Exchange
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
@@ -37,6 +38,8 @@ class Answered:
         self.received = len(self.raw)
         self.body = body
         self.body_bytes = len(body)
+        self.sets_cookie = sets_cookie(self.raw)
+        self.is_encoded = is_encoded(self.raw)
 
 
 class Bench:

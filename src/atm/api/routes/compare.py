@@ -24,6 +24,7 @@ from atm.models.control.compare import (
     CompareAnswer,
     ComparedCheck,
     ComparedEndpoint,
+    ComparedOwnMetric,
     ComparedScenario,
     CurvePoint,
     Difference,
@@ -52,6 +53,7 @@ async def compare_runs(plane: Plane, a: Id, b: Id) -> CompareAnswer:
         endpoints=_endpoints(first, second),
         scenarios=_scenarios(first, second),
         checks=_checks(first, second),
+        own_metrics=_own_metrics(first, second),
         curve=[CurvePoint(percentile=p, a_ms=x, b_ms=y) for p, x, y in compare_curves(first, second)],
         notes=differing(first, second),
     )
@@ -92,6 +94,13 @@ def _checks(a: RunResult, b: RunResult) -> list[ComparedCheck]:
     of_b = {(check.name, check.endpoint): check for check in b.checks}
     keys = dict.fromkeys((*of_a, *of_b))
     return [ComparedCheck(name=key[0], endpoint=key[1], a=of_a.get(key), b=of_b.get(key)) for key in keys]
+
+
+def _own_metrics(a: RunResult, b: RunResult) -> list[ComparedOwnMetric]:
+    of_a = {(metric.name, metric.kind): metric for metric in a.own_metrics}
+    of_b = {(metric.name, metric.kind): metric for metric in b.own_metrics}
+    keys = dict.fromkeys((*of_a, *of_b))
+    return [ComparedOwnMetric(name=key[0], a=of_a.get(key), b=of_b.get(key)) for key in keys]
 
 
 def _endpoints(a: RunResult, b: RunResult) -> list[ComparedEndpoint]:

@@ -16,6 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from atm.api.deps import Plane
+from atm.api.own_families import OwnFamilies
 from atm.api.routes.series import endpoint_names
 from atm.api.worker_metrics import WorkerFamilies
 from atm.errors import CorruptDataError, NotFoundError
@@ -81,6 +82,7 @@ async def _families(storage: StorageInterface) -> list[Metric]:
     checks = CounterMetricFamily("atm_checks", "Evaluations of checks, by result.", labels=[*labels, "check", "result"])
     in_flight = GaugeMetricFamily("atm_run_requests_in_flight", "Requests in flight.", labels=labels[:2])
     workers = WorkerFamilies()
+    own_families = OwnFamilies()
     for run in await _shown(storage):
         # The data of one run may be damaged by a disk or an earlier version; export the others.
         try:
@@ -111,10 +113,22 @@ async def _families(storage: StorageInterface) -> list[Metric]:
                 check = outline.checks[index]
                 for result, count in (("passed", evaluated.passed), ("failed", evaluated.failed)):
                     checks.add_metric([*of_run, _text(names[check.endpoint]), _text(check.name), result], count)
+        own_families.add(run, outline.own_metrics, window.own)
         for point in last:
             in_flight.add_metric([run.id, _text(run.name)], point.generator.in_flight)
     scenario_families = [iterations, iteration_durations, checks]
-    return [info, runs, requests, statuses, received, durations, *scenario_families, in_flight, *workers.families]
+    return [
+        info,
+        runs,
+        requests,
+        statuses,
+        received,
+        durations,
+        *scenario_families,
+        in_flight,
+        *own_families.families,
+        *workers.families,
+    ]
 
 
 def _text(value: str) -> str:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 
 from atm.api.deps import Plane, RunId
 from atm.api.errors import ApiError, bad_request
-from atm.api.views import check_view, generator_view, iteration_view, point_view, window_view
+from atm.api.views import check_view, generator_view, iteration_view, own_view, point_view, window_view
 from atm.errors import Problem
 from atm.models.control.first_design import SampledRequest, sampled_request
 from atm.models.control.series import IntervalsView
@@ -76,14 +76,16 @@ async def read_intervals(
     outline = await outline_of(storage, run_id, names)
     journeys = await _scenario_points(storage, run_id, outline, chosen, start, end)
     merged = window_view(window, names) if window else None
-    if merged and outline.scenarios:
+    if merged and not outline.is_plain:
         measured = [point for point in generator if point.phase not in ("warm_up", "drain")]
         spans = [(float(point.start), point.start + point.duration_ns / 1e9) for point in measured]
         whole = await storage.series.window(
             run_id, start, end, range(len(names)), histograms=(), scenarios=len(outline.scenarios)
         )
         scenarios, checks = outline.figures(whole, spans)
-        merged = merged.model_copy(update={"scenarios": list(scenarios), "checks": list(checks)})
+        own = outline.own_figures(whole, spans)
+        merged = merged.model_copy(update={"scenarios": list(scenarios), "checks": list(checks), "own_metrics": own})
+    lengths = {point.start: point.duration_ns / 1e9 for point in generator}
     return IntervalsView(
         run_id=run_id,
         resolution=chosen,
@@ -94,6 +96,9 @@ async def read_intervals(
         generator=[generator_view(point) for point in generator],
         iterations=[iteration_view(point, outline.scenarios) for point in journeys.iterations],
         checks=[check_view(point, outline.checks, names) for point in journeys.checks],
+        own_metrics=[
+            own_view(point, outline.own_metrics, lengths.get(point.start, float(chosen))) for point in journeys.own
+        ],
         window=merged,
         last_event=written.last_event,
     )
@@ -102,7 +107,7 @@ async def read_intervals(
 async def _scenario_points(
     storage: StorageInterface, run_id: str, outline: RunOutline, resolution: int, start: int, end: int | None
 ) -> ScenarioPoints:
-    if not outline.scenarios:
+    if outline.is_plain:
         return ScenarioPoints((), ())
     return await storage.series.scenarios(run_id, resolution, len(outline.scenarios), start, end)
 

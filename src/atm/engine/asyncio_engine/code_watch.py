@@ -16,8 +16,8 @@ POLL_SECONDS = 0.02
 BLOCKED_NS = 100_000_000
 """A step of the code that takes longer is reported as blocking."""
 _LONGEST_SOURCE = 100
-GIVE_UP_SECONDS = 2.0
-"""After a command, code that still blocks the loop is given up."""
+GIVE_UP_SECONDS = 1.0
+"""After a command, code that blocks the loop for this long is given up."""
 
 
 @dataclass(frozen=True, slots=True)

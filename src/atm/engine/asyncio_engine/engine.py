@@ -48,9 +48,6 @@ SWITCH_INTERVAL = 0.0002
 # Scanning ten thousand objects takes under a millisecond, and objects from before the run are frozen, never scanned.
 _YOUNG_OBJECTS = 10_000
 
-_BLOCKED_NS = 500_000_000
-"""A loop that has not turned for this long will not answer to a command."""
-
 _lock = threading.Lock()
 _runs = 0
 _before: tuple[float, tuple[int, int, int]] = (0.0, (0, 0, 0))
@@ -136,14 +133,21 @@ class _LoadThread(threading.Thread):
         if self._watch is not None:
             from atm.engine.asyncio_engine.code_watch import GIVE_UP_SECONDS
 
-            timer = threading.Timer(GIVE_UP_SECONDS, self._give_up)
-            timer.daemon = True
-            timer.start()
+            self._give_up_after(GIVE_UP_SECONDS)
 
-    def _give_up(self) -> None:
+    def _give_up_after(self, seconds: float) -> None:
+        timer = threading.Timer(seconds, self._give_up, (seconds,))
+        timer.daemon = True
+        timer.start()
+
+    def _give_up(self, waited: float) -> None:
+        """End the run if the loop has not turned while this has waited (s); wait again if it has."""
         with self._door:
             run, watch = self._run, self._watch
-        if run is None or watch is None or monotonic_ns() - run.turned_at < _BLOCKED_NS:
+        if run is None or watch is None or self._is_given_up:
+            return
+        if monotonic_ns() - run.turned_at < waited * 1e9:
+            self._give_up_after(waited)
             return
         place = watch.place()
         what = f"the run was ended while code blocked it: {place.text if place else 'unknown place'}"

@@ -34,6 +34,8 @@ _WEB_CHARSETS = {
 _SPACE = " \t\r"
 _END = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
+_SET_COOKIE = re.compile(rb"(?i)\nset-cookie[ \t]*:")
+_CONTENT_ENCODING = re.compile(rb"(?i)\ncontent-encoding[ \t]*:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,12 @@ class ResponseHead:
     def all(self, name: str) -> list[str]:
         """Return every value of a header, by its lower-case name."""
         return [value for key, value in self.headers if key.lower() == name]
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether its connection stays open, for one without a body, whose missing length says nothing about that."""
+        options = {option.strip().lower() for value in self.all("connection") for option in value.split(",")}
+        return "close" not in options and (self.status_line.startswith("HTTP/1.1") or "keep-alive" in options)
 
     @property
     def is_chunked(self) -> bool:
@@ -100,6 +108,16 @@ def dechunked(raw: bytes) -> bytes:
 
 class DecodingError(ValueError):
     """A body does not match its Content-Encoding; the text is the failure message."""
+
+
+def sets_cookie(raw: bytes) -> bool:
+    """Return whether a response may have a Set-Cookie line: that is so if its head has one."""
+    return _SET_COOKIE.search(raw) is not None
+
+
+def is_encoded(raw: bytes) -> bool:
+    """Return whether a response may have a Content-Encoding: that is so if its head has one."""
+    return _CONTENT_ENCODING.search(raw) is not None
 
 
 def decoded(body: bytes, content_encoding: str | None, limit: int) -> bytes:

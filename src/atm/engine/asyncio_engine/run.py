@@ -18,9 +18,9 @@ from atm.engine.asyncio_engine.ledger.ledger import Ledger, LoadState
 from atm.engine.asyncio_engine.ledger.masker import Masker
 from atm.engine.asyncio_engine.ledger.sampler import BEYOND_CUT
 from atm.engine.asyncio_engine.timer import open_timer
-from atm.engine.asyncio_engine.transport.connection import ReadingLimits
 from atm.engine.asyncio_engine.transport.dialer import Dialer
 from atm.engine.asyncio_engine.transport.pool import connection_ceiling
+from atm.engine.asyncio_engine.transport.reading_limits import ReadingLimits
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep, needs_session

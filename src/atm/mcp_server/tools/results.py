@@ -115,6 +115,7 @@ class ResultTools:
         lines += [changes.difference(by_name[key], label) for key, label in _COMPARED if key in by_name]
         lines += changes.scenarios(compared.scenarios)
         lines += changes.checks(compared.checks)
+        lines += changes.own_metrics(compared.own_metrics)
         lines.append("One run each: repeat both (rerun_test) before you rely on a small difference")
         shown = [by_name[key] for key, _ in _COMPARED if key in by_name]
         summary = CompareSummary(
@@ -214,6 +215,10 @@ def _result_answer(result: RunResult, *, full: bool) -> ResultAnswer:
             replace(check, name=cleaned(check.name, 200), endpoint=cleaned(check.endpoint, 200))
             for check in result.checks
             if full or check.failed or not check.evaluated
+        ],
+        own_metrics=[
+            replace(metric, name=cleaned(metric.name, 200), unit=cleaned(metric.unit, 50))
+            for metric in result.own_metrics
         ],
         data=[replace(source, name=cleaned(source.name, 200)) for source in result.data] if full else [],
         status_codes={str(code): count for code, count in result.metrics.status_code_counts.items()},

@@ -7,7 +7,7 @@ from pydantic import Field
 from atm.models.control.base import Answer
 from atm.models.control.runs import RunSummaryView
 from atm.models.run import EndpointMetrics
-from atm.models.run_figures import CheckFigures, Figure, ScenarioMetrics
+from atm.models.run_figures import CheckFigures, Figure, OwnFigures, ScenarioMetrics
 
 
 class Difference(Answer):
@@ -57,6 +57,14 @@ class ComparedCheck(Answer):
     b: CheckFigures | None
 
 
+class ComparedOwnMetric(Answer):
+    """A metric that the test declares, of both runs or of one."""
+
+    name: str
+    a: OwnFigures | None
+    b: OwnFigures | None
+
+
 class CompareAnswer(Answer):
     """GET /compare."""
 
@@ -67,6 +75,8 @@ class CompareAnswer(Answer):
     scenarios: list[ComparedScenario] = Field([])
     """Empty if neither run has scenarios."""
     checks: list[ComparedCheck] = Field([])
+    own_metrics: list[ComparedOwnMetric] = Field([])
+    """Empty if neither test declares metrics."""
     curve: list[CurvePoint]
     """Response time by percentile, from the merged histograms of each run."""
     notes: list[str]

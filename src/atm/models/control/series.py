@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pydantic import Field
 
 from atm.models.control.base import Answer
 from atm.models.outcome import Outcome
-from atm.models.run_figures import CheckFigures, ScenarioMetrics, Spread
+from atm.models.run_figures import CheckFigures, OwnFigures, ScenarioMetrics, Spread
 
 
 class PointView(Answer):
@@ -77,6 +79,14 @@ class CheckPointView(Answer):
     failed: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPointView(OwnFigures):
+    """The values of one metric that the test declares in one period, separate for warm-up and measured load."""
+
+    start: int
+    warm_up: bool
+
+
 class MergedPointView(PointView):
     """A whole window of one endpoint, from merged histograms."""
 
@@ -94,6 +104,8 @@ class WindowView(Answer):
     scenarios: list[ScenarioMetrics] = Field([])
     """The measured load of each scenario; empty for a spec without scenarios."""
     checks: list[CheckFigures] = Field([])
+    own_metrics: list[OwnFigures] = Field([])
+    """The measured values of the metrics that the test declares."""
 
 
 class IntervalsView(Answer):
@@ -111,6 +123,8 @@ class IntervalsView(Answer):
     iterations: list[IterationPointView] = Field([])
     """Of all scenarios; empty for a spec without scenarios."""
     checks: list[CheckPointView] = Field([])
+    own_metrics: list[OwnPointView] = Field([])
+    """Of the metrics that the test declares, where values were recorded."""
     window: WindowView | None
     """With `merge=true`."""
     last_event: int = 0

@@ -37,6 +37,7 @@ from atm.reports.html.charts import (
 from atm.reports.html.code import blocking, exceptions
 from atm.reports.html.iterations import waterfalls
 from atm.reports.html.markup import Child, Markup, markup, tag
+from atm.reports.html.own_metrics import own_metrics
 from atm.reports.html.parts import card, table, time_text, wrapping
 from atm.reports.html.scenarios import checks, scenarios, steps, test_data
 from atm.reports.html.style import STYLE, STYLE_HASH
@@ -79,6 +80,7 @@ def render_html(result: RunResult) -> str:
         test_data(result),
         failures(result),
         exceptions(result),
+        own_metrics(result),
         blocking(result),
         statuses_and_generator(result),
         waterfalls(result),

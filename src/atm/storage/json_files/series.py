@@ -161,10 +161,10 @@ class JsonSeries:
         end: int | None = None,
         endpoints: Sequence[int] | None = None,
         histograms: Sequence[str] = HISTOGRAMS,
-        scenarios: int = 0,
+        scenarios: int | None = None,
     ) -> Window:
         selected = (ALL,) if endpoints is None else tuple(endpoints)
-        if scenarios:
+        if scenarios is not None:
             selected += keys_of(scenarios)
         cut = queries.cut(start, end, self._covered(run_id))
         rows = self._rows(run_id, WHOLE, 0, None) if cut.is_whole else []

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from atm.metrics.interval import CheckInterval, EndpointInterval, GeneratorInterval, Interval, IterationInterval
+from atm.metrics.own_interval import OwnInterval
+from atm.storage.series.own_rows import OWN, add_own, own_of, own_rows
 from atm.storage.series.rows import (
     ALL,
     GENERATOR,
@@ -41,13 +43,14 @@ _ONLY_FILLED = frozenset({600, 3600})
 class _Span:
     """The aggregate of a time span that begins at `start`."""
 
-    __slots__ = ("checks", "endpoints", "generated", "iterations", "start")
+    __slots__ = ("checks", "endpoints", "generated", "iterations", "own", "start")
 
     def __init__(self, start: int) -> None:
         self.start = start
         self.endpoints: dict[_Key, EndpointInterval] = {}
         self.iterations: dict[_Key, IterationInterval] = {}
         self.checks: dict[_Key, CheckInterval] = {}
+        self.own: dict[_Key, OwnInterval] = {}
         self.generated: Generated | None = None
 
     def add_scenarios(self, iterations: Iterable[IterationInterval], checks: Iterable[CheckInterval]) -> None:
@@ -74,6 +77,7 @@ class _Span:
         rows = [endpoint_row(resolution, self.start, part, key[0]) for key, part in self.endpoints.items()]
         rows += [iteration_row(resolution, self.start, part) for part in self.iterations.values()]
         rows += check_rows(resolution, self.start, self.checks.values())
+        rows += own_rows(resolution, self.start, self.own.values())
         if self.generated is not None:
             rows.append(generator_row(resolution, self.start, self.generated))
         return rows
@@ -99,6 +103,8 @@ class Rollup:
                 span.add_generated(generated_of(row))
             elif row.endpoint == CHECKS:
                 span.add_scenarios((), checks_of(row))
+            elif row.endpoint == OWN:
+                add_own(span.own, own_of(row))
             elif is_scenario(row):
                 span.add_scenarios((iterations_of(row),), ())
             else:
@@ -114,6 +120,7 @@ class Rollup:
             if not part.apart:
                 totals.add((ALL, part.warm_up), part)
         totals.add_scenarios(interval.iterations, interval.checks)
+        add_own(totals.own, interval.own)
         totals.generated = Generated(
             interval.phase,
             interval.duration_ns,
@@ -130,6 +137,7 @@ class Rollup:
         for key, part in totals.endpoints.items():
             span.add(key, part)
         span.add_scenarios(interval.iterations, interval.checks)
+        add_own(span.own, interval.own)
         span.add_generated(totals.generated)
         return rows + self._ended(second + 1)
 
@@ -173,6 +181,7 @@ class Rollup:
             for key, part in span.endpoints.items():
                 above.add(key, part)
             above.add_scenarios(span.iterations.values(), span.checks.values())
+            add_own(above.own, span.own.values())
             if span.generated is not None:
                 above.add_generated(span.generated)
         return span.rows(level)

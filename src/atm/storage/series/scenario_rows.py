@@ -14,6 +14,7 @@ from atm.metrics.spread import spread_ns
 from atm.models.run_figures import Spread
 from atm.storage.result import dumps
 from atm.storage.series import codec
+from atm.storage.series.own_rows import OWN, OwnPoint, own_points
 from atm.storage.series.rows import IntervalRow, figures_text, spreads_of
 
 CHECKS = -3
@@ -32,8 +33,8 @@ def is_scenario(row: IntervalRow) -> bool:
 
 
 def keys_of(scenarios: int) -> tuple[int, ...]:
-    """Return the endpoints of all rows about the checks and the first `scenarios` scenarios of a run."""
-    return (CHECKS, *(scenario_key(flow) for flow in range(scenarios)))
+    """Return the endpoints of all rows about checks, own metrics and the first `scenarios` scenarios of a run."""
+    return (CHECKS, OWN, *(scenario_key(flow) for flow in range(scenarios)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class ScenarioPoints:
 
     iterations: Sequence[IterationPoint]
     checks: Sequence[CheckPoint]
+    own: Sequence[OwnPoint] = ()
 
 
 def iteration_row(resolution: int, start: int, part: IterationInterval) -> IntervalRow:
@@ -117,11 +119,17 @@ def checks_of(row: IntervalRow) -> list[CheckInterval]:
 
 
 def scenario_points(rows: Iterable[IntervalRow]) -> ScenarioPoints:
-    """Return the points of rows about scenarios and checks, without reading histograms. Raises ValueError."""
+    """Return the points of rows about scenarios, checks and own metrics, without reading histograms.
+
+    Raises ValueError.
+    """
     iterations: list[IterationPoint] = []
     checks: list[CheckPoint] = []
+    others: list[IntervalRow] = []
     for row in rows:
-        if row.endpoint == CHECKS:
+        if row.endpoint == OWN:
+            others.append(row)
+        elif row.endpoint == CHECKS:
             checks += [
                 CheckPoint(row.start, part.check, part.warm_up, part.passed, part.failed) for part in checks_of(row)
             ]
@@ -141,7 +149,7 @@ def scenario_points(rows: Iterable[IntervalRow]) -> ScenarioPoints:
                     active_time=active_time,
                 )
             )
-    return ScenarioPoints(iterations, checks)
+    return ScenarioPoints(iterations, checks, own_points(others))
 
 
 def merged_scenarios(

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from atm.metrics.interval import HISTOGRAMS, CheckInterval, EndpointInterval, IterationInterval
+from atm.metrics.own_interval import OwnInterval
+from atm.storage.series.own_rows import merged_own
 from atm.storage.series.rows import ALL, RESOLUTIONS, IntervalRow, endpoint_over
 from atm.storage.series.scenario_rows import merged_scenarios
 
@@ -33,6 +35,8 @@ class Window:
     """By scenario and warm-up."""
     checks: Mapping[tuple[int, bool], CheckInterval] = field(default_factory=dict)
     """By check and warm-up."""
+    own: Mapping[tuple[int, bool], OwnInterval] = field(default_factory=dict)
+    """By own metric and warm-up."""
 
 
 def parts(start: int, end: int, covered: Mapping[int, int]) -> list[Part]:
@@ -73,4 +77,4 @@ def merged(start: int, end: int, rows: Iterable[IntervalRow], histograms: Iterab
             others.append(row)
     endpoints = {key: endpoint_over(key_rows, names) for key, key_rows in rows_by_key.items()}
     iterations, checks = merged_scenarios(others)
-    return Window(start, end, endpoints, iterations, checks)
+    return Window(start, end, endpoints, iterations, checks, merged_own(others))

@@ -189,10 +189,10 @@ class SqlSeries:
         end: int | None = None,
         endpoints: Sequence[int] | None = None,
         histograms: Sequence[str] = HISTOGRAMS,
-        scenarios: int = 0,
+        scenarios: int | None = None,
     ) -> Window:
         selected = (ALL,) if endpoints is None else tuple(endpoints)
-        if scenarios:
+        if scenarios is not None:
             selected += keys_of(scenarios)
         async with self._database.read() as connection:
             covered = await self._covered(connection, run_id)

@@ -1288,6 +1288,11 @@ export type components = {
              * @default []
              */
             checks: components["schemas"]["ComparedCheck"][];
+            /**
+             * Own Metrics
+             * @default []
+             */
+            own_metrics: components["schemas"]["ComparedOwnMetric"][];
             /** Curve */
             curve: components["schemas"]["CurvePoint"][];
             /** Notes */
@@ -1316,6 +1321,16 @@ export type components = {
             b: components["schemas"]["EndpointMetrics"] | null;
             /** Differences */
             differences: components["schemas"]["Difference"][];
+        };
+        /**
+         * ComparedOwnMetric
+         * @description A metric that the test declares, of both runs or of one.
+         */
+        ComparedOwnMetric: {
+            /** Name */
+            name: string;
+            a: components["schemas"]["OwnFigures"] | null;
+            b: components["schemas"]["OwnFigures"] | null;
         };
         /**
          * ComparedScenario
@@ -2273,6 +2288,11 @@ export type components = {
              * @default []
              */
             checks: components["schemas"]["CheckPointView"][];
+            /**
+             * Own Metrics
+             * @default []
+             */
+            own_metrics: components["schemas"]["OwnPointView"][];
             window: components["schemas"]["WindowView"] | null;
             /**
              * Last Event
@@ -3064,6 +3084,43 @@ export type components = {
          * @enum {string}
          */
         OwnKind: "counter" | "trend" | "gauge";
+        /**
+         * OwnPointView
+         * @description The values of one metric that the test declares in one period, separate for warm-up and measured load.
+         */
+        OwnPointView: {
+            /** Name */
+            name: string;
+            kind: components["schemas"]["OwnKind"];
+            /** Unit */
+            unit: string;
+            /** Count */
+            count: number;
+            /** Total */
+            total?: number | null;
+            /** Rate */
+            rate?: number | null;
+            /** Min */
+            min?: number | null;
+            /** Mean */
+            mean?: number | null;
+            /** P50 */
+            p50?: number | null;
+            /** P90 */
+            p90?: number | null;
+            /** P95 */
+            p95?: number | null;
+            /** P99 */
+            p99?: number | null;
+            /** Max */
+            max?: number | null;
+            /** Last */
+            last?: number | null;
+            /** Start */
+            start: number;
+            /** Warm Up */
+            warm_up: boolean;
+        };
         /**
          * Phase
          * @description A part of a load; after the last one, a run also drains.
@@ -4611,6 +4668,11 @@ export type components = {
              * @default []
              */
             checks: components["schemas"]["CheckFigures"][];
+            /**
+             * Own Metrics
+             * @default []
+             */
+            own_metrics: components["schemas"]["OwnFigures"][];
         };
         /**
          * WorkerFigures
@@ -11168,6 +11230,7 @@ export type CheckPointView = components['schemas']['CheckPointView'];
 export type CompareAnswer = components['schemas']['CompareAnswer'];
 export type ComparedCheck = components['schemas']['ComparedCheck'];
 export type ComparedEndpoint = components['schemas']['ComparedEndpoint'];
+export type ComparedOwnMetric = components['schemas']['ComparedOwnMetric'];
 export type ComparedScenario = components['schemas']['ComparedScenario'];
 export type Comparison = components['schemas']['Comparison'];
 export type CronTrigger = components['schemas']['CronTrigger'];
@@ -11231,6 +11294,7 @@ export type Outcome = components['schemas']['Outcome'];
 export type Overlap = components['schemas']['Overlap'];
 export type OwnFigures = components['schemas']['OwnFigures'];
 export type OwnKind = components['schemas']['OwnKind'];
+export type OwnPointView = components['schemas']['OwnPointView'];
 export type Phase = components['schemas']['Phase'];
 export type PlanView = components['schemas']['PlanView'];
 export type PointView = components['schemas']['PointView'];

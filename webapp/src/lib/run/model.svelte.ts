@@ -4,6 +4,8 @@ import type {
     CheckFigures,
     DataFigures,
     ExceptionFigures,
+    OwnFigures,
+    OwnPointView,
     DistributionView,
     FinishedEvent,
     IntervalEvent,
@@ -28,6 +30,7 @@ import {
 } from "$lib/state/seconds";
 
 import { type Figures, type Percentiles, ofEvent, ofMetrics, ofPoint } from "./figures";
+import { pointsOfEvent } from "./ownMetrics";
 import { rowResolution } from "./resolution";
 import type { Scenario } from "./scenarios";
 import { endedRows, liveRows, type WorkerRow } from "./workers";
@@ -88,6 +91,14 @@ export class RunModel {
         if (this.window) return merged;
         return (this.isFinal ? this.result?.checks : this.last?.so_far.checks) ?? merged;
     });
+    /** The metrics that the test declares. */
+    readonly ownMetrics = $derived.by((): readonly OwnFigures[] => {
+        const merged = this.#merged?.own_metrics ?? [];
+        if (this.window) return merged;
+        return (this.isFinal ? this.result?.own_metrics : this.last?.so_far.own_metrics) ?? merged;
+    });
+    /** Their values over the whole run, stretch by stretch. */
+    ownPoints = $state.raw<readonly OwnPointView[]>([]);
     /** Rows of test data that the whole run, or what has run so far, has used. */
     readonly sources = $derived.by((): readonly DataFigures[] => {
         return (this.isFinal ? this.result?.data : this.last?.so_far.data) ?? [];
@@ -201,6 +212,7 @@ export class RunModel {
             this.endpoints = all.endpoints;
             this.resolution = Math.max(all.resolution, 1);
             this.seconds = stretches(all, this.endpoint);
+            this.ownPoints = all.own_metrics ?? [];
             this.#seen = Math.max(this.#seen, all.last_event);
             this.#takeWindow(each);
             this.distribution = distribution.samples ? distribution : null;
@@ -292,6 +304,11 @@ export class RunModel {
             this.endpoints = event.so_far.endpoints.map((each) => each.name);
         const drawsItself = this.endpoint === null && this.kind === "response" && this.resolution === 1;
         if (drawsItself && event.second < MOST_SECONDS) this.seconds = merged(this.seconds, [stretchOfEvent(event)]);
+        if (drawsItself && event.own_metrics?.length)
+            this.ownPoints = [
+                ...this.ownPoints.filter((point) => point.start !== event.second),
+                ...pointsOfEvent(event),
+            ];
         this.#sinceMerged += 1;
         const wait = drawsItself ? LIVE_EVERY : Math.max(2, Math.min(this.resolution, 10));
         if (this.#sinceMerged < wait || document.hidden) return;

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
-from typing import Protocol
+from typing import Literal, Protocol
 
 from atm.engine.asyncio_engine.ledger.masker import MASK, Masker
 from atm.engine.asyncio_engine.ledger.sampler import PendingSample, SampledRequest, SampledResponse
 from atm.metrics.sample import IterationSample, StepSample
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import LoadPlan
+
+Reason = Literal["first", "failure", "slowest"]
 
 _MOST_VALUE = 200
 """Characters of a variable's value that are shown."""
@@ -67,15 +69,8 @@ class EndedIteration:
     """Think time drawn."""
     is_completed: bool
     requests: Sequence[EndedRequest]
-    has_failure: bool
-    """It failed, or one of its requests did."""
     left_out: int
     """Number of requests that are not in `requests`."""
-
-    @property
-    def active(self) -> int:
-        """Its time without think time."""
-        return max(self.finish - self.intended - self.think, 0)
 
 
 @dataclass(slots=True)
@@ -111,20 +106,29 @@ class IterationSampler:
         wanted = self._flows[flow]
         return wanted is not None and not is_warm_up and bool(wanted.first or wanted.failed or self._slowest)
 
-    def keep(self, iteration: EndedIteration) -> None:
-        """Sample an iteration that has ended, if it is wanted."""
-        wanted = self._flows[iteration.flow]
+    def wanted(self, flow: int, number: int, active: int, *, is_completed: bool, has_failure: bool) -> Reason | None:
+        """Return why an iteration that has ended is sampled; None if it is not. The caller then has to `keep` it.
+
+        `active` is its time without think time; `has_failure`: it failed, or one of its requests did.
+        """
+        wanted = self._flows[flow]
         if wanted is None:
-            return
-        is_slow = iteration.is_completed and self._is_among_slowest(wanted, iteration)
+            return None
+        is_slow = is_completed and self._is_among_slowest(wanted, flow, number, active)
         if wanted.first:
             wanted.first -= 1
-            self._pending.append((iteration, "first"))
-        elif iteration.has_failure and wanted.failed:
+            return "first"
+        if has_failure and wanted.failed:
             wanted.failed -= 1
-            self._pending.append((iteration, "failure"))
-        elif is_slow:
+            return "failure"
+        return "slowest" if is_slow else None
+
+    def keep(self, iteration: EndedIteration, reason: Reason) -> None:
+        """Sample an iteration."""
+        if reason == "slowest":
             self._candidates[iteration.flow, iteration.number] = iteration
+        else:
+            self._pending.append((iteration, reason))
 
     def take(self) -> list[IterationSample]:
         """Return the samples of the second that has ended."""
@@ -133,15 +137,15 @@ class IterationSampler:
         self._candidates = {}
         return [self._sample(iteration, reason) for iteration, reason in taken]
 
-    def _is_among_slowest(self, wanted: _Wanted, iteration: EndedIteration) -> bool:
-        entry = (iteration.active, iteration.number)
-        if len(wanted.slowest) < self._slowest:
-            heappush(wanted.slowest, entry)
+    def _is_among_slowest(self, wanted: _Wanted, flow: int, number: int, active: int) -> bool:
+        slowest = wanted.slowest
+        if len(slowest) < self._slowest:
+            heappush(slowest, (active, number))
             return True
-        if not self._slowest or entry[0] <= wanted.slowest[0][0]:
+        if not self._slowest or active <= slowest[0][0]:
             return False
-        _, faster = heappushpop(wanted.slowest, entry)
-        self._candidates.pop((iteration.flow, faster), None)
+        _, faster = heappushpop(slowest, (active, number))
+        self._candidates.pop((flow, faster), None)
         return True
 
     def _sample(self, iteration: EndedIteration, reason: str) -> IterationSample:

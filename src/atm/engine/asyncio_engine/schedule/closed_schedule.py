@@ -7,7 +7,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 
-from atm.engine.asyncio_engine.schedule.schedule import Decisions, Schedule, UserT
+from atm.engine.asyncio_engine.schedule.schedule import UNLIMITED, Decisions, Schedule, UserT
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import RETRY_NS, LoadPlan
 from atm.plan.pacer import NEVER, peak_users, user_changes
@@ -29,7 +29,8 @@ class ClosedSchedule(Schedule[UserT]):
         load, share, last_number = plan.lanes[lane].load, plan.share, plan.lanes[lane].last_number
         self._clock = clock
         self._begun = 0
-        self._most = None if last_number is None else share.count(last_number)
+        self._is_whole = share.of == 1
+        self._most = UNLIMITED if last_number is None else share.count(last_number)
         """The most iterations that may begin."""
         self._is_idle = share.of > 1 and (share.count(peak_users(load)) == 0 or plan.lanes[lane].total == 0)
         """Whether the share has nothing to send."""
@@ -48,6 +49,8 @@ class ClosedSchedule(Schedule[UserT]):
         self._to_prepare = next((flow for flow in plan.lanes[lane].flows if plan.flows[flow].before_user), None)
         """The flow, the only one of its lane, whose users do something before their first iteration."""
         self._is_unpaced = not self._gap and not self._has_pace
+        self._starts_at_once = self._is_unpaced and self._to_prepare is None
+        """Whether a user that is free waits for nothing of its own."""
         self._with_token: deque[tuple[int, UserT]] = deque()
         self._paced: list[tuple[int, int, UserT]] = []
         """Heap of users that wait for their pace, or to begin again before their first iteration, with a serial
@@ -115,7 +118,17 @@ class ClosedSchedule(Schedule[UserT]):
     def user_free(self, user: UserT, now: int, due: int = 0) -> None:
         """Handle the end of an iteration of `user`; `due`: the time that its pace demanded, which has come."""
         self.in_flight -= 1
-        if not self.is_sending:
+        if (
+            self._starts_at_once
+            and now < self._leg_end
+            and self._measured_in_leg < self._limit
+            and self._begun < self._most
+            and self.is_sending
+            and len(self.users) <= self._target
+        ):
+            # The usual case.
+            self._begin(user, now, now)
+        elif not self.is_sending:
             self._parked.append(user)
             self._decisions.settle()
         elif len(self.users) > self._target:
@@ -185,8 +198,9 @@ class ClosedSchedule(Schedule[UserT]):
         self.user_free(user, now, due)
 
     def _begin(self, user: UserT, intended: int, now: int, *, is_paced: bool = False) -> None:
-        number = self._share.index(self._begun) + 1
-        self._begun += 1
+        begun = self._begun
+        number = begun + 1 if self._is_whole else self._share.index(begun) + 1
+        self._begun = begun + 1
         is_warm_up = intended < self._warm_up_end
         if is_paced:
             self._decisions.started_late(now - intended)
@@ -235,7 +249,7 @@ class ClosedSchedule(Schedule[UserT]):
         """Whether no further iteration may begin in this leg, because of the numbers given out."""
         if self._measured_in_leg >= self._limit:
             return True
-        return self._most is not None and self._begun + len(self._with_token) >= self._most
+        return self._begun + len(self._with_token) >= self._most
 
     def _leg_is_exhausted(self, now: int) -> None:
         """Handle the end of a leg by number: all its requests have started, or wait for their token."""

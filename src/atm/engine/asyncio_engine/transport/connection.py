@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic_ns
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 import httptools
 
-from atm.engine.asyncio_engine.responses import CHECKED_BYTES, ResponseHead, bad_header, response_head
+from atm.engine.asyncio_engine.responses import (
+    CHECKED_BYTES,
+    ResponseHead,
+    bad_header,
+    is_encoded,
+    response_head,
+    sets_cookie,
+)
 from atm.engine.asyncio_engine.transport.exchange import ConnectionEvents, Exchange
 from atm.engine.asyncio_engine.transport.failures import lost_connection
+from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.engine.asyncio_engine.transport.lenient_parser import LenientParser, may_be_normalised, response_parser
+from atm.engine.asyncio_engine.transport.reading_limits import ReadingLimits
 from atm.models.outcome import Outcome
 
 LONGEST_HEAD = 65_536
@@ -34,15 +43,6 @@ class Owner(Protocol):
         ...
 
 
-class ReadingLimits(NamedTuple):
-    """Limits for reading responses."""
-
-    response_bytes: int | None
-    """The longest body; None = any."""
-    kept_body_bytes: int
-    """Bytes of a body that `raw` stores, for samples."""
-
-
 class Connection(asyncio.Protocol):
     """A connection of one user to one origin. It is idle when no `exchange` waits for a response."""
 
@@ -51,19 +51,20 @@ class Connection(asyncio.Protocol):
         "_body_grew_at",
         "_body_limit",
         "_body_seen",
+        "_collects_body",
         "_complete",
         "_events",
         "_head_complete",
         "_head_judged",
         "_keep_alive",
         "_kept_until",
+        "_known",
         "_later_chunks",
         "_limits",
         "_owner",
         "_parser",
         "_surplus",
         "_transport",
-        "_used",
         "body_bytes",
         "exchange",
         "first_byte",
@@ -75,6 +76,8 @@ class Connection(asyncio.Protocol):
     )
 
     status: int
+    _kept_until: int
+    _complete: bool
 
     def __init__(self, limits: ReadingLimits, events: ConnectionEvents, owner: Owner, origin: int) -> None:
         self._limits = limits
@@ -82,9 +85,16 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self.origin = origin
         self.exchange: Exchange | None = None
+        self.first_chunk = b""
+        self._later_chunks: list[bytes] | None = None
+        self._body: bytearray | bytes = b""
+        self._head_complete = False
+        self._known: KnownResponse | None = None
+        """What the response is equal to; None if it was parsed."""
         self._transport: asyncio.Transport | None = None
         self._parser: Any = response_parser(self)
-        self._used = False
+        self.reused = False
+        """A response was read on it."""
         self._keep_alive = True
 
     # Called by the owner
@@ -92,22 +102,10 @@ class Connection(asyncio.Protocol):
     def send(self, exchange: Exchange) -> None:
         """Send a request; the connection must be idle."""
         request = exchange.data
-        self.reused = self._used
-        self._used = True
         self.exchange = exchange
         self.received = 0
         self.first_byte = 0
-        self.first_chunk = b""
-        self._later_chunks: list[bytes] | None = None
-        self._kept_until = 0
         self.body_bytes = 0
-        self._body: bytearray | None = bytearray() if exchange.wants_body else None
-        self._head_complete = False
-        self._head_judged = False
-        self._body_grew_at = 0
-        self._body_seen = 0
-        self._complete = False
-        self._surplus = False
         exchange.sent += len(request)
         assert self._transport is not None
         self._transport.write(request)
@@ -136,7 +134,15 @@ class Connection(asyncio.Protocol):
     @property
     def body(self) -> bytes:
         """The body without its framing, for checks; at most `CHECKED_BYTES`."""
-        return bytes(self._body or b"")
+        return bytes(self._body)
+
+    @property
+    def sets_cookie(self) -> bool:
+        return sets_cookie(self.raw) if self._known is None else self._known.sets_cookie
+
+    @property
+    def is_encoded(self) -> bool:
+        return is_encoded(self.raw) if self._known is None else self._known.is_encoded
 
     # Called by the loop
 
@@ -153,7 +159,12 @@ class Connection(asyncio.Protocol):
             return
         now = monotonic_ns()
         if not self.received:
-            self.first_chunk = data
+            known = exchange.known
+            size = len(data)
+            if size == known.size and data.startswith(known.head):
+                self._recognised(exchange, known, data, now)
+                return
+            self._begin_response(exchange, data)
         elif not self._head_complete or self.received < self._kept_until:
             self._keep(data)
         if not self.first_byte:
@@ -199,12 +210,6 @@ class Connection(asyncio.Protocol):
         else:
             exchange.failed(*lost_connection(error, "closed before any byte of the answer"), now, self)
 
-    def pause_writing(self) -> None:
-        pass  # one request is written at a time, and its size is known
-
-    def resume_writing(self) -> None:
-        pass
-
     # Called by the parser
 
     def on_headers_complete(self) -> None:
@@ -219,7 +224,7 @@ class Connection(asyncio.Protocol):
         if self._complete:
             return
         self.body_bytes += len(body)
-        if self._body is not None and len(self._body) < CHECKED_BYTES:
+        if self._collects_body and len(self._body) < CHECKED_BYTES:
             self._body += body[: CHECKED_BYTES - len(self._body)]
 
     def on_message_complete(self) -> None:
@@ -231,7 +236,42 @@ class Connection(asyncio.Protocol):
         else:
             self._complete = True
 
-    # End of a response
+    # A response
+
+    def _begin_response(self, exchange: Exchange, data: bytes) -> None:
+        """Prepare to parse a response that begins with `data`."""
+        self._known = None
+        self.first_chunk = data
+        self._later_chunks = None
+        self._kept_until = 0
+        self._body = bytearray()
+        self._collects_body = exchange.wants_body
+        self._head_complete = False
+        self._head_judged = False
+        self._body_grew_at = 0
+        self._body_seen = 0
+        self._complete = False
+        self._surplus = False
+
+    def _recognised(self, exchange: Exchange, known: KnownResponse, data: bytes, now: int) -> None:
+        """Handle a response that means the same as a known one."""
+        known.misses = 0
+        self._known = known
+        self.first_chunk = data
+        self._later_chunks = None
+        self.first_byte = now
+        self.received = known.size
+        self.status = known.status
+        self._head_complete = True
+        body_at = known.body_at
+        self.body_bytes = known.size - body_at
+        self._body = data[body_at:] if exchange.wants_body else b""
+        self.exchange = None
+        self.reused = True
+        exchange.received += known.size
+        if exchange.closes_connection or (len(exchange.data) > _LARGE_REQUEST and self._is_still_sending()):
+            self.close()
+        exchange.responded(self, now)
 
     def _answered(self, exchange: Exchange, now: int) -> None:
         if not self.first_chunk.startswith(b"HTTP/1.1"):
@@ -240,14 +280,14 @@ class Connection(asyncio.Protocol):
                 self._fail(exchange, Outcome.PROTOCOL_ERROR, "not HTTP: not version 1", now)
                 return
             # For HTTP/1.0, llhttp keeps a connection open that has both options, keep-alive and close.
-            self._keep_alive = self._keep_alive and (raw.startswith(b"HTTP/1.1") or self._is_keep_alive())
+            self._keep_alive = self._keep_alive and (raw.startswith(b"HTTP/1.1") or self._head().keeps_alive)
         if self.status < 100:
             self._fail(exchange, Outcome.PROTOCOL_ERROR, "not HTTP: bad status code", now)
             return
         if self.status == 101:
             self._fail(exchange, Outcome.PROTOCOL_ERROR, "not HTTP: unrequested switch of protocol", now)
             return
-        if self.received > LONGEST_HEAD and self._longest_head() > LONGEST_HEAD:
+        if self.received > LONGEST_HEAD and self._head().body_at > LONGEST_HEAD:
             self._fail(exchange, Outcome.RESPONSE_TOO_LARGE, "headers over 64 KiB", now)
             return
         limit = self._limits.response_bytes
@@ -257,6 +297,7 @@ class Connection(asyncio.Protocol):
         if not self.first_byte:
             self.first_byte = now
         self.exchange = None
+        self.reused = True
         exchange.received += self.received
         if (
             not self._keep_alive
@@ -265,6 +306,8 @@ class Connection(asyncio.Protocol):
             or (len(exchange.data) > _LARGE_REQUEST and self._is_still_sending())
         ):
             self.close()
+        elif self.received == len(self.first_chunk):
+            exchange.known.learn(self.first_chunk, self.status, self.body_bytes)
         exchange.responded(self, now)
 
     def _continue(self, exchange: Exchange, now: int) -> None:
@@ -279,7 +322,7 @@ class Connection(asyncio.Protocol):
             self._surplus = self.body_bytes > 0
             self._parser = response_parser(self)
             self.body_bytes = 0
-            self._keep_alive = self._keep_alive or self._is_keep_alive()
+            self._keep_alive = self._keep_alive or self._head().keeps_alive
             self._answered(exchange, now)
             return
         fault = self._size_fault()
@@ -345,17 +388,8 @@ class Connection(asyncio.Protocol):
     def _is_still_sending(self) -> bool:
         return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
-    def _longest_head(self) -> int:
-        return self._head().body_at
-
     def _head(self) -> ResponseHead:
         return response_head(self.raw)
-
-    def _is_keep_alive(self) -> bool:
-        """Return this for a response without a body, whose missing length says nothing about the connection."""
-        head = self._head()
-        options = {option.strip().lower() for value in head.all("connection") for option in value.split(",")}
-        return "close" not in options and (head.status_line.startswith("HTTP/1.1") or "keep-alive" in options)
 
     def _lost_while_idle(self) -> None:
         if self._owner.remove(self):

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from time import monotonic_ns
 
-from atm.engine.asyncio_engine.transport.connection import Connection, Owner, ReadingLimits
+from atm.engine.asyncio_engine.transport.connection import Connection, Owner
 from atm.engine.asyncio_engine.transport.exchange import ConnectionEvents
 from atm.engine.asyncio_engine.transport.failures import connect_failure, tls_failure
+from atm.engine.asyncio_engine.transport.reading_limits import ReadingLimits
 from atm.engine.resolve import allowed_of, is_address, look_up
 from atm.engine.tls import client_context
 from atm.models.outcome import Outcome

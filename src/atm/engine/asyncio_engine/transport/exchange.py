@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.models.outcome import Outcome
 
 
@@ -30,6 +31,16 @@ class Response(Protocol):
         ...
 
     @property
+    def sets_cookie(self) -> bool:
+        """Whether the head may have a Set-Cookie line: that is so if it has one."""
+        ...
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the head may have a Content-Encoding: that is so if it has one."""
+        ...
+
+    @property
     def body(self) -> bytes:
         """The start of the body without its framing, if the exchange `wants_body`."""
         ...
@@ -47,6 +58,8 @@ class Exchange(Protocol):
     wants_body: bool
     closes_connection: bool
     """The request has `Connection: close` (RFC 9112, section 9.6)."""
+    known: KnownResponse
+    """The last response to such a request."""
     has_redialled: bool
     hops: int
     """Redirects followed so far."""

@@ -14,6 +14,7 @@ from atm.engine.asyncio_engine.users.code_model import CodeModel
 from atm.engine.asyncio_engine.users.code_user import CodeContext, CodeUser
 from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.data_rows import DataRows, TableRows
+from atm.engine.asyncio_engine.users.timed_code import runner_of
 from atm.engine.asyncio_engine.users.traces import Traces
 from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.errors import DataError, EngineError, Problem
@@ -26,7 +27,7 @@ class CodeFlows:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, plan: LoadPlan, secrets: Mapping[str, str]) -> None:
         """Raises EngineError for a file that cannot be loaded, or is another one than that of the plan."""
-        self._loop = loop
+        self._runner = runner_of(loop)
         self._plan = plan
         self._scope = Context(plan.seed, secrets)
         self._modules = {flow: _loaded(planned.code) for flow, planned in enumerate(plan.flows) if planned.code}
@@ -52,7 +53,7 @@ class CodeFlows:
         assert planned.code is not None
         code_context = CodeContext(
             **{field.name: getattr(context, field.name) for field in fields(context)},
-            loop=self._loop,
+            runner=self._runner,
             plan=self._plan,
             flow=planned,
             code=planned.code,

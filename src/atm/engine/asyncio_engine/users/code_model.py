@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from atm.code.user import NOTHING, Body, Call, Expected
 from atm.engine.asyncio_engine.transport.exchange import Response
+from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.engine.asyncio_engine.users.messages import expected_text, timeout_text
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
 from atm.models.request import TOKEN, parse_status
@@ -120,6 +121,7 @@ class CodeStep:
         "has_secret_body",
         "head_only",
         "is_idempotent",
+        "known",
         "origin",
         "ranges",
         "secret_headers",
@@ -144,6 +146,7 @@ class CodeStep:
             if expect is None
             else frozenset(status for low, high in self.ranges for status in range(low, high + 1))
         )
+        self.known = KnownResponse()
         self.check = None
         self.constant = None
         self.wants_body = True

@@ -7,6 +7,9 @@ from time import monotonic_ns
 from typing import Protocol, cast
 
 from atm.code.response import Response
+from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
+from atm.engine.asyncio_engine.ledger.ledger import Ledger
+from atm.engine.asyncio_engine.ledger.sampler import SampledResponse
 from atm.engine.asyncio_engine.responses import CHECKED_BYTES, decoded, response_head, text_of
 from atm.engine.asyncio_engine.scenario.cookies import Jar
 from atm.engine.asyncio_engine.scenario.scope import Context
@@ -14,10 +17,11 @@ from atm.engine.asyncio_engine.transport.exchange import Response as Answer
 from atm.engine.asyncio_engine.transport.redirects import REDIRECTS
 from atm.engine.asyncio_engine.users.code_model import CodeStep
 from atm.engine.asyncio_engine.users.connections import Connections
-from atm.engine.asyncio_engine.users.scenario_request import SET_COOKIE, with_cookies
+from atm.engine.asyncio_engine.users.scenario_request import with_cookies
 from atm.engine.asyncio_engine.users.scenario_step import cookies_of, path_of
+from atm.engine.asyncio_engine.users.timed_code import IterationCode
 from atm.engine.asyncio_engine.users.trace import Trace
-from atm.engine.asyncio_engine.users.traced_request import TracedCall
+from atm.engine.asyncio_engine.users.traced_request import TracedRequest
 from atm.engine.asyncio_engine.users.user import Iteration, Request, User, UserContext
 from atm.models.outcome import FULL_RESPONSES, Outcome
 from atm.plan.pacer import NEVER
@@ -32,7 +36,7 @@ class CodeOwner(Protocol):
     """The requests of the iteration, if it is traced."""
     scope: Context
 
-    def has_response(self, request: CodeRequest) -> None:
+    def has_response(self, request: CodeRequest, response: Response) -> None:
         """Count the outcome of a request as soon as the code has seen its response."""
         ...
 
@@ -42,8 +46,9 @@ class Received:
 
     __slots__ = (
         "_content",
+        "_figures",
         "_is_decoded",
-        "_request",
+        "_ledger",
         "body_bytes",
         "checks",
         "first_byte",
@@ -52,28 +57,36 @@ class Received:
         "received",
     )
 
-    def __init__(self, request: CodeRequest, answer: Answer | None) -> None:
-        self._request = request
+    def __init__(self, ledger: Ledger, figures: EndpointFigures, answer: Answer | None) -> None:
+        self._ledger = ledger
+        self._figures = figures
         self.checks: list[tuple[int, bool]] = []
         """The run's checks that judged it, and whether each passed."""
-        self.first_byte = self.received = self.body_bytes = 0
-        self.head_status: int | None = None
-        self.raw = self._content = b""
-        self._is_decoded = False
+        self._is_decoded = True
         if answer is not None and answer.received:
+            self._is_decoded = not answer.is_encoded
             self.first_byte = answer.first_byte
             self.received = answer.received
             self.body_bytes = answer.body_bytes
             self.head_status = answer.head_status
             self.raw = answer.raw
             self._content = answer.body
+        else:
+            self.first_byte = self.received = self.body_bytes = 0
+            self.head_status = None
+            self.raw = self._content = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return len(self.raw) + len(self._content)
 
     @property
     def body(self) -> bytes:
         """The body, decompressed."""
         if not self._is_decoded:
             self._is_decoded = True
-            encoding = response_head(self.raw).get("content-encoding") if b"ncoding" in self.raw else None
+            encoding = response_head(self.raw).get("content-encoding")
             if encoding:
                 self._content = decoded(self._content, encoding, CHECKED_BYTES)
         return self._content
@@ -88,7 +101,10 @@ class Received:
 
     def count_check(self, name: str, *, passed: bool) -> None:
         """Count a check of the code."""
-        self._request.count_check(self, name, passed=passed)
+        figures = self._figures
+        index = self._ledger.count_code_check(name, figures.endpoint, passed=passed, is_warm_up=figures.warm_up)
+        if index is not None:
+            self.checks.append((index, passed))
 
 
 class CodeRequest(Request):
@@ -103,8 +119,9 @@ class CodeRequest(Request):
         "_response",
         "_trace",
         "at",
-        "by_main",
+        "code",
         "holds",
+        "is_free",
         "url",
     )
 
@@ -123,21 +140,27 @@ class CodeRequest(Request):
         """The position of the request in its iteration."""
         self.holds = False
         """Its outcome is counted when the code says so."""
-        self.by_main = False
-        """It was sent by the coroutine of the iteration itself, not by a task that this has started."""
+        self.is_free = True
+        self.code: IterationCode | None = None
+        """The coroutine of the iteration, if that has sent it itself, and not a task that it has started."""
         self.url = ""
 
-    def reserve(self, future: asyncio.Future[Response]) -> None:
-        """Take the request for the response that a future waits for."""
-        self._future = future
+    def reserve(
+        self, code: IterationCode | None, future: asyncio.Future[Response] | None, at: int, *, holds: bool
+    ) -> None:
+        """Take the request at a position of its iteration for the code, or else the future, that awaits its response.
 
-    @property
-    def is_free(self) -> bool:
-        return self._future is None
+        `holds`: its outcome is counted when the code says so.
+        """
+        self.is_free = False
+        self.code = code
+        self._future = future
+        self.at = at
+        self.holds = holds
 
     @property
     def is_in_flight(self) -> bool:
-        return self._future is not None and self._response is None
+        return not self.is_free and self._response is None
 
     def has(self, response: Response) -> bool:
         """Return whether it is the request of a response that is not counted yet."""
@@ -160,18 +183,12 @@ class CodeRequest(Request):
         figures = (ledger.warm_up if user.iteration.is_warm_up else ledger.measured)[step.endpoint]
         self.begin(step, figures, data, intended, now)
 
-    def count_check(self, received: Received, name: str, *, passed: bool) -> None:
-        """Count a check of the response."""
-        index = self._ledger.count_code_check(name, self.endpoint, passed=passed, is_warm_up=self.is_warm_up)
-        if index is not None:
-            received.checks.append((index, passed))
-
     # Called by the transport
 
     def responded(self, response: Answer, now: int) -> None:
         """Pass a full response, read at `now`, to the code."""
         user, step = self._code_user, self.step
-        if user.jar is not None and SET_COOKIE.search(response.raw):
+        if user.jar is not None and response.sets_cookie:
             self._store_cookies(response)
         withheld = False
         if step.follows_redirects and response.status in REDIRECTS:
@@ -190,35 +207,34 @@ class CodeRequest(Request):
         self._seen(outcome, message, now, response, 0)
 
     def _seen(self, outcome: Outcome, message: str, now: int, answer: Answer | None, status: int) -> None:
-        self._received = Received(self, answer)
+        self._received = received = Received(self._ledger, self._figures, answer)
         self._finish = now
-        self._response = response = Response(
-            self._received, self.url, status, outcome, message, (now - self.intended) / 1e9
-        )
-        response.redirects = self.hops
+        self._response = response = Response(received, self.url, status, outcome, message, (now - self.intended) / 1e9)
+        if self.hops:
+            response.redirects = self.hops
         self._end(now)
+        self._code_user.has_response(self, response)
         future = self._future
-        assert future is not None
-        self._code_user.has_response(self)
-        if not future.done():
+        if future is not None and not future.done():
             future.set_result(response)
 
-    def settle_unless_held(self) -> None:
+    def settle_unless_held(self, now: int) -> None:
         """Count the outcome, unless that was done or the code holds it back."""
         if self._response is not None and not self.holds:
-            self.settle()
+            self.settle(now)
 
-    def settle(self) -> None:
-        """Count the outcome as the code has left it; the request can be used again."""
+    def settle(self, at: int) -> None:
+        """Count the outcome at a time, as the code has left it; the request can be used again."""
         response, received = self._response, self._received
         assert response is not None
         assert received is not None
-        self._response = self._received = self._future = None
+        self._response = self._received = self._future = self.code = None
         self.holds = False
+        self.is_free = True
         response.is_counted = True
         ledger, figures, now = self._ledger, self._figures, self._finish
-        if monotonic_ns() >= ledger.second_end:
-            ledger.roll(monotonic_ns())
+        if at >= ledger.second_end:
+            ledger.roll(at)
         outcome, message = response.outcome, response.message
         sample = received if received.received else None
         response_time, service = now - self.intended, now - self.actual
@@ -241,16 +257,18 @@ class CodeRequest(Request):
             ledger.sampler.keep_failed(self, sample, outcome, message, now)
         trace = self._trace
         if trace is not None and trace.has_place(outcome):
-            traced = TracedCall(self, trace.copy_of(cast("Answer", received)) if sample else None, received.checks)
-            traced.outcome, traced.message, traced.finish = outcome, message, now
-            trace.requests.append(traced)
+            kept: SampledResponse | None = sample
+            if sample is not None and not trace.takes(sample.size):
+                kept = trace.copy_of(cast("Answer", sample))
+            trace.requests.append(TracedRequest(self, kept, outcome, message, now, received.checks))
 
     def abandon(self) -> None:
         """End the request because its iteration has ended: count its outcome, or leave it unfinished."""
         if self._response is not None:
-            self.settle()
-        elif self._future is not None:
-            self._future = None
+            self.settle(monotonic_ns())
+        elif not self.is_free:
+            self._future = self.code = None
+            self.is_free = True
             if self.deadline < NEVER:
                 super().leave_unfinished()
 

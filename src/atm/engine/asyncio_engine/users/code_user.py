@@ -1,7 +1,7 @@
 """A virtual user of a scenario in code: each iteration is a task over the user's coroutine, which sends by `send`.
 
-The coroutine is driven through `TimedCode`, which measures the time that the code takes, apart from the engine's own,
-and counts the outcomes of responses that the code has seen when it waits again.
+The coroutine is driven through `IterationCode`, which measures the time that the code takes, apart from the engine's.
+The outcomes of responses that the code has seen are counted when it waits again.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from time import monotonic_ns
-from typing import Any, cast
+from typing import Any
 
 from atm.code.module import CodeModule
 from atm.code.response import Response
@@ -25,7 +26,7 @@ from atm.engine.asyncio_engine.users.code_request import CodeRequest
 from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.data_rows import DataRows
 from atm.engine.asyncio_engine.users.session import Session
-from atm.engine.asyncio_engine.users.timed_code import TimedCode
+from atm.engine.asyncio_engine.users.timed_code import CodeRunner, IterationCode
 from atm.engine.asyncio_engine.users.trace import Trace
 from atm.engine.asyncio_engine.users.traces import Traces
 from atm.engine.asyncio_engine.users.user import User, UserContext
@@ -42,7 +43,7 @@ _RANDOM_PLACE = 1 << 20
 class CodeContext(UserContext):
     """Objects that all users of a scenario in code share."""
 
-    loop: asyncio.AbstractEventLoop
+    runner: CodeRunner
     plan: LoadPlan
     flow: Flow
     code: Code
@@ -85,6 +86,7 @@ class CodeUser(User):
         self._code = context
         self._number = number
         self._renderer = context.renderer
+        self._runner = context.runner
         self._function = context.module.function(context.code.function)
         self.request = self._first_request = CodeRequest(self, context, connections)
         self._requests = [self._first_request]
@@ -107,10 +109,7 @@ class CodeUser(User):
         self._is_after_last = False
         """The code runs at the end of the run, in no iteration."""
         self._function_at_end = context.module.leaving(context.code.function)
-        self.is_running = False
-        """The code is running now."""
-        self.own_ns = 0
-        """Time that the engine took within this step of the code."""
+        self._running_code: IterationCode | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -153,54 +152,61 @@ class CodeUser(User):
 
     def _run(self, coroutine: Coroutine[Any, Any, object]) -> None:
         self._ledger.health.thinking += 1
-        timed = TimedCode(self, coroutine)
         if self._ledger.own is not None:
             is_warm_up = self.iteration.is_warm_up and not self._is_after_last
             self._ledger.own.enter(self._context.sending, is_warm_up=is_warm_up)
-        self._task = self._code.loop.create_task(cast("Coroutine[Any, Any, None]", timed))
-        self._task.add_done_callback(self._ended)
+        self._running_code = IterationCode(self._runner, self, coroutine)
+        self._task = self._running_code.task
+        self._task.add_done_callback(partial(self._ended, self._running_code))
 
     # `Driver` of the code
 
-    def send(self, call: Call) -> asyncio.Future[Response]:
-        """Send a request of the code."""
+    def send(self, call: Call) -> asyncio.Future[Response] | None:
+        """Send a request of the code; see `Driver`."""
         now = monotonic_ns()
         if self._task is None or self._is_leaving:
             raise RuntimeError("the iteration of this user has ended: a request must be awaited within it")
-        ledger, code, iteration = self._ledger, self._code, self.iteration
         if self._seen is not None:
             # The code has seen it: this is its next await.
-            self.settle()
+            self.settle(now)
+        runner, ledger = self._runner, self._ledger
         step, data, bare = self._renderer.rendered(call, self.jar)
         if now >= ledger.second_end:
             ledger.roll(now)
-        request = self._first_request if self._first_request.is_free else self._other_request()
-        intended = now if self._sent or self._think_ns else min(iteration.intended, now)
-        request.at = self._sent
-        self._sent += 1
-        request.holds = call.holds
+        request = self._first_request
+        if not request.is_free:
+            request = self._other_request()
+        sent = self._sent
+        self._sent = sent + 1
         if step.endpoint not in self._used:
             self._used.append(step.endpoint)
-        future: asyncio.Future[Response] = code.loop.create_future()
+        running, runner.running = runner.running, None
+        code = self._running_code
+        future: asyncio.Future[Response] | None = None
+        if running is code and code is not None:
+            code.awaited = request
+            request.reserve(code, None, sent, holds=call.holds)
+        else:
+            future = runner.loop.create_future()
+            request.reserve(None, future, sent, holds=call.holds)
         ledger.health.thinking -= 1
-        request.reserve(future)
-        request.by_main = self.is_running
+        intended = now if sent or self._think_ns else min(self.iteration.intended, now)
         request.send(step, data, bare, call.url, intended, now)
-        if self.is_running:
-            self.own_ns += monotonic_ns() - now
+        runner.running = running
+        runner.own_ns += monotonic_ns() - now
         return future
 
     def count(self, response: Response) -> None:
         """Count the outcome of a response that was held back."""
         for request in self._requests:
             if request.has(response):
-                request.settle()
+                request.settle(monotonic_ns())
                 return
 
     def pause(self, seconds: float) -> asyncio.Future[None]:
         """Return a future that is done after a think time."""
         now = monotonic_ns()
-        future: asyncio.Future[None] = self._code.loop.create_future()
+        future: asyncio.Future[None] = self._runner.loop.create_future()
         length = max(0, int(seconds * 1e9))
         self._think_ns += length
         pause = CodePause(self, future, now + length)
@@ -235,28 +241,33 @@ class CodeUser(User):
 
     # Called by requests
 
-    def has_response(self, request: CodeRequest) -> None:
+    def has_response(self, request: CodeRequest, response: Response) -> None:
         """Count the outcome of a request as soon as the code has seen its response."""
         self._ledger.health.thinking += 1
-        if request.by_main:
+        code = request.code
+        if code is not None and code.awaited is request:
+            code.awaited = None
             self._seen = request
+            self._runner.resume(code, response)
         else:
             # After the step of the task that waits for it.
-            self._code.loop.call_soon(self._code.loop.call_soon, request.settle_unless_held)
+            loop = self._runner.loop
+            loop.call_soon(loop.call_soon, lambda: request.settle_unless_held(monotonic_ns()))
 
-    def settle(self) -> None:
+    def settle(self, now: int) -> None:
         """Count the outcome that the code has seen, unless it is held back."""
         request, self._seen = self._seen, None
         if request is not None:
-            request.settle_unless_held()
+            request.settle_unless_held(now)
 
-    def add_code_time(self, began: int) -> None:
-        """Record a step of the code that began at a time."""
-        self.is_running = False
-        self.ended_at = ended = monotonic_ns()
-        self._code_books.code_ns += max(ended - began - self.own_ns, 0)
-        if self._seen is not None:
-            self.settle()
+    def add_code_time(self, began: int, own_ns: int, is_main: bool) -> None:
+        """Record a step of the code."""
+        now = monotonic_ns()
+        self._code_books.code_ns += max(now - began - own_ns, 0)
+        if is_main:
+            self.ended_at = now
+            if self._seen is not None:
+                self.settle(now)
 
     # The end of an iteration
 
@@ -275,12 +286,13 @@ class CodeUser(User):
         for request in self._requests:
             request.close()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, code: IterationCode, task: asyncio.Task[None]) -> None:
+        code.release()
         if self._is_leaving or task is not self._task:
             if not task.cancelled():
                 task.exception()
             return
-        self._task = None
+        self._task = self._running_code = None
         ledger, now = self._ledger, self.ended_at
         error: BaseException | None = (
             asyncio.CancelledError("the code cancelled its own task") if task.cancelled() else task.exception()

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from time import monotonic_ns
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from atm.engine.asyncio_engine.ledger.health import Health
 from atm.engine.asyncio_engine.users.hook_functions import HookFunction
-from atm.engine.asyncio_engine.users.timed_code import TimedCode
+from atm.engine.asyncio_engine.users.timed_code import TimedCode, runner_of
 
 Then = Callable[[int, BaseException | None], None]
 """Called when a hook that took time has ended, with how long that was (ns), and what it raised."""
@@ -77,7 +77,8 @@ class HookCalls:
     def _start(self, awaitable: Any, began: int, books: Books, then: Then) -> None:
         self._health.thinking += 1
         coroutine = awaitable if inspect.iscoroutine(awaitable) else _awaited(awaitable)
-        task = self._loop.create_task(cast("Coroutine[Any, Any, None]", TimedCode(_Steps(books), coroutine)))
+        timed = TimedCode(runner_of(self._loop), _Steps(books), coroutine)
+        task: asyncio.Task[None] = self._loop.create_task(timed)
         self._waiting = task
         task.add_done_callback(lambda done: self._done(done, began, then))
 
@@ -109,13 +110,11 @@ async def _awaited(awaitable: Any) -> None:
 class _Steps:
     """Counts the time of a coroutine's steps, in which the engine does nothing of its own."""
 
-    __slots__ = ("_books", "is_running", "own_ns")
+    __slots__ = ("_books",)
 
     def __init__(self, books: Books) -> None:
         self._books = books
-        self.own_ns = 0
-        self.is_running = False
 
-    def add_code_time(self, began: int) -> None:
-        """Record a step of the code that began at a time."""
-        self._books.code_ns += monotonic_ns() - began
+    def add_code_time(self, began: int, own_ns: int, is_main: bool) -> None:  # noqa: ARG002
+        """Record a step of the code, or of a task that it has started."""
+        self._books.code_ns += monotonic_ns() - began - own_ns

@@ -9,9 +9,11 @@ from typing import Protocol, cast
 from atm.code.hooks import Request as RequestOfCode
 from atm.code.response import Response as ResponseOfCode
 from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
+from atm.engine.asyncio_engine.ledger.ledger import Ledger
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.transport.exchange import Response
-from atm.engine.asyncio_engine.users.code_request import CodeRequest, Received
+from atm.engine.asyncio_engine.transport.known_response import KnownResponse
+from atm.engine.asyncio_engine.users.code_request import Received
 from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.request_draft import Draft
 from atm.engine.asyncio_engine.users.scenario_request import ScenarioRequest, with_cookies
@@ -39,9 +41,8 @@ class _Answer(Received):
 
     __slots__ = ("status",)
 
-    def __init__(self, request: HookedRequest, response: Response) -> None:
-        # It needs of the request that it counts checks.
-        super().__init__(cast("CodeRequest", request), response)
+    def __init__(self, ledger: Ledger, figures: EndpointFigures, response: Response) -> None:
+        super().__init__(ledger, figures, response)
         self.status = response.status
 
 
@@ -107,6 +108,8 @@ class HookedRequest(ScenarioRequest):
         self.head_only = draft.request.method == "HEAD"
         self.wants_body = step.wants_body
         self.closes_connection = step.closes_connection
+        # The hook may have changed the method, on which it depends where a response ends.
+        self.known = KnownResponse()
         self.has_redialled = False
         self.hops = self.sent = self.received = 0
         self.deadline = deadline = now + step.timeout_ns
@@ -167,7 +170,7 @@ class HookedRequest(ScenarioRequest):
             return
         # It has ended in time, whatever the hook takes.
         self.deadline = NEVER
-        answer = _Answer(self, response)
+        answer = _Answer(self._ledger, self._figures, response)
         url = self.draft.request.url if self.draft is not None else self._url()
         seconds = (now - self.intended) / 1e9
         seen = ResponseOfCode(answer, url, response.status, judgement.outcome, judgement.message, seconds)
@@ -191,9 +194,3 @@ class HookedRequest(ScenarioRequest):
             checks=(*held.judgement.checks, *held.answer.checks),
         )
         super()._count(held.session, cast("Response", held.answer), judgement, held.now)
-
-    def count_check(self, received: Received, name: str, *, passed: bool) -> None:
-        """Count a check of the hook."""
-        index = self._ledger.count_code_check(name, self.endpoint, passed=passed, is_warm_up=self.is_warm_up)
-        if index is not None:
-            received.checks.append((index, passed))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from atm.engine.asyncio_engine.responses import CHECKED_BYTES, DecodingError, decoded_whole, response_head, text_of
 from atm.engine.asyncio_engine.transport.exchange import Response
+from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.engine.asyncio_engine.users.bodies import readable_request
 from atm.engine.asyncio_engine.users.messages import check_of, expected_text, timeout_text
 from atm.engine.asyncio_engine.users.rendering import Render, renderer
@@ -33,6 +34,7 @@ class PreparedStep:
         self.check: Callable[[Response], str | None] | None = _check_of_response(step.checks) if step.checks else None
         """Returns the message of the first check that a response fails; None if it passes all."""
         self.wants_body = bool(step.checks)
+        self.known = KnownResponse()
         self.follows_redirects = plan.connections.redirects > 0
         self.slots = slots_of(step)
         self.secret_headers = frozenset(

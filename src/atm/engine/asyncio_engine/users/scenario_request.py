@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Protocol, cast
 
@@ -16,8 +15,6 @@ from atm.engine.asyncio_engine.users.session import Session
 from atm.engine.asyncio_engine.users.traced_request import TracedStep
 from atm.engine.asyncio_engine.users.user import Request, User, UserContext
 from atm.models.outcome import Outcome
-
-SET_COOKIE = re.compile(rb"(?i)\nset-cookie[ \t]*:")
 
 
 class SessionUser(Protocol):
@@ -68,7 +65,7 @@ class ScenarioRequest(Request):
             return
         # Iterations with a session have such steps only.
         step = cast("ScenarioStep", self.step)
-        if session.jar is not None and SET_COOKIE.search(response.raw):
+        if session.jar is not None and response.sets_cookie:
             self._store_cookies(session, response)
         withheld = False
         if step.follows_redirects and response.status in REDIRECTS:
@@ -120,9 +117,8 @@ class ScenarioRequest(Request):
         trace = session.trace
         if trace.has_place(outcome):
             step = cast("ScenarioStep", self.step)
-            traced = TracedStep(self, step, session, trace.copy_of(response), judgement)
-            traced.outcome, traced.message, traced.finish = outcome, message, now
-            trace.requests.append(traced)
+            kept = trace.copy_of(response)
+            trace.requests.append(TracedStep(self, step, session, kept, judgement, outcome, message, now))
 
     @property
     def _session(self) -> Session | None:

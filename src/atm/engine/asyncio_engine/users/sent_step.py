@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from atm.engine.asyncio_engine.transport.exchange import Response
+from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.engine.asyncio_engine.users.rendering import Render
 
 
@@ -25,6 +26,7 @@ class SentStep(Protocol):
     secret_headers: frozenset[str]
     has_secret_body: bool
     expected: frozenset[int]
+    known: KnownResponse
 
     @property
     def constant(self) -> bytes | None:

@@ -50,6 +50,14 @@ class Trace:
         self.left_out += 1
         return False
 
+    def takes(self, size: int) -> bool:
+        """Return whether a response of a size can be kept as it is; count it if so."""
+        whole = self._bytes + size
+        if whole > _MOST_BYTES:
+            return False
+        self._bytes = whole
+        return True
+
     def copy_of(self, response: Response | None) -> TracedResponse | None:
         """Return the response to the next request to add, as far as it is kept."""
         if response is None:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from atm.engine.asyncio_engine.ledger.iteration_sampler import ExtractedValue
-from atm.engine.asyncio_engine.ledger.sampler import SampledRequest
+from atm.engine.asyncio_engine.ledger.sampler import SampledRequest, SampledResponse
 from atm.engine.asyncio_engine.scenario.value import UNSET, text_form
 from atm.engine.asyncio_engine.users.scenario_step import Judgement, ScenarioStep
 from atm.engine.asyncio_engine.users.session import Session
-from atm.engine.asyncio_engine.users.trace import TracedResponse
 from atm.models.outcome import Outcome
 
 
@@ -22,10 +21,11 @@ class SentRequest(SampledRequest, Protocol):
 
 
 class TracedRequest:
-    """What every request keeps. Set `outcome`, `message` and `finish` afterwards."""
+    """What every request keeps; one of code has no more."""
 
     __slots__ = (
         "actual",
+        "checks",
         "data",
         "destination",
         "endpoint",
@@ -40,7 +40,16 @@ class TracedRequest:
         "slots",
     )
 
-    def __init__(self, request: SentRequest, response: TracedResponse | None) -> None:
+    def __init__(
+        self,
+        request: SentRequest,
+        response: SampledResponse | None,
+        outcome: Outcome,
+        message: str,
+        finish: int,
+        checks: Sequence[tuple[int, bool]],
+    ) -> None:
+        """`checks` are the run's that judged the response, and whether each passed; code may add to them later."""
         self.data = request.data
         self.number = request.number
         self.position = request.position
@@ -51,9 +60,10 @@ class TracedRequest:
         self.slots = request.slots
         self.destination = request.destination
         self.response = response
-        self.outcome = Outcome.OK
-        self.message = ""
-        self.finish = 0
+        self.outcome = outcome
+        self.message = message
+        self.finish = finish
+        self.checks = checks
 
     @property
     def request(self) -> SampledRequest:
@@ -68,30 +78,9 @@ class TracedRequest:
         return ()
 
     @property
-    def checks(self) -> Sequence[tuple[int, bool]]:
-        return ()
-
-    @property
     def values(self) -> Sequence[ExtractedValue]:
         """The variables that the response set."""
         return ()
-
-
-class TracedCall(TracedRequest):
-    """A request of code."""
-
-    __slots__ = ("_checks",)
-
-    def __init__(
-        self, request: SentRequest, response: TracedResponse | None, checks: Sequence[tuple[int, bool]]
-    ) -> None:
-        """`checks` may grow: code can judge a response later."""
-        super().__init__(request, response)
-        self._checks = checks
-
-    @property
-    def checks(self) -> Sequence[tuple[int, bool]]:
-        return self._checks
 
 
 class TracedStep(TracedRequest):
@@ -104,11 +93,14 @@ class TracedStep(TracedRequest):
         request: SentRequest,
         step: ScenarioStep,
         session: Session,
-        response: TracedResponse | None,
+        response: SampledResponse | None,
         judgement: Judgement | None,
+        outcome: Outcome,
+        message: str,
+        finish: int,
     ) -> None:
         """`judgement` is that of a full response."""
-        super().__init__(request, response)
+        super().__init__(request, response, outcome, message, finish, judgement.checks if judgement else ())
         self._step = step
         self._template = step.template
         self._rendered = None if request.hops else session.rendered
@@ -127,10 +119,6 @@ class TracedStep(TracedRequest):
     @property
     def secret_values(self) -> Sequence[str]:
         return (*(self._template.secret_values(self._rendered) if self._rendered else ()), *self._secrets)
-
-    @property
-    def checks(self) -> Sequence[tuple[int, bool]]:
-        return self._judgement.checks if self._judgement else ()
 
     @property
     def values(self) -> Sequence[ExtractedValue]:

@@ -27,17 +27,24 @@ class Traces:
         trace, session.trace = session.trace, None
         assert trace is not None
         self._in_use -= 1
-        self._sampler.keep(
-            EndedIteration(
-                flow=iteration.flow,
-                number=iteration.number,
-                user=session.user,
-                intended=iteration.intended,
-                finish=max(finish, iteration.intended),
-                think=session.think_ns,
-                is_completed=is_completed,
-                requests=trace.requests,
-                has_failure=trace.has_failure or not is_completed,
-                left_out=trace.left_out,
-            )
+        finish = max(finish, iteration.intended)
+        has_failure = trace.has_failure or not is_completed
+        active = max(finish - iteration.intended - session.think_ns, 0)
+        reason = self._sampler.wanted(
+            iteration.flow, iteration.number, active, is_completed=is_completed, has_failure=has_failure
         )
+        if reason is not None:
+            self._sampler.keep(
+                EndedIteration(
+                    flow=iteration.flow,
+                    number=iteration.number,
+                    user=session.user,
+                    intended=iteration.intended,
+                    finish=finish,
+                    think=session.think_ns,
+                    is_completed=is_completed,
+                    requests=trace.requests,
+                    left_out=trace.left_out,
+                ),
+                reason,
+            )

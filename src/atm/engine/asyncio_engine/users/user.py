@@ -10,6 +10,7 @@ from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
 from atm.engine.asyncio_engine.ledger.ledger import IterationBooks, Ledger
 from atm.engine.asyncio_engine.ledger.sending import Sending
 from atm.engine.asyncio_engine.transport.exchange import Response
+from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.engine.asyncio_engine.transport.redirects import REDIRECTS, Redirects
 from atm.engine.asyncio_engine.users.connections import Connections, Origins
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
@@ -71,6 +72,7 @@ class Request:
         "head_only",
         "hops",
         "intended",
+        "known",
         "origin",
         "received",
         "sent",
@@ -85,6 +87,7 @@ class Request:
     head_only: bool
     wants_body: bool
     closes_connection: bool
+    known: KnownResponse
     intended: int
     actual: int
 
@@ -112,6 +115,7 @@ class Request:
         self.head_only = step.head_only
         self.wants_body = step.wants_body
         self.closes_connection = step.closes_connection
+        self.known = step.known
         self.has_redialled = False
         self.hops = 0
         self.sent = 0
