@@ -14,6 +14,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from atm.models.metric import METRICS, MetricDefinition
 from atm.models.run import RunResult
@@ -134,6 +135,13 @@ def openapi() -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
+def graphql_schema() -> str:
+    """Return the GraphQL schema of the Control API."""
+    from atm.api.graphql.schema import SCHEMA
+
+    return f"{SCHEMA.as_str()}\n"
+
+
 def api_reference() -> str:
     """Return the page of the Control API, with its table of routes from the OpenAPI document."""
     from atm.api.app import create_app
@@ -165,6 +173,8 @@ GENERATED: tuple[Generated, ...] = (
     Generated("docs/reference/target-server.md", target_server_reference),
     Generated("docs/reference/result.schema.json", result_schema),
     Generated("openapi.json", openapi),
+    # Not in an environment that was set up before GraphQL was added.
+    *([Generated("schema.graphql", graphql_schema)] if find_spec("strawberry") else []),
     Generated("docs/reference/api.md", api_reference),
     Generated(publish.PAGE, benchmarks),
     # Only with results: the picture needs at least one.

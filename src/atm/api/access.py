@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from atm.api.dashboard import is_dashboard
 from atm.api.paths import route_path
+from atm.api.request_head import GRAPHQL, is_graphql_page
 
 SESSION = "/api/v1/session"
 _HEALTH = re.compile(r"/(api/v1/)?health(/live|/ready)?")
@@ -27,6 +28,8 @@ class Access(StrEnum):
     """None: a file of the dashboard, which contains no data."""
     SIGN_IN = "sign-in"
     """None: the key is in the body."""
+    INIT = "init"
+    """A key, also in the first message of a WebSocket, because browsers cannot send headers with one."""
     KEY = "key"
     """A key, a session or local access."""
 
@@ -40,11 +43,11 @@ def access_of(scope: Scope) -> Access:
     """Return the access rule of a request; `normalise_path` has run before."""
     path = route_path(scope)
     if scope["type"] != "http":
-        return Access.KEY
+        return Access.INIT if path == GRAPHQL else Access.KEY
     method = scope["method"]
     if _HEALTH.fullmatch(path):
         return Access.OPEN
-    if method in ("GET", "HEAD") and is_dashboard(path):
+    if method in ("GET", "HEAD") and (is_dashboard(path) or is_graphql_page(scope)):
         return Access.PAGE
     if method == "POST" and path == SESSION:
         return Access.SIGN_IN

@@ -14,6 +14,7 @@ from atm.api import dashboard, errors
 from atm.api.audit import Audit
 from atm.api.auth import Keys
 from atm.api.deps import require_principal
+from atm.api.graphql import endpoint
 from atm.api.guard import Guard
 from atm.api.json_body import JsonBody
 from atm.api.local_access import LocalAccess, LocalMode
@@ -117,6 +118,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         audit,
     ):
         app.include_router(part.router, prefix=PREFIX, dependencies=[*needs_principal, Depends(in_scope)])
+    endpoint.install(app)
     dashboard.install(app, given.root_path, sign_in=session.sign_in_by_address)
     app.add_middleware(JsonBody)
     app.add_middleware(Guard, settings=given)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,9 +59,9 @@ ACTIONS = {
 """Audit action by route name; for a route that is missing here, the action is its name."""
 REFUSED = "request.refuse"
 """Action of a request refused by role or network before routing; the object is method and path."""
-READS = frozenset({"validate_spec", "import_curl_command", "preview_schedule"})
-"""Routes with an unsafe method that change nothing."""
-_PARAMETERS = ("run_id", "batch", "test", "schedule", "key", "session_id")
+READS = frozenset({"validate_spec", "import_curl_command", "preview_schedule", "graphql"})
+"""Routes with an unsafe method that change nothing; mutations write entries of their own."""
+PARAMETERS = ("run_id", "batch", "test", "schedule", "key", "session_id")
 """Path parameters that identify the object."""
 _MOST_READ_BYTES = 262_144
 _MOST_TEXT = 500
@@ -102,7 +103,17 @@ async def _write(scope: Scope, status: int, document: dict[str, Any]) -> None:
     if principal is None or name in READS:
         # Unauthenticated requests are only in the request log, so that they cannot fill the storage.
         return
-    entry = _entry(scope, principal, name, status, document)
+    # Without a route name, the guard refused the request before routing.
+    parameters = scope.get("path_params", {})
+    addressed = next((str(parameters[parameter]) for parameter in PARAMETERS if parameter in parameters), "")
+    await record(scope, principal, name, addressed if name else f"{scope['method']} {scope['path']}", status, document)
+
+
+async def record(
+    scope: Scope, principal: Principal, name: str, addressed: str, status: int, document: Mapping[str, Any]
+) -> None:
+    """Store the entry of a change by the route `name` to the object `addressed`; `document` is the answer."""
+    entry = _entry(scope, principal, name, addressed, status, document)
     storage: StorageInterface = scope["app"].state.plane.storage
     try:
         await storage.audit.append(entry)
@@ -110,14 +121,12 @@ async def _write(scope: Scope, status: int, document: dict[str, Any]) -> None:
         log.error("cannot store an audit entry (%s): %s", error, entry)
 
 
-def _entry(scope: Scope, principal: Principal, name: str, status: int, document: dict[str, Any]) -> AuditEntry:
-    # Without a route name, the guard refused the request before routing.
+def _entry(
+    scope: Scope, principal: Principal, name: str, addressed: str, status: int, document: Mapping[str, Any]
+) -> AuditEntry:
     action = ACTIONS.get(name, name or REFUSED)
-    parameters = scope.get("path_params", {})
-    addressed = next((str(parameters[parameter]) for parameter in _PARAMETERS if parameter in parameters), "")
     response_id = str(document.get("id") or document.get("batch_id") or "") if status < 300 else ""
     is_new = response_id and action.endswith((".create", ".import"))
-    addressed = addressed if name else f"{scope['method']} {scope['path']}"
     detail = [f"of {addressed}"] if is_new and addressed and addressed != response_id else []
     if status < 300:
         detail += [text for text in (_text(document.get("name")), _list(document)) if text]
@@ -167,7 +176,7 @@ def _document(start: Message, body: Message) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _list(document: dict[str, Any]) -> str:
+def _list(document: Mapping[str, Any]) -> str:
     """Return the ids of runs or names of tests in a response about several objects."""
     runs = document.get("runs")
     if isinstance(runs, list):

@@ -23,6 +23,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from atm.api.paths import route_path
+from atm.api.request_head import GRAPHQL, is_graphql_page
 
 STATIC = Path(__file__).parent / "static"
 NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>API Test Machine</title>
@@ -38,7 +39,7 @@ _ADDRESS = re.compile(rb'(?<=")/(?=_app/|favicon\.svg|api/)')
 _BASE = b'base: ""'
 """The base path in the built page's inline script."""
 _INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
-_API_PREFIXES = ("/api", "/health", "/metrics")
+_API_PREFIXES = ("/api", "/health", "/metrics", GRAPHQL)
 _ENCODINGS = ((".br", "br"), (".gz", "gzip"))
 
 
@@ -109,7 +110,7 @@ class _PageRoute(Route):
     """Matches every path outside the API, where a wrong method stays a 405 and an unknown route a JSON 404."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] == "http" and not is_dashboard(route_path(scope)):
+        if scope["type"] == "http" and not (is_dashboard(route_path(scope)) or is_graphql_page(scope)):
             return Match.NONE, {}
         return super().matches(scope)
 

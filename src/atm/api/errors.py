@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -44,6 +44,8 @@ _STATUS: tuple[tuple[type[AtmError], int], ...] = (
 _INVALID = frozenset({"invalid_id", "invalid_tag", "invalid_value", "name_like_id"})
 MOST_PROBLEMS = 100
 """Most problems listed in one response."""
+INTERNAL = Problem("this is a bug in the server", "internal", hint="see the server's log for this request_id")
+"""What a client sees of an unexpected error."""
 
 
 class ApiError(AtmError):
@@ -122,14 +124,19 @@ def _id(request: Request) -> str:
     return str(request.scope.get("state", {}).get("request_id", ""))
 
 
+def shown_problems(error: AtmError, where: str) -> tuple[int, Sequence[Problem]]:
+    """Return the status of an error and the problems that the client sees; log an error of the server."""
+    status = status_of(error)
+    if status < 500:
+        return status, error.problems
+    log.error("%s: %s", where, error)
+    # Paths and hosts of the server appear only in its log.
+    return status, tuple(replace(problem, place="") for problem in error.problems)
+
+
 async def _atm_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AtmError)
-    status = status_of(error)
-    problems = error.problems
-    if status >= 500:
-        log.error("%s %s: %s", request.method, request.url.path, error)
-        # Paths and hosts of the server appear only in its log.
-        problems = tuple(replace(problem, place="") for problem in problems)
+    status, problems = shown_problems(error, f"{request.method} {request.url.path}")
     # No Retry-After for corrupt data: it does not recover by itself.
     headers = {"Retry-After": "2"} if isinstance(error, StorageUnavailableError) else {}
     return response(status, problems, _id(request), **headers)
@@ -138,13 +145,14 @@ async def _atm_error(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     details = error.errors()
-    problems = [_problem(detail) for detail in details[:MOST_PROBLEMS]]
+    problems = [problem_of(detail) for detail in details[:MOST_PROBLEMS]]
     if len(details) > MOST_PROBLEMS:
         problems.append(Problem(f"and {len(details) - MOST_PROBLEMS:,} more problems", "more_problems"))
     return response(422, problems, _id(request))
 
 
-def _problem(detail: dict[str, Any]) -> Problem:
+def problem_of(detail: Mapping[str, Any]) -> Problem:
+    """Convert one error of pydantic."""
     if detail["type"] == "json_invalid":
         what = f"the body is not JSON: {detail.get('ctx', {}).get('error', '')}".rstrip(": ")
         return Problem(what, "json_invalid", path="body")
@@ -164,5 +172,4 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("%s %s", request.method, request.url.path, exc_info=error)
-    problem = Problem("this is a bug in the server", "internal", hint="see the server's log for this request_id")
-    return response(500, [problem], _id(request))
+    return response(500, [INTERNAL], _id(request))

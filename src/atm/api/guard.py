@@ -31,7 +31,7 @@ from atm.api.deps import SAFE_METHODS
 from atm.api.errors import response, status_of
 from atm.api.local_access import LocalMode, came_through_a_proxy
 from atm.api.paths import normalise_path, route_path
-from atm.api.request_head import body_limit, host_of_origin
+from atm.api.request_head import GRAPHQL, body_limit, host_of_origin
 from atm.api.revocation import while_admitted
 from atm.api.security_headers import cookie_name, security_headers
 from atm.config import Settings
@@ -41,6 +41,10 @@ from atm.storage.api_keys import Role
 
 log = logging.getLogger("atm.api")
 
+ADMIT = "admit"
+"""Key in the state of a WebSocket without a key: a function that admits it by the key of its first message."""
+LATE_KEY = "late_key"
+"""Key in that state: the API key of the first message."""
 CLIENT_LEFT = 499
 """Status in the log, as in nginx: the client closed the connection before the request or response was complete."""
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:@/\s]*))(?::[0-9]*)?")
@@ -92,7 +96,11 @@ class Guard:
         try:
             state["principal"] = await self._admitted(scope)
             work = self._app(scope, self._limited(scope, receive), sending)
-            if state["principal"] is None or (scope["type"] == "http" and scope["method"] not in SAFE_METHODS):
+            is_waiting = state["principal"] is None and access_of(scope) is Access.INIT
+            if is_waiting:
+                state[ADMIT] = partial(self._admit_later, scope)
+            changes = scope["type"] == "http" and scope["method"] not in SAFE_METHODS
+            if changes or (state["principal"] is None and not is_waiting):
                 # Do not interrupt a request that changes something.
                 await work
             elif not await while_admitted(work, partial(self._is_still_admitted, scope)):
@@ -157,6 +165,8 @@ class Guard:
             return None
         principal = await self._principal(keys, scope, headers)
         if principal is None:
+            if access is Access.INIT and not _has_key(scope, headers):
+                return None
             raise _no_key(keys)
         # The audit log needs the principal of a refused request.
         scope["state"]["principal"] = principal
@@ -168,7 +178,9 @@ class Guard:
                 403, f"the key {principal.name!r} is not valid from this network", "network_not_allowed"
             )
         own = route_path(scope) == SESSION or route_path(scope).startswith(f"{SESSION}s/")
-        changes = scope["type"] == "http" and scope["method"] not in SAFE_METHODS and not own
+        # Queries are sent by POST too; mutations check the role themselves.
+        may_read = own or route_path(scope) == GRAPHQL
+        changes = scope["type"] == "http" and scope["method"] not in SAFE_METHODS and not may_read
         if changes and not principal.may(Role.OPERATOR):
             raise _RefusedError(
                 403,
@@ -178,14 +190,24 @@ class Guard:
             )
         return principal
 
-    async def _is_still_admitted(self, scope: Scope) -> bool:
+    async def _admit_later(self, scope: Scope, key: str) -> str:
+        """Admit a WebSocket by the key of its first message; return why it is refused, or nothing."""
+        scope["state"][LATE_KEY] = key
         try:
-            return await self._admitted(scope) is not None
+            scope["state"]["principal"] = await self._admitted(scope)
+        except (_RefusedError, TooManyWrongKeysError) as error:
+            return str(error)
+        return ""
+
+    async def _is_still_admitted(self, scope: Scope) -> bool:
+        is_waiting = access_of(scope) is Access.INIT and not _has_key(scope, Headers(scope=scope))
+        try:
+            return await self._admitted(scope) is not None or is_waiting
         except (_RefusedError, TooManyWrongKeysError):
             return False
 
     async def _principal(self, keys: Keys, scope: Scope, headers: Headers) -> Principal | None:
-        key = headers.get("x-api-key")
+        key = headers.get("x-api-key", scope["state"].get(LATE_KEY))
         authorization = headers.get("authorization", "")
         if key is None and authorization[:7].lower() == "bearer ":
             key = authorization[7:].strip()
@@ -324,6 +346,11 @@ def _about(scope: Scope, principal: Principal | None) -> dict[str, str]:
 
 def _too_large(most: int, setting: str) -> _RefusedError:
     return _RefusedError(413, f"the body is larger than {most:,} bytes", "body_too_large", setting)
+
+
+def _has_key(scope: Scope, headers: Headers) -> bool:
+    given = ("x-api-key" in headers, "authorization" in headers, LATE_KEY in scope["state"])
+    return any(given) or _cookie(headers, cookie_name(scope, COOKIE)) is not None
 
 
 def _cookie(headers: Headers, name: str) -> str | None:

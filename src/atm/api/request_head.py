@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
+from starlette.types import Scope
+
+from atm.api.paths import route_path
 from atm.config import Settings
 
 BUNDLE = "/api/v1/import/bundle"
@@ -12,12 +15,23 @@ BUNDLE = "/api/v1/import/bundle"
 SESSION_BYTES = 4_096
 """Body limit of a sign-in, which contains little more than a key."""
 
+GRAPHQL = "/graphql"
+"""The path of GraphQL operations and, for browsers, of a page to write them."""
+
 _FILE_OF_TEST = re.compile(r"/api/v1/tests/[^/]+/files/[^/]+")
 
 
 def is_file_upload(method: str, path: str) -> bool:
     """Return whether the body of a request is a file of a test, which is streamed, whatever its content type."""
     return method == "PUT" and _FILE_OF_TEST.fullmatch(path) is not None
+
+
+def is_graphql_page(scope: Scope) -> bool:
+    """Return whether a request to the path of GraphQL is for its page: it wants HTML, and has no operation."""
+    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD") or route_path(scope) != GRAPHQL:
+        return False
+    accepted = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+    return b"text/html" in accepted and "query" not in parse_qs(scope["query_string"].decode("latin-1"), True)
 
 
 def host_of_origin(origin: str) -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from atm.api.auth import Principal, client_address
 from atm.api.deps import SAFE_METHODS
@@ -19,6 +20,7 @@ from atm.api.errors import ApiError
 from atm.bootstrap import ControlPlane
 from atm.errors import NotFoundError, Problem
 from atm.models.figures import counted
+from atm.runs.lookup import whole_run_id
 from atm.storage.access import AuditEntry, AuditOutcome, AuditQuery
 
 QUOTA_ACTION = "quota.run"
@@ -39,38 +41,63 @@ _STARTS_MANY = frozenset({"run_all_tests", "create_schedule", "replace_schedule"
 """Routes that start any number of runs, which a key with a quota may not use."""
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A request that changes something, by REST or by GraphQL."""
+
+    route: str
+    """Name of the route."""
+    parameters: Mapping[str, str]
+    """Path parameters of the route."""
+    body: Mapping[str, Any]
+
+
 async def in_scope(request: Request) -> None:
     """Dependency of every route: check the key's tags and quota. Raises ApiError."""
     principal: Principal | None = request.scope.get("state", {}).get("principal")
-    if principal is None or request.method in SAFE_METHODS:
-        return
-    if not principal.tags and principal.runs_per_hour is None:
+    if principal is None or request.method in SAFE_METHODS or not _is_limited(principal):
         return
     name = str(getattr(request.scope.get("route"), "name", ""))
-    plane: ControlPlane = request.app.state.plane
-    if principal.tags and name not in _FREE:
-        await _check_tags(plane, principal, name, request)
-    if principal.runs_per_hour is not None and name in _STARTS | _STARTS_MANY:
-        await _check_quota(plane, principal, name, request)
-
-
-async def _check_tags(plane: ControlPlane, principal: Principal, name: str, request: Request) -> None:
-    tag_sets: list[Iterable[str]] = []
     # Do not read a file into memory.
-    body = {} if name == "upload_test_file" else await _body(request)
+    body = await _body(request) if principal.tags and name != "upload_test_file" else {}
+    await check_change(request, principal, Change(name, request.path_params, body))
+
+
+async def check_change(connection: HTTPConnection, principal: Principal, change: Change) -> None:
+    """Check the key's tags and quota. Raises ApiError."""
+    if not _is_limited(principal):
+        return
+    plane: ControlPlane = connection.app.state.plane
+    if principal.tags and change.route not in _FREE:
+        await _check_tags(plane, principal, change)
+    if principal.runs_per_hour is not None and change.route in _STARTS | _STARTS_MANY:
+        await _check_quota(plane, principal, change.route, connection)
+
+
+def _is_limited(principal: Principal) -> bool:
+    return bool(principal.tags) or principal.runs_per_hour is not None
+
+
+async def _check_tags(plane: ControlPlane, principal: Principal, change: Change) -> None:
+    tag_sets: list[Iterable[str]] = []
+    name, body = change.route, change.body
     try:
         if name in _OF_RUN:
-            tag_sets.append((await plane.storage.runs.get(request.path_params["run_id"])).summary.tags)
+            # As the route finds it: by the start of its id, in any case.
+            run_id = await whole_run_id(plane.storage, change.parameters["run_id"])
+            tag_sets.append((await plane.storage.runs.get(run_id)).summary.tags)
         elif name in _OF_TEST:
-            tag_sets.append(await _tags_of_test(plane, request.path_params["test"]))
+            tag_sets.append(await _tags_of_test(plane, change.parameters["test"]))
         elif name in _OF_SCHEDULE:
-            tag_sets.append((await plane.schedules.find(request.path_params["schedule"])).tags)
+            tag_sets.append((await plane.schedules.find(change.parameters["schedule"])).tags)
         elif name not in _NEW:
             raise _out_of_scope(principal, "affects several objects, or one without tags")
         if name in _NEW or (name in _RETAGGED and isinstance(body.get("tags"), list)):
             tag_sets.append(_texts(body.get("tags")))
-        if name in ("create_schedule", "replace_schedule") and isinstance(body.get("test"), str):
-            tag_sets.append(await _tags_of_test(plane, body["test"]))
+        if name in ("create_schedule", "replace_schedule"):
+            # Both fields name the test; with a spec, `test_name` is only that of the spec.
+            tests = {body.get("test"), None if body.get("spec") else body.get("test_name")}
+            tag_sets += [await _tags_of_test(plane, test) for test in tests if isinstance(test, str)]
         if name == "create_test" and isinstance(body.get("from_run"), str):
             tag_sets.append((await plane.storage.runs.get(body["from_run"])).summary.tags)
     except NotFoundError:
@@ -87,7 +114,7 @@ async def _tags_of_test(plane: ControlPlane, test: str) -> tuple[str, ...]:
     return (await find_test(plane, test)).tags
 
 
-async def _check_quota(plane: ControlPlane, principal: Principal, name: str, request: Request) -> None:
+async def _check_quota(plane: ControlPlane, principal: Principal, name: str, connection: HTTPConnection) -> None:
     if name in _STARTS_MANY:
         what = f"the key {principal.name!r} has a run quota, so it can only start single runs"
         raise ApiError(403, Problem(what, "out_of_scope", hint="use a key without a quota"))
@@ -103,10 +130,10 @@ async def _check_quota(plane: ControlPlane, principal: Principal, name: str, req
         outcome=AuditOutcome.DONE,
         object_kind="key",
         object_id=principal.key_id or "",
-        address=client_address(request.scope),
+        address=client_address(connection.scope),
         key_id=principal.key_id,
         session_id=principal.session_id,
-        request_id=request.scope["state"]["request_id"],
+        request_id=connection.scope["state"]["request_id"],
         detail="one run of the hourly quota",
     )
     query = AuditQuery(key_id=principal.key_id, action=QUOTA_ACTION, since=now - timedelta(hours=1))

@@ -39,12 +39,13 @@ class EncodedEvent:
     sequence: int | None
     kind: str
     json: str
+    event: AnyRunEvent
 
     @classmethod
     def of(cls, event: AnyRunEvent) -> EncodedEvent:
         """Encode an event."""
         sequence = None if isinstance(event, ProgressEvent) else event.sequence
-        return cls(sequence, event.kind, event_json(event))
+        return cls(sequence, event.kind, event_json(event), event)
 
 
 class _Reader:

@@ -100,19 +100,26 @@ class ScheduleService:
 
     async def details(self, schedule: Schedule) -> ScheduleDetails:
         """Return a schedule with its next due times, recent firings and last run."""
-        recent = await self._storage.schedules.firings(schedule.id, limit=RECENT)
-        newest_run = next((firing.run_id for firing in recent if firing.run_id is not None), None)
-        last_run = None
-        if newest_run is not None:
-            try:
-                last_run = (await self._storage.runs.get(newest_run)).summary
-            except NotFoundError:
-                last_run = None  # it was deleted; its firing stays
-        return ScheduleDetails(schedule, self._upcoming(schedule), recent, last_run)
+        return (await self._details([schedule]))[0]
 
     async def all(self) -> list[ScheduleDetails]:
         """Return all schedules, ordered by name."""
-        return [await self.details(schedule) for schedule in await self._storage.schedules.all()]
+        return await self._details(await self._storage.schedules.all())
+
+    async def _details(self, schedules: Sequence[Schedule]) -> list[ScheduleDetails]:
+        """Return the details of all these schedules with two queries, however many there are."""
+        recent = await self._storage.schedules.newest_firings([schedule.id for schedule in schedules], RECENT)
+        last_ids = {
+            schedule_id: next((firing.run_id for firing in firings if firing.run_id is not None), None)
+            for schedule_id, firings in recent.items()
+        }
+        # A run may have been deleted; its firing stays.
+        runs = await self._storage.runs.get_many([run_id for run_id in last_ids.values() if run_id is not None])
+        last_runs = {schedule_id: runs[run_id].summary for schedule_id, run_id in last_ids.items() if run_id in runs}
+        return [
+            ScheduleDetails(schedule, self._upcoming(schedule), recent.get(schedule.id, ()), last_runs.get(schedule.id))
+            for schedule in schedules
+        ]
 
     async def firings(
         self,

@@ -45,6 +45,7 @@ from atm.storage.records import (
     RunEvent,
     RunPage,
     RunQuery,
+    RunSummary,
     SampleQuery,
     StoredBatch,
 )
@@ -77,8 +78,16 @@ class RunStore(Protocol):
         """Return a run. Raises NotFoundError."""
         ...
 
+    async def get_many(self, ids: Sequence[str]) -> dict[str, Run]:
+        """Return the runs with these ids, without those that do not exist."""
+        ...
+
     async def result(self, run_id: str) -> RunResult | None:
         """Return the result of a run; None before its end, or when nothing was measured. Raises NotFoundError."""
+        ...
+
+    async def results(self, ids: Sequence[str]) -> dict[str, RunResult]:
+        """Return the results of these runs, without those that have none."""
         ...
 
     async def find(self, prefix: str, limit: int = 10) -> tuple[str, ...]:
@@ -95,6 +104,10 @@ class RunStore(Protocol):
 
     async def batch(self, batch_id: str) -> StoredBatch | None:
         """Return a batch; None if it has no runs."""
+        ...
+
+    async def newest(self, names: Sequence[str], limit: int) -> dict[str, tuple[RunSummary, ...]]:
+        """Return the newest runs with each of these names, newest first; no entry for a name without runs."""
         ...
 
     async def annotate(self, run_id: str, *, notes: str | None = None, tags: Sequence[str] | None = None) -> Run:

@@ -239,6 +239,10 @@ class ScheduleStore(Protocol):
         """Return firings of a schedule due before a time, with one of these outcomes (none: any), newest first."""
         ...
 
+    async def newest_firings(self, ids: Sequence[str], limit: int) -> dict[str, tuple[Firing, ...]]:
+        """Return the newest firings of each of these schedules, newest first; no entry for one without firings."""
+        ...
+
 
 class DeliveryStore(Protocol):
     """The queue of notifications."""

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query
 from atm.api.deps import Plane
 from atm.models.control.history import HistoryView, TestHistory
 from atm.runs.views import summary_view
-from atm.storage.records import RunQuery
 
 router = APIRouter(tags=["runs"])
 
@@ -29,8 +28,10 @@ async def read_history(
     if text:
         history = [test for test in history if text.lower() in test.name.lower()]
     history.sort(key=lambda test: (test.last_run.created_at, test.last_run.id), reverse=True)
-    tests = []
-    for test in history[offset : offset + limit]:
-        page = await plane.storage.runs.page(RunQuery(name=test.name, limit=recent, with_total=False))
-        tests.append(TestHistory(name=test.name, runs=test.runs, recent=[summary_view(run) for run in page.runs]))
+    shown = history[offset : offset + limit]
+    newest = await plane.storage.runs.newest([test.name for test in shown], recent)
+    tests = [
+        TestHistory(name=test.name, runs=test.runs, recent=[summary_view(run) for run in newest.get(test.name, ())])
+        for test in shown
+    ]
     return HistoryView(tests=tests, total=len(history))

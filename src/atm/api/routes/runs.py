@@ -110,7 +110,7 @@ async def read_run(plane: Plane, run_id: RunId) -> RunDetail:
     """Read a run: spec, outcome and reasons, sampled requests, and figures; during the run, those so far."""
     run = await plane.storage.runs.get(run_id)
     samples = await plane.storage.series.samples(run_id)
-    view = await _view(plane, run)
+    view = await detailed_view(plane, run)
     is_shared = run.status is RunStatus.RUNNING and run.spec.get("fleet")
     return RunDetail(
         **dict(view),
@@ -119,7 +119,8 @@ async def read_run(plane: Plane, run_id: RunId) -> RunDetail:
     )
 
 
-async def _view(plane: ControlPlane, run: Run) -> RunView:
+async def detailed_view(plane: ControlPlane, run: Run) -> RunView:
+    """Return a run with its figures; during the run, those so far."""
     view = run_view(run)
     if run.metrics is not None or run.summary.status in FINAL:
         # Do not add up intervals of a run that ended without a result: hours of them take too long.
@@ -147,7 +148,7 @@ async def read_result(plane: Plane, run_id: RunId) -> RunResult:
 @router.patch("/runs/{run_id}", responses=_NOT_FOUND)
 async def annotate_run(plane: Plane, run_id: RunId, body: AnnotateRequest) -> RunView:
     """Replace tags or notes."""
-    return await _view(plane, await plane.runs.annotate(run_id, notes=body.notes, tags=body.tags))
+    return await detailed_view(plane, await plane.runs.annotate(run_id, notes=body.notes, tags=body.tags))
 
 
 @router.post("/runs/{run_id}/cancel", responses=_NOT_FOUND)

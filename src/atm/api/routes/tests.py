@@ -39,7 +39,7 @@ from atm.runs.service import Request as RunRequest
 from atm.runs.spec_compiler import CheckedSpec
 from atm.runs.test_files import TestFiles
 from atm.storage import lookup
-from atm.storage.records import RunBatch, RunQuery, RunSource, RunSummary, checked_tags
+from atm.storage.records import RunBatch, RunSource, checked_tags
 from atm.storage.test_configs import TestConfig
 
 router = APIRouter(tags=["tests"])
@@ -76,17 +76,11 @@ async def list_tests(
 ) -> TestList:
     """List the stored tests by name, each with its newest run."""
     history = {test.name: test for test in await plane.storage.tests.in_history()}
-    tests = []
-    for config in await plane.storage.tests.all():
-        in_history = history.get(config.name)
-        tests.append(test_view(config, in_history, await _recent(plane, config.name, recent) if in_history else ()))
+    configs = await plane.storage.tests.all()
+    names = [config.name for config in configs if config.name in history] if recent else []
+    newest = await plane.storage.runs.newest(names, recent)
+    tests = [test_view(config, history.get(config.name), newest.get(config.name, ())) for config in configs]
     return TestList(tests=tests, configs=tests, total=len(tests))
-
-
-async def _recent(plane: ControlPlane, name: str, number: int) -> Sequence[RunSummary]:
-    if not number:
-        return ()
-    return (await plane.storage.runs.page(RunQuery(name=name, limit=number, with_total=False))).runs
 
 
 @router.post("/tests", status_code=201, responses=_TAKEN)

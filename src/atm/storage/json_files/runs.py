@@ -75,6 +75,35 @@ class JsonRuns:
         return self._folder.with_documents(self._folder.state(run_id))
 
     @in_thread
+    def get_many(self, ids: Sequence[str]) -> dict[str, Run]:
+        found = {}
+        for run_id in ids:
+            try:
+                found[run_id] = self._folder.with_documents(self._folder.state(run_id))
+            except NotFoundError:
+                continue
+        return found
+
+    async def results(self, ids: Sequence[str]) -> dict[str, RunResult]:
+        found = {}
+        for run_id in ids:
+            try:
+                result = await self.result(run_id)
+            except NotFoundError:
+                continue
+            if result is not None:
+                found[run_id] = result
+        return found
+
+    @in_thread
+    def newest(self, names: Sequence[str], limit: int) -> dict[str, tuple[RunSummary, ...]]:
+        found: dict[str, list[RunSummary]] = {}
+        for run in sorted((state.summary for state in self._folder.states()), key=_sort_key, reverse=True):
+            if run.name in names and len(found.setdefault(run.name, [])) < limit:
+                found[run.name].append(run)
+        return {name: tuple(listed) for name, listed in found.items()}
+
+    @in_thread
     def result(self, run_id: str) -> RunResult | None:
         self._folder.state(run_id)
         document = self._folder.result(run_id)

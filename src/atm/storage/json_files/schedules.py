@@ -336,6 +336,10 @@ class JsonSchedules:
         ]
         return tuple(sorted(matches, key=lambda firing: firing.due, reverse=True)[:limit])
 
+    async def newest_firings(self, ids: Sequence[str], limit: int) -> dict[str, tuple[Firing, ...]]:
+        found = {schedule_id: await self.firings(schedule_id, limit=limit) for schedule_id in ids}
+        return {schedule_id: firings for schedule_id, firings in found.items() if firings}
+
 
 def _stamp(path: Path) -> tuple[int, int] | None:
     """Return a stamp that changes when a file is written; None without a file."""

@@ -9,7 +9,7 @@ from dataclasses import fields
 from enum import Enum
 from typing import Any, get_type_hints
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, or_, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -57,6 +57,13 @@ _TYPES = get_type_hints(RunSummary)
 SUMMARY = tuple(runs.c[column] for column in _NAMES.values())
 """The columns of a `RunSummary`."""
 
+_RESULT_COLUMNS = tuple(
+    runs.c[name]
+    for name in ("id", "metrics_json", "endpoint_metrics_json", "sampled_requests_json", "result_json", "spec_json")
+)
+MOST_PARTS = 100
+"""Most queries joined to one statement; SQLite takes 500."""
+
 _ALL_COLUMNS = (
     *SUMMARY,
     runs.c.notes,
@@ -103,18 +110,23 @@ class SqlRuns:
         async with self._database.read() as connection:
             return await fetch(connection, run_id)
 
-    async def result(self, run_id: str) -> RunResult | None:
-        names = ("metrics_json", "endpoint_metrics_json", "sampled_requests_json", "result_json", "spec_json")
-        columns = [runs.c[name] for name in names]
+    async def get_many(self, ids: Sequence[str]) -> dict[str, Run]:
         async with self._database.read() as connection:
-            row = (await connection.execute(select(*columns).where(runs.c.id == run_id))).one_or_none()
+            rows = (await connection.execute(select(*_ALL_COLUMNS).where(runs.c.id.in_(ids)))).all()
+        return {row.id: run_of(row) for row in rows}
+
+    async def result(self, run_id: str) -> RunResult | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(*_RESULT_COLUMNS).where(runs.c.id == run_id))).one_or_none()
         if row is None:
             raise run_not_found(run_id)
-        if row.result_json is None:
-            return None
-        samples = row.sampled_requests_json or "[]"
-        documents = ResultDocuments(row.metrics_json, row.endpoint_metrics_json, samples, row.result_json)
-        return join(documents, _document(row.spec_json, run_id), run_id)
+        return None if row.result_json is None else _result_of(row)
+
+    async def results(self, ids: Sequence[str]) -> dict[str, RunResult]:
+        statement = select(*_RESULT_COLUMNS).where(runs.c.id.in_(ids), runs.c.result_json.is_not(None))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return {row.id: _result_of(row) for row in rows}
 
     async def find(self, prefix: str, limit: int = 10) -> tuple[str, ...]:
         checked_id(prefix)
@@ -166,6 +178,24 @@ class SqlRuns:
                 total = before + (await connection.execute(count.where(*conditions))).scalar_one()
         listed = tuple(summaries[:limit])
         return RunPage(listed, total, RunCursor(listed[-1].created_at, listed[-1].id) if more else None)
+
+    async def newest(self, names: Sequence[str], limit: int) -> dict[str, tuple[RunSummary, ...]]:
+        order = (runs.c.created_at.desc(), runs.c.id.desc())
+        found: dict[str, list[RunSummary]] = {}
+        async with self._database.read() as connection:
+            for start in range(0, len(names), MOST_PARTS):
+                # One query on the index of names for each, in one statement.
+                parts = [
+                    select(select(*SUMMARY).where(runs.c.name == name).order_by(*order).limit(limit).subquery())
+                    for name in names[start : start + MOST_PARTS]
+                ]
+                for row in await connection.execute(union_all(*parts)):
+                    summary = summary_of(row)
+                    found.setdefault(summary.name, []).append(summary)
+        return {
+            name: tuple(sorted(listed, key=lambda run: (run.created_at, run.id), reverse=True))
+            for name, listed in found.items()
+        }
 
     def _conditions(self, query: RunQuery, created_at: ColumnElement[Any]) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []
@@ -307,6 +337,12 @@ async def fetch(connection: AsyncConnection, run_id: str) -> Run:
     if row is None:
         raise run_not_found(run_id)
     return run_of(row)
+
+
+def _result_of(row: Row[*tuple[Any, ...]]) -> RunResult:
+    samples = row.sampled_requests_json or "[]"
+    documents = ResultDocuments(row.metrics_json, row.endpoint_metrics_json, samples, row.result_json)
+    return join(documents, _document(row.spec_json, row.id), row.id)
 
 
 def summary_of(row: Row[*tuple[Any, ...]]) -> RunSummary:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -34,7 +34,7 @@ from atm.storage.schedules import (
     run_key,
 )
 from atm.storage.sql.database import Database
-from atm.storage.sql.runs import SUMMARY, insert_run, new_run_values, summary_of
+from atm.storage.sql.runs import MOST_PARTS, SUMMARY, insert_run, new_run_values, summary_of
 from atm.storage.sql.tables import runs, schedule_deliveries, schedule_firings, schedules
 
 _PLAIN = (
@@ -251,6 +251,28 @@ class SqlSchedules:
         statement = statement.order_by(schedule_firings.c.due.desc()).limit(limit)
         async with self._database.read() as connection:
             return tuple(_firing_of(row) for row in await connection.execute(statement))
+
+    async def newest_firings(self, ids: Sequence[str], limit: int) -> dict[str, tuple[Firing, ...]]:
+        found: dict[str, list[Firing]] = {}
+        of = schedule_firings.c
+        async with self._database.read() as connection:
+            for start in range(0, len(ids), MOST_PARTS):
+                parts = [
+                    select(
+                        select(schedule_firings)
+                        .where(of.schedule_id == schedule_id)
+                        .order_by(of.due.desc())
+                        .limit(limit)
+                        .subquery()
+                    )
+                    for schedule_id in ids[start : start + MOST_PARTS]
+                ]
+                for row in await connection.execute(union_all(*parts)):
+                    found.setdefault(row.schedule_id, []).append(_firing_of(row))
+        return {
+            schedule_id: tuple(sorted(firings, key=lambda firing: firing.due, reverse=True))
+            for schedule_id, firings in found.items()
+        }
 
     async def prune(self, before: datetime, *, dry_run: bool = False) -> int:
         """Remove final firings due before a time, except the newest of each schedule; return their number."""

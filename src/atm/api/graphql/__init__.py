@@ -1,0 +1,6 @@
+"""GraphQL at `/graphql`, over the functions of the routes: `endpoint.py` serves it, `schema.py` is where it begins.
+
+Types, arguments and inputs are derived from the models and routes of the REST API, so that both stay the same. The
+library is imported with the first GraphQL request: no other module imports this package when the server starts, but
+`endpoint.py`.
+"""
