@@ -182,7 +182,7 @@ async def _whole_id(control: ControlClient, prefix: str) -> str:
         batch.id for batch in (await control.batches.page(limit=MOST_LISTED)).batches if batch.id.startswith(prefix)
     ]
     if len(matches) > 1 and prefix not in matches:
-        raise NotFoundError(Problem(f"several batches start with {prefix!r}", "ambiguous_id", path="BATCH"))
+        raise NotFoundError(Problem(f"several batches start with {prefix!r}", "ambiguous_batch", path="BATCH"))
     return prefix if prefix in matches or not matches else matches[0]
 
 
