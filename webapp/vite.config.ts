@@ -17,6 +17,16 @@ const announcer: Plugin = {
     },
 };
 
+/** GraphiQL's style carries its fonts as data, which the page's policy forbids: the dashboard's own are used. */
+const withoutFonts: Plugin = {
+    name: "graphiql-without-fonts",
+    enforce: "pre",
+    transform: {
+        filter: { id: /graphiql\.css$/ },
+        handler: (code: string) => code.replace(/@font-face\s*\{[^}]*\}/g, ""),
+    },
+};
+
 const schema = JSON.parse(readFileSync(new URL("../docs/reference/spec.schema.json", import.meta.url), "utf8"));
 
 export default defineConfig({
@@ -24,11 +34,17 @@ export default defineConfig({
     define: {
         THRESHOLD_EXAMPLES: JSON.stringify(schema.$defs.ThresholdExpression.properties.expression.examples),
     },
-    plugins: [docs(), announcer, tailwindcss(), sveltekit()],
+    plugins: [docs(), announcer, withoutFonts, tailwindcss(), sveltekit()],
     build: { assetsInlineLimit: 0, chunkSizeWarningLimit: 700 },
     server: {
         proxy: {
             "/api": { target: process.env.ATM_API_URL ?? "http://127.0.0.1:8000" },
+            // The page for people is the dashboard's own.
+            "/graphql": {
+                target: process.env.ATM_API_URL ?? "http://127.0.0.1:8000",
+                ws: true,
+                bypass: ({ headers, url }) => (headers.accept?.includes("text/html") ? url : undefined),
+            },
             "/health": { target: process.env.ATM_API_URL ?? "http://127.0.0.1:8000" },
         },
     },
