@@ -88,6 +88,9 @@ pathlib.Path(__file__).with_name(f"imported-{os.getpid()}").touch()
 def before_request(request, user):
     request.headers["X-Hook"] = "1"
 
+def after_response(response, user):
+    response.check("is full", len(response.body) > 0)
+
 async def buy(user):
     await user.get("/fixed")
 """
@@ -138,7 +141,12 @@ def test_on_a_server_hooks_run_in_the_runner_and_viewers_load_no_file(
         assert not imported(folder)
         created = admin.post("/runs", json={"spec": spec(target, "shop_hooks.py")})
         assert created.status_code == 202, created.text
-        assert ended(admin, created.json()["id"])["status"] == "completed"
+        run_id = created.json()["id"]
+        assert ended(admin, run_id)["status"] == "completed"
+        window = admin.get(f"/runs/{run_id}/intervals", params={"merge": "true"}).json()
+        # Checks of hooks are in no plan: the run announces them.
+        assert [(check["name"], check["passed"]) for check in window["window"]["checks"]] == [("is full", 10)]
+        assert sum(point["passed"] for point in window["checks"]) == 10
     assert all(b"X-Hook: 1" in sent for sent in sent_to(target))
     assert imported(folder)
     assert server.process.pid not in imported(folder)

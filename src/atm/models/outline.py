@@ -38,6 +38,13 @@ class ScenarioSteps:
     is_code: bool = False
     """A function runs its iterations: endpoints and checks are announced when they are used first. The first of the
     endpoints is for requests beyond the limit of names."""
+    has_hooks: bool = False
+    """Hooks judge its responses: their checks are announced when they are used first."""
+
+    @property
+    def grows(self) -> bool:
+        """Whether what it counts becomes known while it runs."""
+        return self.is_code or self.has_hooks
 
 
 @dataclass(frozen=True, slots=True)

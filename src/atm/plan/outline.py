@@ -14,7 +14,11 @@ from atm.plan.load_plan import Flow, Lane, LoadPlan
 def scenarios_of(plan: LoadPlan) -> tuple[ScenarioSteps, ...]:
     """Return the scenarios of a plan."""
     lane_of = {flow: lane for lane in plan.lanes for flow in lane.flows}
-    return tuple(_in_lane(scenario, lane_of[flow]) for flow, scenario in enumerate(scenarios_in(plan.flows)))
+    has_hooks = plan.hooks is not None
+    return tuple(
+        replace(_in_lane(scenario, lane_of[flow]), has_hooks=has_hooks)
+        for flow, scenario in enumerate(scenarios_in(plan.flows))
+    )
 
 
 def _in_lane(scenario: ScenarioSteps, lane: Lane) -> ScenarioSteps:

@@ -77,7 +77,7 @@ async def outline_of(storage: StorageInterface, run_id: str, endpoints: Sequence
         return RunOutline(endpoints)
     started = first[0].data
     outline = RunOutline(endpoints, scenarios_of(started), checks_of(started), own_metrics_of(started))
-    if not any(scenario.is_code for scenario in outline.scenarios):
+    if not any(scenario.grows for scenario in outline.scenarios):
         return outline
     last = await _last_second(storage, run_id)
     return outline if last is None else _extended(outline, last)

@@ -11298,6 +11298,11 @@ export type components = {
              * @default false
              */
             is_code: boolean;
+            /**
+             * Has Hooks
+             * @default false
+             */
+            has_hooks: boolean;
         };
         /**
          * SoFar
