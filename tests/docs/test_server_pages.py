@@ -60,7 +60,7 @@ def test_every_command_that_is_named_anywhere_exists() -> None:
     known = {entry.name for entry in COMMANDS}
     commands = {name: load(name) for name in known}
     groups = {name: set(each.commands) for name, each in commands.items() if isinstance(each, TyperGroup)}
-    assert set(groups) == {"db", "fleet", "keys", "schedule", "tests"}
+    assert set(groups) == {"batch", "db", "fleet", "keys", "schedule", "tests"}
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     sources = [*(ROOT / "src/atm").rglob("*.py"), ROOT / "Makefile", ROOT / "Dockerfile", ROOT / "compose.yaml"]
     for path in [*pages, *sources]:
