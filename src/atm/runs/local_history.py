@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from atm.models.outcome import RunStatus
     from atm.models.run import RunResult
     from atm.storage.base import RunSeries
-    from atm.storage.records import Run
+    from atm.storage.records import NewRun, Run
 
 STORE_SECONDS = 15.0
 """How long commands leave a run that has ended to the process that stores it."""
@@ -216,11 +216,11 @@ def _run_line(execution: Execution) -> dict[str, Any]:
     }
 
 
-def run_of(line: Line, status: RunStatus, result: RunResult | None, error: str, ended_at: datetime) -> Run:
-    """Return the run to store from a spool's first line. Raises KeyError, TypeError or ValueError for another line."""
-    from atm.storage.records import Finish, NewRun, Run, RunSource, figures_of, summary_of
+def new_run_of(line: Line) -> NewRun:
+    """Return what the first line of a spool says of the run. Raises as `run_of`."""
+    from atm.storage.records import NewRun, RunSource
 
-    new = NewRun(
+    return NewRun(
         id=line["id"],
         name=line["name"],
         url=line["url"],
@@ -232,6 +232,13 @@ def run_of(line: Line, status: RunStatus, result: RunResult | None, error: str, 
         engine=line["engine"],
         source=RunSource.CLI,
     )
+
+
+def run_of(line: Line, status: RunStatus, result: RunResult | None, error: str, ended_at: datetime) -> Run:
+    """Return the run to store from a spool's first line. Raises KeyError, TypeError or ValueError for another line."""
+    from atm.storage.records import Finish, Run, figures_of, summary_of
+
+    new = new_run_of(line)
     reason = result.run.stop_reason if result else StopReason.FAILED
     summary = replace(
         summary_of(new, status),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -205,3 +206,24 @@ async def test_without_a_server_it_shows_the_history_of_this_machine(
         await sees(pilot, "already")
         await pilot.press("r", "y")
         await sees(pilot, "without a server", "atm serve")
+
+
+async def test_a_run_of_another_terminal_is_followed_to_its_report(
+    tmp_path: Path, target: TargetServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATM_DATA_DIR", str(tmp_path))
+    (tmp_path / "endless.yaml").write_text(
+        f"name: elsewhere\nurl: {target.url}/users\nrequests_per_second: 20\nduration: 1h\n"
+    )
+    with started(tmp_path, "run", str(tmp_path / "endless.yaml"), "--quiet") as process:
+        async with open_history(None) as history, monitor(history) as pilot:
+            await sees(pilot, "the local history", "elsewhere", "running", "requests so far")
+            await pilot.press("enter")
+            await sees(pilot, "20 /s of 20")
+            await pilot.press("c", "y")
+            await sees(pilot, "another terminal", "Ctrl-C")
+            process.send_signal(signal.SIGINT)
+            await sees(pilot, "stopped", "p95")
+            await pilot.press("escape")
+            await sees(pilot, "elsewhere", "stopped", "1 run ")
+        await asyncio.to_thread(process.communicate)

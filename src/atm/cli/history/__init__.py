@@ -37,7 +37,7 @@ async def open_history(server: str | None, settings: Settings | None = None) -> 
         return
     import asyncio
 
-    from atm.cli.history.local import StorageHistory
+    from atm.cli.history.this_machine import MachineHistory
     from atm.runs.local_history import pending, wait_until_stored
     from atm.storage import open_storage
 
@@ -49,7 +49,7 @@ async def open_history(server: str | None, settings: Settings | None = None) -> 
             from atm.runs.local_recovery import recover_local_runs
 
             await recover_local_runs(storage, spools)
-        yield StorageHistory(storage)
+        yield MachineHistory(storage, spools)
     finally:
         await storage.close()
 

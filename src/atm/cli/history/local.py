@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import BinaryIO
@@ -62,15 +62,20 @@ class StorageHistory:
         return await self._storage.runs.result(run_id)
 
     async def watch(self, run_id: str) -> AsyncIterator[AnyRunEvent]:
+        async with aclosing(self._stored_events(run_id)) as events:
+            async for event in events:
+                yield event
+
+    async def _stored_events(self, run_id: str, after: int = 0) -> AsyncGenerator[AnyRunEvent, None]:
         watcher = Watcher(self._storage)
         try:
-            async with aclosing(watcher.watch(run_id)) as events:
+            async with aclosing(watcher.watch(run_id, after)) as events:
                 async for event in events:
                     yield EVENTS.validate_json(event.json)
         finally:
             await watcher.close()
 
-    async def changes(self) -> AsyncIterator[ListChange]:
+    async def changes(self) -> AsyncGenerator[ListChange, None]:
         watcher = Watcher(self._storage)
         try:
             async for changed in watcher.watch_list():
