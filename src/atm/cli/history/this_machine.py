@@ -23,7 +23,7 @@ POLL_SECONDS = 0.5
 STORE_POLLS = 120
 """How often a run that has ended is waited for."""
 POLLS_PER_RECOVERY = 4
-"""After so many of them, spools that no process holds are stored from here."""
+"""How many polls pass before spools that no process holds are stored from here."""
 
 
 class MachineHistory(StorageHistory):
