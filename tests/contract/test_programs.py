@@ -259,14 +259,13 @@ def test_in_the_open_model_a_stopped_user_only_ends_its_iteration(
 
 
 def test_a_pace_holds_the_next_iteration_back_but_not_the_first(engine: Engine, target: TargetServer) -> None:
-    made = scenario(
-        target, requests(0), A, load=closed(3), total=12, sampling=EVERY, flow={"pace_ns": 50 * MILLISECOND}
+    pace = 200 * MILLISECOND
+    ran = run(
+        engine, scenario(target, requests(0), A, load=closed(3), total=12, sampling=EVERY, flow={"pace_ns": pace})
     )
-    ran = run(engine, made)
-    # Each of the three users starts its iterations 50 ms apart, measured from its first.
-    firsts = sorted(sample.intended_ns for sample in ran.samples)[:3]
-    intended = sorted(sample.intended_ns for sample in ran.samples)
-    assert intended == sorted(first + turn * 50 * MILLISECOND for first in firsts for turn in range(4))
+    # Each of the three users starts its iterations 200 ms apart, measured from its first, which may be late.
+    intended = [sample.intended_ns for sample in ran.samples]
+    assert sum(start - pace not in intended for start in intended) == 3
     assert all(sample.actual_ns >= sample.intended_ns for sample in ran.samples)
     assert books(ran) == (12, 12, 0, 0)
 
