@@ -8,6 +8,7 @@ from atm.metrics.histogram import index_of
 from atm.metrics.own_interval import OwnInterval
 from atm.metrics.threshold_amounts import Measured
 from atm.metrics.value_histogram import ValueHistogram
+from atm.metrics.windows import ConsecutiveSeconds
 from atm.models.metric import Statistic
 from atm.models.own_metric import HIGHEST, SCALE, OwnKind
 from atm.models.threshold import Threshold
@@ -48,13 +49,13 @@ def _at_limit(billionths: int | None, limit: float) -> float | None:
     return billionths / SCALE
 
 
-class OwnWindow:
+class OwnWindow(ConsecutiveSeconds):
     """The values of one metric over the last `length` consecutive seconds; the distribution of each is encoded."""
 
     def __init__(self, metric: int, length: int) -> None:
+        super().__init__(length)
+        self._seconds: deque[tuple[int, OwnInterval, bytes, float]]
         self._metric = metric
-        self._length = length
-        self._seconds: deque[tuple[int, OwnInterval, bytes, float]] = deque()
         self._values = ValueHistogram()
 
     def add(self, second: int, part: OwnInterval, seconds: float) -> None:
@@ -70,20 +71,6 @@ class OwnWindow:
         encoded = part.values.encode() if part.values else b""
         part.values = ValueHistogram()
         self._seconds.append((second, part, encoded, seconds))
-
-    @property
-    def is_full(self) -> bool:
-        return len(self._seconds) == self._length
-
-    @property
-    def first_second(self) -> int:
-        """The first second in the window, counted from the start of the run."""
-        return self._seconds[0][0]
-
-    @property
-    def seconds(self) -> float:
-        """Length of the window's content."""
-        return sum(length for *_, length in self._seconds)
 
     def total(self) -> OwnInterval:
         """Return the values of all seconds in the window."""

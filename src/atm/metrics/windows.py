@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 from atm.metrics.histogram import Histogram
 
 
-class RollingWindow:
+class ConsecutiveSeconds:
+    """The last `length` consecutive seconds of a window: what it needs of each, first the second, last its length."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._seconds: deque[Any] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._seconds) == self._length
+
+    @property
+    def first_second(self) -> int:
+        """The first second in the window, counted from the start of the run."""
+        first: int = self._seconds[0][0]
+        return first
+
+    @property
+    def seconds(self) -> float:
+        """Length of the window's content."""
+        total: float = sum(length for *_, length in self._seconds)
+        return total
+
+
+class RollingWindow(ConsecutiveSeconds):
     """A histogram and a few counts over the last `length` consecutive seconds.
 
     Seconds in the window are stored encoded, some hundred bytes each, because a window may be an hour long.
     """
 
     def __init__(self, length: int) -> None:
-        self._length = length
-        self._seconds: deque[tuple[int, bytes, tuple[int, ...], float]] = deque()
+        super().__init__(length)
+        self._seconds: deque[tuple[int, bytes, tuple[int, ...], float]]
         self.times = Histogram()
         """The samples of all seconds in the window."""
         self.counts: tuple[int, ...] = ()
@@ -35,17 +60,3 @@ class RollingWindow:
         self._seconds.append((second, times.encode(), counts, seconds))
         self.times.merge(times)
         self.counts = tuple(a + b for a, b in zip(self.counts, counts, strict=True))
-
-    @property
-    def is_full(self) -> bool:
-        return len(self._seconds) == self._length
-
-    @property
-    def first_second(self) -> int:
-        """The first second in the window, counted from the start of the run."""
-        return self._seconds[0][0]
-
-    @property
-    def seconds(self) -> float:
-        """Length of the window's content."""
-        return sum(length for *_, length in self._seconds)

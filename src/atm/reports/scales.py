@@ -1,10 +1,13 @@
-"""Linear and logarithmic scales from values to pixels, with ticks at 1, 2 and 5."""
+"""Linear and logarithmic scales from values to positions, with ticks at 1, 2 and 5, for the plots of all reports."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from atm.models import figures
+from atm.models.run_figures import TimelinePoint
 
 LOGARITHMIC_ABOVE = 100.0
 """Use a logarithmic scale for times if the maximum exceeds the median by more than this factor (two decades)."""
@@ -74,3 +77,26 @@ def clock_step(seconds: float, most: int) -> int:
         if seconds / step <= most:
             return step
     return 86_400
+
+
+def time_axis(points: Sequence[TimelinePoint], start: float, end: float) -> Scale:
+    """Return the scale from seconds of the run to positions; `points` is not empty."""
+    last = max(point.second + point.duration_seconds for point in points)
+    return Scale(0.0, max(last, 1.0), start, end)
+
+
+def middle(point: TimelinePoint) -> float:
+    """Return the middle of a point's span, in seconds of the run."""
+    return point.second + point.duration_seconds / 2
+
+
+def per_second(count: float, point: TimelinePoint) -> float:
+    """Return a count of a point as a rate; 0 for a point without length."""
+    return count / point.duration_seconds if point.duration_seconds else 0.0
+
+
+def time_label(ticks: Sequence[float]) -> Callable[[float], str]:
+    """Return a label function with one unit for all ticks, shown at the highest one."""
+    unit = figures.time_unit(ticks[len(ticks) // 2])
+    length = {"ns": 1e-6, "µs": 1e-3, "ms": 1.0, "s": 1e3}[unit]
+    return lambda tick: f"{tick / length:,.10g}" + (f" {unit}" if tick == ticks[-1] else "")

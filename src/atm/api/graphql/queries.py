@@ -40,7 +40,7 @@ def _detail(name: str) -> Any:
 
 async def result(root: RunSummaryView, info: strawberry.Info) -> RunResult | None:
     """The full result, as `atm run --json` prints it; null before the end, or if nothing was measured."""
-    return await info.context.results.load(root.id)  # type: ignore[no-any-return]
+    return await info.context.results.load(root.id)  # type: ignore[no-any-return]  # the context is untyped
 
 
 async def workers(root: RunSummaryView, info: strawberry.Info) -> list[WorkerSecond]:
@@ -77,7 +77,7 @@ async def recent(
     root: TestView, info: strawberry.Info, first: Annotated[int, Argument(ge=1, le=50)] = 10
 ) -> list[RunSummaryView]:
     """The newest runs with the name of this test, newest first."""
-    return await info.context.newest(first).load(root.name)  # type: ignore[no-any-return]
+    return await info.context.newest(first).load(root.name)  # type: ignore[no-any-return]  # the context is untyped
 
 
 async def all_tests(root: None, info: strawberry.Info, first: First = 50) -> list[TestView]:

@@ -56,7 +56,7 @@ def output_of(annotation: Any) -> Any:
     if origin is tuple and Ellipsis not in arguments:
         return list[output_of(arguments[0])]  # type: ignore[misc]  # a pair of texts
     if origin in (list, tuple, Sequence):
-        return list[output_of(arguments[0])]  # type: ignore[misc]
+        return list[output_of(arguments[0])]  # type: ignore[misc]  # a type that is known at run time
     if origin in (dict, Mapping) or annotation is Any:
         return Document
     return _plain(annotation) or object_type(annotation)
@@ -90,7 +90,7 @@ def _union_of(members: Sequence[Any]) -> Any:
         return (str | None) if is_optional else str
     models = tuple(_bare(member) for member in present)
     joined = reduce(or_, (object_type(model) for model in models))
-    union = Annotated[joined, strawberry.union(_name_of_union(models))]  # type: ignore[valid-type]
+    union = Annotated[joined, strawberry.union(_name_of_union(models))]  # type: ignore[valid-type]  # a type that is known at run time
     return union | None if is_optional else union
 
 
@@ -171,7 +171,7 @@ def argument_of(annotation: Any) -> Any:
     if origin is Literal:
         return str
     if origin is list:
-        return list[argument_of(arguments[0])]  # type: ignore[misc]
+        return list[argument_of(arguments[0])]  # type: ignore[misc]  # a type that is known at run time
     if annotation in (str, bool, float, int, datetime, date):
         return annotation
     if annotation is AwareDatetime:

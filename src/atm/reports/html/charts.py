@@ -14,7 +14,7 @@ from atm.models.run import RunResult
 from atm.models.run_figures import TimelinePoint
 from atm.reports.facts import Curve, failure_kinds
 from atm.reports.html.markup import Markup, markup, tag
-from atm.reports.scales import Scale, clock_step, linear_ticks, time_scale
+from atm.reports.scales import Scale, clock_step, linear_ticks, middle, per_second, time_axis, time_label, time_scale
 
 WIDE, HALF, NARROW = 1016, 484, 360
 HOVERS = 400
@@ -81,13 +81,6 @@ def _grid(area: Area, scale: Scale, ticks: Sequence[float], label: Callable[[flo
     return markup(*lines)
 
 
-def _time_label(ticks: Sequence[float]) -> Callable[[float], str]:
-    """Return a label function with one unit for all ticks, shown at the highest one."""
-    unit = figures.time_unit(ticks[len(ticks) // 2])
-    length = {"ns": 1e-6, "µs": 1e-3, "ms": 1.0, "s": 1e3}[unit]
-    return lambda tick: f"{tick / length:,.10g}" + (f" {unit}" if tick == ticks[-1] else "")
-
-
 def _clock_axis(area: Area, x: Scale) -> Markup:
     step = clock_step(x.high, 10 if area.width == WIDE else 4)
     marks = range(0, int(x.high) + 1, step)
@@ -133,19 +126,6 @@ def _hover(area: Area, x: Scale, points: Sequence[TimelinePoint], text: Callable
     )
 
 
-def _middle(point: TimelinePoint) -> float:
-    return point.second + point.duration_seconds / 2
-
-
-def _time_axis(area: Area, points: Sequence[TimelinePoint]) -> Scale:
-    end = max(point.second + point.duration_seconds for point in points)
-    return Scale(0.0, max(end, 1.0), area.x0, area.x1)
-
-
-def _per_second(count: float, point: TimelinePoint) -> float:
-    return count / point.duration_seconds if point.duration_seconds else 0.0
-
-
 def _spread(labels: list[tuple[float, str, str]], low: float, high: float) -> list[tuple[float, str, str]]:
     """Move labels at the ends of lines apart so that they do not overlap; `low` is the lower edge."""
     placed: list[tuple[float, str, str]] = []
@@ -159,14 +139,14 @@ def rate_chart(result: RunResult, width: int) -> Markup:
     """Draw completed requests per second and the offered rate as lines, failures as bars."""
     points = result.timeline
     area = Area(width, 180)
-    x = _time_axis(area, points)
+    x = time_axis(points, area.x0, area.x1)
     # The last interval may be a few milliseconds long; its rate is meaningless.
     shown = [point for point in points if point.duration_seconds >= 0.5] or points
-    completed = [(_middle(point), _per_second(point.completed, point)) for point in shown]
+    completed = [(middle(point), per_second(point.completed, point)) for point in shown]
     # Arrivals of scenarios are iterations, and the plot is of requests.
     arrivals = 0.0 if result.scenarios else 1.0
-    offered = [(_middle(point), arrivals * _per_second(point.offered_rate, point) or None) for point in shown]
-    failed = [(point, _per_second(point.failed, point)) for point in shown]
+    offered = [(middle(point), arrivals * per_second(point.offered_rate, point) or None) for point in shown]
+    failed = [(point, per_second(point.failed, point)) for point in shown]
     high = max([value for _, value in completed] + [value or 0.0 for _, value in offered])
     ticks = linear_ticks(high, 4)
     y = Scale(0.0, ticks[-1], area.y0, area.top)
@@ -177,8 +157,8 @@ def rate_chart(result: RunResult, width: int) -> Markup:
     ]
 
     def hover_text(point: TimelinePoint) -> str:
-        offered = f" of {figures.rate(_per_second(point.offered_rate, point))}" if arrivals * point.offered_rate else ""
-        rate = figures.rate(_per_second(point.completed, point))
+        offered = f" of {figures.rate(per_second(point.offered_rate, point))}" if arrivals * point.offered_rate else ""
+        rate = figures.rate(per_second(point.completed, point))
         return f"{figures.clock(point.second)}  {rate}{offered} /s, {figures.count(point.failed)} failed"
 
     mean = figures.rate(result.metrics.requests_per_second)
@@ -198,22 +178,22 @@ def time_chart(result: RunResult, width: int, limit_ms: float | None) -> Markup:
     """Draw p50, p95 and p99 of each second as lines, the maximum as dots, a threshold's limit as a labelled line."""
     points = result.timeline
     area = Area(width, 250)
-    x = _time_axis(area, points)
+    x = time_axis(points, area.x0, area.x1)
     keys = ("p50", "p95", "p99")
-    series = {key: [(_middle(point), getattr(point, f"latency_{key}_ms")) for point in points] for key in keys}
+    series = {key: [(middle(point), getattr(point, f"latency_{key}_ms")) for point in points] for key in keys}
     highs = [point.latency_max_ms for point in points if point.latency_max_ms]
     values = highs + [value for line in series.values() for _, value in line if value]
     if not values:
         return Markup("")
     y, ticks = time_scale(values, result.metrics.latency_p50_ms, area.y0, area.top)
-    parts = [_warm_up(area, x, points), _grid(area, y, ticks, _time_label(ticks))]
+    parts = [_warm_up(area, x, points), _grid(area, y, ticks, time_label(ticks))]
     if limit_ms is not None and y.low <= limit_ms <= y.high:
         edge = y(limit_ms)
         parts.append(_rect(area.x0, area.top, area.x1 - area.x0, edge - area.top, "over"))
         parts.append(_line(area.x0, edge, area.x1, edge, "limit"))
         parts.append(_text(area.x1, edge - 5, f"limit {figures.time(limit_ms)}", "end"))
     parts += [
-        tag("circle", cx=_n(x(_middle(p))), cy=_n(y(p.latency_max_ms)), r="1.4", class_="f-muted")
+        tag("circle", cx=_n(x(middle(p))), cy=_n(y(p.latency_max_ms)), r="1.4", class_="f-muted")
         for p in points
         if p.latency_max_ms
     ]
@@ -237,7 +217,7 @@ def failure_chart(result: RunResult, width: int) -> Markup:
     """Draw the failures of each second as bars, stacked by kind."""
     points = result.timeline
     area = Area(width, 120)
-    x = _time_axis(area, points)
+    x = time_axis(points, area.x0, area.x1)
     kinds = failure_kinds(result)
     ticks = linear_ticks(max(sum(point.errors.values()) for point in points), 3)
     y = Scale(0.0, ticks[-1], area.y0, area.top)
@@ -278,7 +258,7 @@ def percentile_chart(curves: Sequence[Curve], samples: int, width: int) -> Marku
     middle = curves[0][2](50)
     y, ticks = time_scale(finite, middle, area.y0, area.top)
     x = Scale(1.0, last, area.x0, area.x1, logarithmic=True)
-    parts = [_grid(area, y, ticks, _time_label(ticks))]
+    parts = [_grid(area, y, ticks, time_label(ticks))]
     marks = [(2, "p50"), (10, "p90"), (100, "p99"), (1_000, "p99.9"), (10_000, "p99.99"), (100_000, "p99.999")]
     for tail, name in marks:
         if tail <= last:

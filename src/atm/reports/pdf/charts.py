@@ -11,7 +11,7 @@ from atm.models.run import RunResult
 from atm.models.run_figures import TimelinePoint
 from atm.reports.facts import Curve, failure_kinds
 from atm.reports.pdf.sheet import LEFT, RIGHT, SMALL, Sheet, tint
-from atm.reports.scales import Scale, clock_step, linear_ticks, time_scale
+from atm.reports.scales import Scale, clock_step, linear_ticks, middle, per_second, time_axis, time_label, time_scale
 
 _AXIS = 40.0
 _BELOW = 18.0
@@ -49,18 +49,18 @@ def rate_chart(sheet: Sheet, result: RunResult, height: float = 120) -> None:
     """Draw completed requests per second and the offered rate as lines, failures as bars."""
     points = result.timeline
     area = _area(sheet, height)
-    x = _time_axis(area, points)
+    x = time_axis(points, area.x0, area.x1)
     # The last interval may be a few milliseconds long; its rate is meaningless.
     shown = [point for point in points if point.duration_seconds >= 0.5] or points
-    completed = [(_middle(point), _per_second(point.completed, point)) for point in shown]
+    completed = [(middle(point), per_second(point.completed, point)) for point in shown]
     arrivals = 0.0 if result.scenarios else 1.0
-    offered = [(_middle(point), arrivals * _per_second(point.offered_rate, point) or None) for point in shown]
+    offered = [(middle(point), arrivals * per_second(point.offered_rate, point) or None) for point in shown]
     ticks = linear_ticks(max([value for _, value in completed] + [value or 0.0 for _, value in offered]), 4)
     y = Scale(0.0, ticks[-1], area.y0, area.top)
     _warm_up(sheet, area, x, points)
     _grid(sheet, area, y, ticks, figures.rate)
     for point in shown:
-        value = _per_second(point.failed, point)
+        value = per_second(point.failed, point)
         left, right = x(point.second), x(point.second + point.duration_seconds)
         sheet.box(left, y(value), max(right - left - 0.4, 0.4), area.y0 - y(value), "fail")
     _paths(sheet, offered, x, y, "muted", 0.8, dash=3)
@@ -72,26 +72,26 @@ def time_chart(sheet: Sheet, result: RunResult, limit_ms: float | None, height: 
     """Draw p50, p95 and p99 of each second as lines, the maximum as dots, a threshold's limit as a labelled line."""
     points = result.timeline
     keys = ("p50", "p95", "p99")
-    series = {key: [(_middle(point), getattr(point, f"latency_{key}_ms")) for point in points] for key in keys}
+    series = {key: [(middle(point), getattr(point, f"latency_{key}_ms")) for point in points] for key in keys}
     values = [point.latency_max_ms for point in points if point.latency_max_ms]
     values += [value for line in series.values() for _, value in line if value]
     values = [value for value in values if math.isfinite(value)]
     if not values:
         return
     area = _area(sheet, height)
-    x = _time_axis(area, points)
+    x = time_axis(points, area.x0, area.x1)
     y, ticks = time_scale(values, result.metrics.latency_p50_ms, area.y0, area.top)
     _warm_up(sheet, area, x, points)
     is_shown = limit_ms is not None and y.low <= limit_ms <= y.high
     if limit_ms is not None and is_shown:
         sheet.box(area.x0, area.top, area.x1 - area.x0, y(limit_ms) - area.top, tint("fail", 0.06))
-    _grid(sheet, area, y, ticks, _time_label(ticks))
+    _grid(sheet, area, y, ticks, time_label(ticks))
     if limit_ms is not None and is_shown:
         sheet.line([(area.x0, y(limit_ms)), (area.x1, y(limit_ms))], "fail", 0.7, dash=2)
         sheet.text(area.x1, y(limit_ms) - 3, f"limit {figures.time(limit_ms)}", SMALL, colour="fail", align="R")
     for point in points:
         if point.latency_max_ms and math.isfinite(point.latency_max_ms):
-            sheet.dot(x(_middle(point)), y(point.latency_max_ms), 0.8, "muted")
+            sheet.dot(x(middle(point)), y(point.latency_max_ms), 0.8, "muted")
     for key, line in series.items():
         _paths(sheet, line, x, y, key, 1.1)
     ends = {
@@ -107,7 +107,7 @@ def failure_chart(sheet: Sheet, result: RunResult, height: float = 90) -> None:
     """Draw the failures of each second as bars, stacked by kind."""
     points = result.timeline
     area = _area(sheet, height)
-    x = _time_axis(area, points)
+    x = time_axis(points, area.x0, area.x1)
     ticks = linear_ticks(max(sum(point.errors.values()) for point in points), 3)
     y = Scale(0.0, ticks[-1], area.y0, area.top)
     _grid(sheet, area, y, [tick for tick in ticks if tick == int(tick)], lambda tick: figures.count(int(tick)))
@@ -135,7 +135,7 @@ def percentile_chart(sheet: Sheet, curves: Sequence[Curve], samples: int, height
     area = _area(sheet, height, right=8)
     y, ticks = time_scale(finite, curves[0][2](50), area.y0, area.top)
     x = Scale(1.0, last, area.x0, area.x1, logarithmic=True)
-    _grid(sheet, area, y, ticks, _time_label(ticks))
+    _grid(sheet, area, y, ticks, time_label(ticks))
     marks = ((2, "p50"), (10, "p90"), (100, "p99"), (1_000, "p99.9"), (10_000, "p99.99"), (100_000, "p99.999"))
     for tail, name in marks:
         if tail <= last:
@@ -145,26 +145,6 @@ def percentile_chart(sheet: Sheet, curves: Sequence[Curve], samples: int, height
         infinite = next((place for place, (_, value) in enumerate(lines[name]) if value == math.inf), len(tails))
         capped = [(tail, None if value is None else min(value, y.high)) for tail, value in lines[name][: infinite + 1]]
         _paths(sheet, capped, x, y, colour, 1.1)
-
-
-def _middle(point: TimelinePoint) -> float:
-    return point.second + point.duration_seconds / 2
-
-
-def _time_axis(area: Area, points: Sequence[TimelinePoint]) -> Scale:
-    end = max(point.second + point.duration_seconds for point in points)
-    return Scale(0.0, max(end, 1.0), area.x0, area.x1)
-
-
-def _per_second(count: float, point: TimelinePoint) -> float:
-    return count / point.duration_seconds if point.duration_seconds else 0.0
-
-
-def _time_label(ticks: Sequence[float]) -> Callable[[float], str]:
-    """Return a label function with one unit for all ticks, shown at the highest one."""
-    unit = figures.time_unit(ticks[len(ticks) // 2])
-    length = {"ns": 1e-6, "µs": 1e-3, "ms": 1.0, "s": 1e3}[unit]
-    return lambda tick: f"{tick / length:,.10g}" + (f" {unit}" if tick == ticks[-1] else "")
 
 
 def _grid(sheet: Sheet, area: Area, scale: Scale, ticks: Sequence[float], label: Callable[[float], str]) -> None:
