@@ -20,7 +20,7 @@ import httpx
 PATIENCE_SECONDS = 240.0
 """Only a very busy machine needs this long; it ends tests that hang."""
 
-_SERVE = [sys.executable, "-m", "atm.api.server", "--for-parent"]
+_SERVE = [sys.executable, "-m", "atm.api", "--for-parent"]
 
 
 def free_port() -> int:
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 class ApiServer:
-    """`python -m atm.api.server` with an installation of its own."""
+    """`python -m atm.api` with an installation of its own."""
 
     def __init__(
         self,

@@ -104,7 +104,7 @@ export class ApiServer {
         this.port ||= await freePort();
         this.url = `http://127.0.0.1:${this.port}`;
         const child = start(
-            ["-m", "atm.api.server", `--port=${this.port}`, "--for-parent"],
+            ["-m", "atm.api", `--port=${this.port}`, "--for-parent"],
             this.#log,
             this.#environment,
         );
