@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class OptionGroup:
-    """Annotation of a parameter that stands for several options.
+    """Annotation of a parameter that Typer reads as several options.
 
     The parameters of `make` are the options; the command gets what `make` returns for them.
     """
