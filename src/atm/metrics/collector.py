@@ -155,7 +155,7 @@ class Collector:
         slowest: int = 10,
         is_only_judged: bool = False,
     ) -> None:
-        """`is_only_judged`: it has what the verdict needs: no timeline, and of the histograms the service time of the total."""
+        """`is_only_judged`: only what the verdict needs: no timeline and, of histograms, the total service time."""
         self.endpoints = tuple(endpoints)
         """Names, in the order of the plan."""
         self.warm_up_ns = warm_up_ns
