@@ -65,7 +65,7 @@ TOOLS: dict[str, Tool] = {
         Tool(
             "responder",
             "bin/responder",
-            "0.2.0",
+            "0.3.0",
             steps=("cargo install --locked --path {peers}/responder --root {folder}", "rm -rf {folder}/target"),
             environment=(("CARGO_TARGET_DIR", "{folder}/target"),),
         ),
