@@ -115,7 +115,6 @@ Wait = Annotated[
     float,
     Field(ge=0, le=600, description="Wait up to this many seconds for the result; 0: return at once."),
 ]
-Full = Annotated[bool, Field(description="true: everything, including endpoints and spec; false: a summary.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
