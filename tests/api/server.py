@@ -73,7 +73,7 @@ class ApiServer:
                         return self
                 assert self.process.poll() is None, self.log()
                 assert time.monotonic() < deadline, self.log()
-                time.sleep(0.05)
+                time.sleep(0.1)
 
     def client(self, **headers: str) -> httpx.Client:
         return httpx.Client(
@@ -134,4 +134,4 @@ def ended(client: httpx.Client, run_id: str, seconds: float = PATIENCE_SECONDS) 
         if run["status"] in ("completed", "cancelled", "failed"):
             return run
         assert time.monotonic() < deadline, run
-        time.sleep(0.05)
+        time.sleep(0.2)
