@@ -377,9 +377,7 @@ class Connection(asyncio.Protocol):
         if not self._head_complete and self.received > LONGEST_HEAD:
             self._fail(exchange, Outcome.RESPONSE_TOO_LARGE, "headers over 64 KiB", now)
         else:
-            reason = ""
-            if not self._head_complete:
-                reason = bad_header(self.raw)
+            reason = "" if self._head_complete else bad_header(self.raw)
             reason = reason or str(error).strip() or type(error).__name__
             self._fail(exchange, Outcome.PROTOCOL_ERROR, f"not HTTP: {reason}", now)
 
