@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from atm.cli.option_groups import OptionGroup
 from atm.cli.output import Color, Output
+from atm.parameter_groups import ParameterGroup
 
 OPEN_CLUSTER_HELP = "Use a Ray cluster on another machine although it demands no token."
 
@@ -30,9 +30,9 @@ def _text_output(color: _ColorOption = Color.AUTO, debug: DebugOption = False) -
     return Output.of(color)
 
 
-OutputOptions = Annotated[Output, OptionGroup(_output)]
+OutputOptions = Annotated[Output, ParameterGroup(_output)]
 """Where a command prints, by --json, --color and --debug."""
-TextOutputOptions = Annotated[Output, OptionGroup(_text_output)]
+TextOutputOptions = Annotated[Output, ParameterGroup(_text_output)]
 """Where a command prints that has no --json."""
 NoHistoryOption = Annotated[
     bool, typer.Option("--no-history", envvar="ATM_NO_HISTORY", help="Do not store this run in the history.")

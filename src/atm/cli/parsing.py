@@ -13,7 +13,7 @@ from typing import Any, get_args
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from atm.cli.option_groups import with_option_groups
+from atm.parameter_groups import with_parameter_groups
 
 
 class PlainValues:
@@ -93,4 +93,4 @@ class Commands(typer.Typer):
     def command(self, name: str, **settings: Any) -> Callable[[Any], Any]:  # type: ignore[override]
         """Return the decorator that adds a command under this name."""
         register = super().command(name, cls=PlainCommand, **settings)
-        return lambda command: register(with_option_groups(command))
+        return lambda command: register(with_parameter_groups(command))

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from atm.cli.option_groups import OptionGroup
 from atm.cli.options import OPEN_CLUSTER_HELP
 from atm.cli.specs import body_text, secret_text
+from atm.parameter_groups import ParameterGroup
 from atm.plan.document_change import FLAGS
 from atm.plan.overrides import Overrides
 
@@ -192,11 +192,11 @@ class _Run:
     ] = None
 
 
-LoadOptions = Annotated[_Load, OptionGroup(_Load)]
+LoadOptions = Annotated[_Load, ParameterGroup(_Load)]
 """How much load `atm run` sends, and from where."""
-RequestOptions = Annotated[_Request, OptionGroup(_Request)]
+RequestOptions = Annotated[_Request, ParameterGroup(_Request)]
 """What each request sends, for all commands that send the requests of a spec."""
-RunOptions = Annotated[_Run, OptionGroup(_Run)]
+RunOptions = Annotated[_Run, ParameterGroup(_Run)]
 """What a response must be, and which tasks run; of `atm run` only."""
 
 
