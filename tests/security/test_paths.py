@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.api.server import ApiServer
+from tests.api.server import PATIENCE_SECONDS, ApiServer
 from tests.examples import PROFILE
 from tests.security.attacking import encoded, raw
 
@@ -69,7 +69,11 @@ def test_every_route_needs_a_principal_but_those_that_are_named(server: ApiServe
     open_paths = {"/health", "/health/live", "/health/ready"}
     named = {*open_paths, *(f"/api/v1{path}" for path in open_paths)}
     document = httpx.get(
-        f"{server.url}/api/v1/openapi.json", headers={"X-API-Key": KEY}, trust_env=False, verify=False
+        f"{server.url}/api/v1/openapi.json",
+        headers={"X-API-Key": KEY},
+        trust_env=False,
+        verify=False,
+        timeout=PATIENCE_SECONDS,
     ).json()
     asked_for = 0
     for path, methods in document["paths"].items():
