@@ -1,9 +1,4 @@
-"""Measure runs on several workers: CPU time for a request, the controller, the start on processes and on Ray.
-
-CPU time is that of the worker processes, as their intervals report it, and of this process, which controls them. Two
-workers are compared with one in each round: with the same load for each worker, as load is added by adding workers, and
-with the same load divided between them, which costs more, as each wakes up for fewer requests at a time.
-"""
+"""Measure runs on several workers: CPU time for a request, the controller, the start on processes and on Ray."""
 
 from __future__ import annotations
 
@@ -11,7 +6,6 @@ import asyncio
 import statistics
 import sys
 import time
-from dataclasses import dataclass
 
 from atm.engine.base import Control, Engine
 from atm.engine.resolve import resolve_origins
@@ -19,33 +13,18 @@ from atm.fleet.fleet_engine import FleetEngine
 from atm.fleet.local_processes import LocalProcesses
 from atm.library import compile_spec
 from atm.metrics.interval import Interval
-from benches import fleet_controller, fleet_on_ray
+from benches import fleet_controller, fleet_efficiency, fleet_on_ray
 from benches.first_arrivals import FirstArrivals
-from benches.measure import ROOT, Figure, figures, keep
+from benches.measure import ROOT, Figure, MeasurementError, figures, keep
 from benches.nginx import Nginx
 
 SERVER_CORE = 1
 SECONDS = 5
 ROUNDS = 5
-LEAST_EFFICIENCY = 0.95
 MOST_SKEW_MILLISECONDS = 2.0
 SKEW_RATE = 200
 SKEW_ROUNDS = 11
 USERS = 32
-
-
-@dataclass(frozen=True, slots=True)
-class RunFigures:
-    """Figures of one run."""
-
-    requests: int
-    worker_cpu_seconds: float
-    controller_cpu_seconds: float
-    seconds: float
-
-    @property
-    def per_cpu_second(self) -> float:
-        return self.requests / self.worker_cpu_seconds
 
 
 def main() -> int:
@@ -58,10 +37,15 @@ def main() -> int:
         return 2
     rows: list[Figure] = []
     samples: dict[str, list[float]] = {}
+    try:
+        rows += fleet_efficiency.rows(samples)
+    except (MeasurementError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     with Nginx(SERVER_CORE) as nginx:
         url = f"http://127.0.0.1:{nginx.port}/users/4711?page=1"
         for engine in (native, AsyncioEngine()):
-            rows += efficiency(engine, url, samples)
+            rows.append(controller(engine, url, samples))
     with FirstArrivals() as target:
         for engine in (native, AsyncioEngine()):
             rows.append(skew(engine, target, samples))
@@ -72,32 +56,15 @@ def main() -> int:
     return 0 if all(row.holds for row in rows) else 1
 
 
-def efficiency(engine: Engine, url: str, samples: dict[str, list[float]]) -> list[Figure]:
-    """Compare CPU time per request of 2 workers with that of 1, within each round, and measure the controller's."""
-    loads = {"same load for each": 2 * USERS, "same load divided": USERS}
-    ratios: dict[str, list[float]] = {name: [] for name in loads}
-    controller: list[float] = []
-    for _ in range(ROUNDS):
-        one = asyncio.run(run(engine, url, 1, {"concurrency": USERS}))
-        for name, users in loads.items():
-            two = asyncio.run(run(engine, url, 2, {"concurrency": users}))
-            ratios[name].append(one.per_cpu_second / two.per_cpu_second)
-            samples.setdefault(f"{engine.name}, {name}: CPU for a request", []).append(1 / two.per_cpu_second)
-            controller.append(two.controller_cpu_seconds / (2 * two.seconds))
-        samples.setdefault(f"{engine.name}, 1 process: CPU for a request", []).append(1 / one.per_cpu_second)
-    samples[f"{engine.name}: controller CPU per worker and second"] = controller
-    title = f"{engine.name}: CPU time per request, 2 processes against 1"
-    return [
-        *(
-            Figure(f"{title}, {name}", statistics.median(found), "times", 1 / LEAST_EFFICIENCY)
-            for name, found in ratios.items()
-        ),
-        Figure(f"{engine.name}: controller CPU per worker and second", statistics.median(controller) * 1e3, "ms"),
-    ]
+def controller(engine: Engine, url: str, samples: dict[str, list[float]]) -> Figure:
+    """Measure the CPU time of this process while it controls two workers that send as fast as they can."""
+    spent = [asyncio.run(run(engine, url, 2, {"concurrency": USERS})) for _ in range(ROUNDS)]
+    samples[f"{engine.name}: controller CPU per worker and second"] = spent
+    return Figure(f"{engine.name}: controller CPU per worker and second", statistics.median(spent) * 1e3, "ms")
 
 
-async def run(engine: Engine, url: str, workers: int, load: dict[str, object], seconds: int = SECONDS) -> RunFigures:
-    """Run a test of some seconds on worker processes."""
+async def run(engine: Engine, url: str, workers: int, load: dict[str, object], seconds: int = SECONDS) -> float:
+    """Run a test on worker processes; return the CPU time of this process for each worker and second."""
     test = compile_spec({"name": "bench", "url": url, "duration": f"{seconds}s", "engine": engine.name, **load})
     plan = (await resolve_origins(test.plan)).plan
     fleet = FleetEngine(engine, LocalProcesses(), workers)
@@ -109,12 +76,7 @@ async def run(engine: Engine, url: str, workers: int, load: dict[str, object], s
         spent = time.process_time() - before
     finally:
         await fleet.close()
-    return RunFigures(
-        requests=sum(part.started for interval in intervals for part in interval.endpoints),
-        worker_cpu_seconds=sum(interval.generator.cpu_seconds for interval in intervals),
-        controller_cpu_seconds=spent,
-        seconds=sum(interval.duration_ns for interval in intervals) / 1e9,
-    )
+    return spent / workers / (sum(interval.duration_ns for interval in intervals) / 1e9)
 
 
 def skew(engine: Engine, target: FirstArrivals, samples: dict[str, list[float]]) -> Figure:

@@ -23,14 +23,23 @@ from benches.peers.processes import ClientProcess
 CLIENT_CORE = 0
 ATM = "atm native"
 WINDOW_SECONDS = 4.0
-FASTER: Mapping[str, float] = {"k6": 6.0, "loadr": 3.0, "Locust FastHttpUser": 15.0, "goose": 1.5}
+FASTER: Mapping[str, float] = {
+    "k6": 6.0,
+    "loadr": 3.0,
+    "Locust FastHttpUser": 15.0,
+    "goose": 1.5,
+    "Gatling": 6.0,
+    "Artillery": 6.0,
+}
 """Requests per CPU second of atm, as a multiple of the client's: the bars."""
 _SCRIPTS = Path(__file__).parent / "peers" / "scripts"
 _SPARE_SECONDS = 300
 """Seconds for which a client is configured; it is killed at the end of the window."""
 _STEADY_AFTER_REQUESTS = 500
 _FIRST_REQUESTS_SECONDS = 60.0
-_SETTLE_SECONDS = 0.7
+_SETTLE_SECONDS: Mapping[str, float] = {"Gatling": 15.0}
+"""Time between the first requests and the window: the JVM compiles what runs often, and that is not the steady cost."""
+_USUAL_SETTLE_SECONDS = 0.7
 
 
 def _atm(base_url: str, scratch: Path) -> Command:
@@ -56,6 +65,26 @@ def _loadr(base_url: str, scratch: Path) -> Command:
 def _goose(base_url: str, _scratch: Path) -> Command:
     shape = ("--users", str(USERS), "--hatch-rate", str(USERS), "--run-time", f"{_SPARE_SECONDS}s")
     return Command((str(path_of("goose")), "--host", base_url, *shape, "--no-reset-metrics", "--quiet"))
+
+
+def _gatling(base_url: str, scratch: Path) -> Command:
+    folder = path_of("gatling").parent.parent
+    classes = f"{folder / 'classes'}:{folder / 'lib'}/*"
+    # -nr: no report.
+    options = ("-s", "Flow", "-rf", str(scratch), "-nr")
+    # As in the start script of Gatling.
+    machine = ("-server", "-Xmx1G", "--add-opens", "java.base/java.lang=ALL-UNNAMED")
+    argv = ("java", *machine, "-cp", classes, "io.gatling.app.Gatling", *options)
+    return Command(argv, {"TARGET": base_url, "SECONDS": str(_SPARE_SECONDS), "USERS": str(USERS)})
+
+
+def _artillery(base_url: str, scratch: Path) -> Command:
+    text = (_SCRIPTS / "flow_artillery.yaml").read_text(encoding="utf-8")
+    (scratch / "flow.yaml").write_text(text.replace(": USERS", f": {USERS}"), encoding="utf-8")
+    # The expect plugin is found through NODE_PATH, as flow.yaml is not in the folder of Artillery.
+    modules = path_of("artillery").parent.parent
+    environment = {"TARGET": base_url, "NODE_PATH": str(modules), "ARTILLERY_DISABLE_TELEMETRY": "true"}
+    return Command((str(path_of("artillery")), "run", "--quiet", "flow.yaml"), environment)
 
 
 def _locust(base_url: str, _scratch: Path) -> Command:
@@ -85,6 +114,8 @@ _COMMANDS: Mapping[str, Callable[[str, Path], Command]] = {
     "loadr": _loadr,
     LOCUST: _locust,
     "goose": _goose,
+    "Gatling": _gatling,
+    "Artillery": _artillery,
 }
 _OF_CODE: Mapping[str, Callable[[str, Path], Command]] = {CODE: _code, LOCUSTFILE: _locustfile, LOCUST: _locust}
 """Compared by `benches.python_code`."""
@@ -120,7 +151,7 @@ def cpu_per_1000(name: str, nginx: Nginx) -> float:
                 if not process.running or time.monotonic() > deadline:
                     raise MeasurementError(f"{name} does not send: {process.said()}")
                 time.sleep(0.1)
-            time.sleep(_SETTLE_SECONDS)
+            time.sleep(_SETTLE_SECONDS.get(name, _USUAL_SETTLE_SECONDS))
             requests, usage = nginx.requests(), process.usage()
             time.sleep(WINDOW_SECONDS)
             # The first query of the window counts itself.

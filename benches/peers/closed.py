@@ -182,6 +182,26 @@ AGAINST_RESPONDER: tuple[Scenario, ...] = (
         _FAST,
         "wrk",
     ),
+    Scenario(
+        "responder h2",
+        "HTTP/2 over TLS 1.3, 98-byte answer, 4 connections × 16 streams, minimal server",
+        Protocol.HTTP2,
+        "/",
+        4,
+        16,
+        ("h2load", "oha", "atm native"),
+        "h2load",
+    ),
+    Scenario(
+        "responder h2c",
+        "HTTP/2 without TLS, 98-byte answer, 4 connections × 16 streams, minimal server",
+        Protocol.HTTP2_CLEAR,
+        "/",
+        4,
+        16,
+        ("h2load", "oha", "atm native"),
+        "h2load",
+    ),
 )
 """The rows in which the client is the limit: those whose server needs less CPU time than its client."""
 AT_EQUAL_RATES: tuple[Scenario, ...] = tuple(

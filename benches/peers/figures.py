@@ -93,6 +93,7 @@ def bars(document: Document) -> list[Bar]:
         judge.ratio("responder h1", "wrk", 0.75, "HTTP/1.1, client is the limit: CPU per request"),
         judge.ratio("responder tls", "wrk", 0.75, "TLS 1.3, client is the limit: CPU per request"),
         judge.ratio("responder big", "wrk", 0.85, "10 KiB answers, client is the limit: CPU per request"),
+        judge.ratio("responder h2", "h2load", 0.75, "HTTP/2 over TLS, client is the limit: CPU per request"),
         judge.ratio("h1", "wrk", 0.90, "HTTP/1.1: CPU per request"),
         judge.figure("instructions", lambda s: s["user_instructions"], 5000, "user instructions per request"),
         judge.figure("instructions", lambda s: s["kernel_instructions"], 14_500, "kernel instructions per request"),

@@ -65,7 +65,7 @@ TOOLS: dict[str, Tool] = {
         Tool(
             "responder",
             "bin/responder",
-            "0.2.0",
+            "0.3.0",
             steps=("cargo install --locked --path {peers}/responder --root {folder}", "rm -rf {folder}/target"),
             environment=(("CARGO_TARGET_DIR", "{folder}/target"),),
         ),
@@ -102,6 +102,25 @@ TOOLS: dict[str, Tool] = {
             "0.18.1",
             steps=("cargo install --locked --path {scripts}/flow_goose --root {folder}", "rm -rf {folder}/target"),
             environment=(("CARGO_TARGET_DIR", "{folder}/target"),),
+        ),
+        # A library too: what is installed is the class in scripts/flow_gatling with the JARs it needs.
+        Tool(
+            "gatling",
+            "classes/Flow.class",
+            "3.13.5",
+            steps=(
+                "mvn --quiet --batch-mode --file {scripts}/flow_gatling/pom.xml dependency:copy-dependencies "
+                "-Dgatling={version} -DoutputDirectory={folder}/lib",
+                "javac -cp {folder}/lib/* -d {folder}/classes {scripts}/flow_gatling/Flow.java",
+                "cp {scripts}/flow_gatling/logback.xml {folder}/classes",
+            ),
+        ),
+        # Without its install scripts: they download browsers, which a test of an API does not need.
+        Tool(
+            "artillery",
+            "node_modules/.bin/artillery",
+            "2.0.23",
+            steps=("npm install --prefix {folder} --no-audit --no-fund --ignore-scripts artillery@{version}",),
         ),
         Tool(
             "locust",

@@ -46,8 +46,13 @@ class Responder:
         if len(ports) != 3:
             self.__exit__(None, None, None)
             raise MeasurementError("the responder did not start")
-        self._ports = {Protocol.HTTP1: int(ports[0]), Protocol.TLS: int(ports[1])}
-        self._counter = int(ports[2])
+        plain, tls, self._counter = map(int, ports)
+        self._ports = {
+            Protocol.HTTP1: plain,
+            Protocol.HTTP2_CLEAR: plain,
+            Protocol.TLS: tls,
+            Protocol.HTTP2: tls,
+        }
         return self
 
     def __exit__(
@@ -62,7 +67,7 @@ class Responder:
         self._folder.cleanup()
 
     def port(self, protocol: Protocol) -> int:
-        """Return the port of a protocol. Raises KeyError for HTTP/2."""
+        """Return the port of a protocol."""
         return self._ports[protocol]
 
     def count(self) -> Count:

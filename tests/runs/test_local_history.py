@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from atm.cli.history.this_machine import MachineHistory
 from atm.config import Settings
 from atm.engine.executor import Execution
+from atm.errors import CorruptDataError
 from atm.plan.compile import compile_plan
 from atm.runs.local_history import LocalHistory
 from atm.runs.local_recovery import KILLED, recover_local_runs
@@ -147,3 +150,21 @@ async def test_spools_that_tell_nothing_hurt_nothing(monkeypatch: pytest.MonkeyP
     assert await recovered(Settings(data_dir=tmp_path)) == (1, [f"failed {KILLED}"])
     left = sorted(path.name for path in spools.iterdir())
     assert left == ["local-bad.unreadable", "local-new.jsonl", "local-worse.unreadable"]
+
+
+@pytest.mark.anyio
+async def test_the_spool_of_a_run_in_progress_that_cannot_be_read_is_a_problem_with_its_place(tmp_path: Path) -> None:
+    spool = tmp_path / "local-bad.jsonl"
+    spool.write_text('{"kind": "run", "id": "r-1"}\n{"kind": "started"}\n')
+    storage = await open_storage(Settings(data_dir=tmp_path / "data"))
+    with spool.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        history = MachineHistory(storage, tmp_path)
+        try:
+            with pytest.raises(CorruptDataError) as caught:
+                await history.run("r-1")
+            assert caught.value.problems[0].place == str(spool)
+            with pytest.raises(CorruptDataError):
+                await anext(aiter(history.watch("r-1")))
+        finally:
+            await storage.close()

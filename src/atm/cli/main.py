@@ -16,7 +16,7 @@ from typer.exceptions import TyperException
 
 from atm.cli.error_code import code_of
 from atm.cli.output import Color, Output
-from atm.cli.parsing import PlainCommand, PlainGroup
+from atm.cli.parsing import Commands, PlainGroup
 from atm.errors import AtmError, OutputError, Problem
 from atm.models.exit_code import ExitCode
 
@@ -79,10 +79,10 @@ def load(name: str) -> Any:
     module = importlib.import_module(f"atm.cli.commands.{_MODULES.get(name, name)}")
     if hasattr(module, "app"):
         return typer.main.get_command(module.app)
-    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    commands = Commands()
     settings = getattr(module, "CONTEXT", HELP_SETTINGS)
-    app.command(name, cls=PlainCommand, short_help=entry.summary, context_settings=settings)(module.command)
-    return typer.main.get_command(app)
+    commands.command(name, short_help=entry.summary, context_settings=settings)(module.command)
+    return typer.main.get_command(commands)
 
 
 class LazyGroup(PlainGroup):

@@ -6,11 +6,14 @@ It also gives us our own error messages.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, get_args
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from atm.parameter_groups import with_parameter_groups
 
 
 class PlainValues:
@@ -79,3 +82,15 @@ class PlainGroup(TyperGroup):
 
     def get_params(self, ctx: Any) -> list[Any]:
         return with_plain_values(super().get_params(ctx))
+
+
+class Commands(typer.Typer):
+    """Typer's group of commands, with our parameters and help."""
+
+    def __init__(self) -> None:
+        super().__init__(cls=PlainGroup, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+    def command(self, name: str, **settings: Any) -> Callable[[Any], Any]:  # type: ignore[override]
+        """Return the decorator that adds a command under this name."""
+        register = super().command(name, cls=PlainCommand, **settings)
+        return lambda command: register(with_parameter_groups(command))

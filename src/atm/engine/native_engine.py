@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from atm.engine.base import Capability, Command, Control, EngineReport, LaneReport
 from atm.engine.secrets import require_secrets, require_sendable
@@ -26,6 +26,7 @@ from atm.plan.load_plan import PLAN_FORMAT, LoadPlan
 if TYPE_CHECKING:
     import atm_engine
 
+_IntervalT = TypeVar("_IntervalT")
 _PATIENCE_SECONDS = 3600.0
 """Longest wait for one interval. One arrives every second, so this only limits the damage of a defect."""
 
@@ -81,6 +82,28 @@ class NativeEngine:
         control: Control,
         starts_at_ns: int | None = None,
     ) -> EngineReport:
+        return await self._run(plan, secrets, Interval.from_bytes, on_interval, control, starts_at_ns)
+
+    async def run_encoded(
+        self,
+        plan: LoadPlan,
+        secrets: Mapping[str, str],
+        on_interval: Callable[[bytes], None],
+        control: Control,
+        starts_at_ns: int | None = None,
+    ) -> EngineReport:
+        """Do as `run`, and pass each interval on as the bytes that `Interval.from_bytes` reads."""
+        return await self._run(plan, secrets, bytes, on_interval, control, starts_at_ns)
+
+    async def _run(
+        self,
+        plan: LoadPlan,
+        secrets: Mapping[str, str],
+        read: Callable[[bytes], _IntervalT],
+        on_interval: Callable[[_IntervalT], None],
+        control: Control,
+        starts_at_ns: int | None,
+    ) -> EngineReport:
         require_secrets(plan, secrets)
         try:
             native = self._module.Run(
@@ -96,7 +119,7 @@ class NativeEngine:
 
         def collect() -> None:
             try:
-                report = _collected(native, handover.deliver, control)
+                report = _collected(native, lambda data: handover.deliver(read(data)), control)
             except Exception as error:  # noqa: BLE001  # no frame above a thread: the caller raises it
                 native.cancel()
                 handover.fail(_died(error))
@@ -142,12 +165,12 @@ class _Listener:
         self._native.set_secret(slot, value)
 
 
-def _collected(native: atm_engine.Run, deliver: Callable[[Interval], object], control: Control) -> EngineReport:
+def _collected(native: atm_engine.Run, deliver: Callable[[bytes], object], control: Control) -> EngineReport:
     """Deliver every interval and return the report."""
     while True:
         interval = native.next_interval(_PATIENCE_SECONDS)
         if interval is not None:
-            deliver(Interval.from_bytes(interval))
+            deliver(interval)
         elif (report := native.report()) is not None:
             return _report(json.loads(report), control)
 

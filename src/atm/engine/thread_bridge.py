@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Generic, TypeVar
 
 from atm.engine.base import EngineReport
 from atm.errors import EngineError
-from atm.metrics.interval import Interval
+
+_IntervalT = TypeVar("_IntervalT")
 
 
-class ThreadBridge:
+class ThreadBridge(Generic[_IntervalT]):
     """Create it on the awaiting loop. `deliver`, `succeed` and `fail` may be called from any thread, in this order."""
 
-    def __init__(self, on_interval: Callable[[Interval], None], cancel: Callable[[], None]) -> None:
+    def __init__(self, on_interval: Callable[[_IntervalT], None], cancel: Callable[[], None]) -> None:
         """`cancel` ends the load: when `on_interval` raises, and when the awaiting task is cancelled."""
         self._loop = asyncio.get_running_loop()
         self._outcome: asyncio.Future[EngineReport] = self._loop.create_future()
@@ -22,7 +24,7 @@ class ThreadBridge:
         self._cancel = cancel
         self._interval_error: Exception | None = None
 
-    def deliver(self, interval: Interval) -> None:
+    def deliver(self, interval: _IntervalT) -> None:
         """Pass one interval on."""
         self._loop.call_soon_threadsafe(self._take, interval)
 
@@ -48,7 +50,7 @@ class ThreadBridge:
             raise self._interval_error
         return report
 
-    def _take(self, interval: Interval) -> None:
+    def _take(self, interval: _IntervalT) -> None:
         try:
             if self._interval_error is None:
                 self._on_interval(interval)

@@ -54,8 +54,7 @@ class WorkerLoad:
         """Start the engine. Raises EngineError if it was started before."""
         if self._load:
             raise EngineError(Problem("the load was started before", "worker_not_ready"))
-        running = self._engine.run(self._plan, secrets, self._keep, self.control, starts_at_ns=at_ns)
-        self._load = asyncio.create_task(running)
+        self._load = asyncio.create_task(self._run(secrets, at_ns))
 
     def pulled(self, incarnation: int, acknowledged: int) -> messages.PulledLoad:
         """Forget the seconds up to `acknowledged`, and return those after it."""
@@ -79,8 +78,15 @@ class WorkerLoad:
             await asyncio.wait({self._load})
         return list(self._kept)
 
-    def _keep(self, interval: Interval) -> None:
-        self._kept.append(interval.to_bytes())
+    async def _run(self, secrets: Mapping[str, str], at_ns: int) -> EngineReport:
+        if isinstance(self._engine, NativeEngine):
+            # Its seconds are encoded already.
+            return await self._engine.run_encoded(self._plan, secrets, self._kept.append, self.control, at_ns)
+
+        def keep(interval: Interval) -> None:
+            self._kept.append(interval.to_bytes())
+
+        return await self._engine.run(self._plan, secrets, keep, self.control, at_ns)
 
 
 def _decoded(data: bytes) -> LoadPlan:

@@ -11,7 +11,6 @@ Usage: python -m atm.fleet.worker_process [MOST_THREADS] (started by a transport
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import signal
 import sys
@@ -32,7 +31,6 @@ FIRST_PATIENCE_SECONDS = 60.0
 """How long it waits for the first message."""
 LAST_SECONDS = 5
 """How long it has to save its seconds and exit after its parent's death."""
-_CHECK_SECONDS = 0.2
 _BROKEN = 1
 
 
@@ -45,18 +43,15 @@ class WorkerProcess:
         self._output = os.dup(1)
         os.dup2(2, 1)
         self._is_over = asyncio.Event()
-        self._deadline = time.monotonic() + FIRST_PATIENCE_SECONDS
+        self._deadline: asyncio.TimerHandle | None = None
 
     async def run(self) -> int:
         """Serve until the controller says so or is gone; return the exit code."""
         loop = asyncio.get_running_loop()
         self._end_with_the_parent(loop)
+        self._expect_a_message_by(time.monotonic() + FIRST_PATIENCE_SECONDS)
         threading.Thread(target=self._serve, args=(loop,), name="messages", daemon=True).start()
-        while not self._is_over.is_set() and time.monotonic() < self._deadline:
-            try:
-                await asyncio.wait_for(self._is_over.wait(), _CHECK_SECONDS)
-            except TimeoutError:
-                continue
+        await self._is_over.wait()
         if self._worker.has_ended:
             return 0
         _save(await self._worker.abandon())
@@ -84,11 +79,18 @@ class WorkerProcess:
     async def _answer(self, message: bytes) -> bytes:
         # A lease counts from when the message was sent, so the controller knows when the load has ended for certain.
         lease = messages.lease_of(message) / 1e9
-        self._deadline = lease or math.inf
+        self._expect_a_message_by(lease or None)
         try:
             return await self._worker.answer(message)
         finally:
-            self._deadline = lease or time.monotonic() + PATIENCE_SECONDS
+            self._expect_a_message_by(lease or time.monotonic() + PATIENCE_SECONDS)
+
+    def _expect_a_message_by(self, deadline: float | None) -> None:
+        """End after `deadline`, in `time.monotonic` as the loop's clock, unless called again before; None is never."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        loop = asyncio.get_running_loop()
+        self._deadline = None if deadline is None else loop.call_at(deadline, self._is_over.set)
 
 
 def _write(descriptor: int, data: bytes) -> None:

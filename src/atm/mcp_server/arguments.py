@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from atm.errors import Problem, SpecError
+from atm.parameter_groups import ParameterGroup
 from atm.plan.spec_reader import read_spec_text
 
 RunId = Annotated[
@@ -114,14 +115,64 @@ Wait = Annotated[
     float,
     Field(ge=0, le=600, description="Wait up to this many seconds for the result; 0: return at once."),
 ]
-Full = Annotated[bool, Field(description="true: everything, including endpoints and spec; false: a summary.")]
 
 
-FIELDS = (
-    *("name", "url", "method", "headers", "body", "endpoints", "requests_per_second", "users", "duration"),
-    *("total_requests", "warm_up", "thresholds", "expected_status_codes", "timeout", "variables", "auth", "fleet"),
-)
-"""The arguments of a tool that form a spec."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecParameters:
+    """The arguments that describe a test: single fields, or a whole spec."""
+
+    url: Url = None
+    method: Method = None
+    headers: Headers = None
+    body: Body = None
+    requests_per_second: Rate = None
+    users: Users = None
+    concurrency: Concurrency = None
+    duration: Duration = None
+    total_requests: Total = None
+    warm_up: WarmUp = None
+    thresholds: Thresholds = None
+    max_latency_p50_ms: LimitMs = None
+    max_latency_p95_ms: LimitMs = None
+    max_latency_p99_ms: LimitMs = None
+    max_error_rate: MaxErrorRate = None
+    expected_status_codes: Statuses = None
+    timeout: Timeout = None
+    endpoints: Endpoints = None
+    variables: Variables = None
+    auth: Auth = None
+    fleet: Fleet = None
+    name: Name = None
+    spec: Spec = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields of the spec that were given, and `spec`. Raises SpecError as `single_fields`."""
+        present = {name: value for name, value in self.single_fields().items() if value is not None}
+        return present if self.spec is None else {**present, "spec": self.spec}
+
+    def single_fields(self) -> dict[str, Any]:
+        """Return the single fields of a spec, None where not given.
+
+        Raises SpecError if `concurrency` and `users` differ.
+        """
+        if None not in (self.users, self.concurrency) and self.users != self.concurrency:
+            what = f"users ({self.users}) and concurrency ({self.concurrency}) mean the same but differ"
+            raise SpecError(Problem(what, "conflict", path="concurrency", hint="give only one of them"))
+        apart = ("spec", "concurrency", *_LIMITS)
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in apart}
+        values["users"] = self.concurrency if self.users is None else self.users
+        limits = [(form, getattr(self, name)) for name, form in _LIMITS.items()]
+        rules = [form.format(limit) for form, limit in limits if limit is not None]
+        if rules:
+            values["thresholds"] = [*(self.thresholds or ()), *rules]
+        return values
+
+    def document(self) -> dict[str, Any]:
+        """Return the spec. Raises SpecError if neither form is given, or both."""
+        return spec_of(self.spec, self.single_fields())
+
+
+TestArguments = Annotated[SpecParameters, ParameterGroup(SpecParameters)]
 _LIMITS = {
     "max_latency_p50_ms": "p50 <= {:.12g}ms",
     "max_latency_p95_ms": "p95 <= {:.12g}ms",
@@ -129,23 +180,6 @@ _LIMITS = {
     "max_error_rate": "error_rate <= {:.12g}",
 }
 """Arguments that are shorthand for a threshold."""
-
-
-def fields_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that form a spec; None where not given.
-
-    Raises SpecError if `concurrency` and `users` differ.
-    """
-    fields = {name: arguments[name] for name in FIELDS}
-    users, concurrency = fields["users"], arguments["concurrency"]
-    if None not in (users, concurrency) and users != concurrency:
-        what = f"users ({users}) and concurrency ({concurrency}) mean the same but differ"
-        raise SpecError(Problem(what, "conflict", path="concurrency", hint="give only one of them"))
-    fields["users"] = concurrency if users is None else users
-    limits = [form.format(arguments[name]) for name, form in _LIMITS.items() if arguments[name] is not None]
-    if limits:
-        fields["thresholds"] = [*(fields["thresholds"] or ()), *limits]
-    return fields
 
 
 def spec_of(given: dict[str, Any] | str | None, fields: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from atm.errors import AtmError, Problem
 from atm.mcp_server.confirmation import QuestionError
 from atm.mcp_server.untrusted import without_credentials
 from atm.models.nearest import nearest
+from atm.parameter_groups import with_parameter_groups
 
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 """Annotations of a read-only tool."""
@@ -116,7 +117,9 @@ def tool(
 
     `example` holds the arguments of a correct call.
     """
-    base = Tool.from_function(function, title=title, annotations=annotations, structured_output=True)
+    base = Tool.from_function(
+        with_parameter_groups(function), title=title, annotations=annotations, structured_output=True
+    )
     strict = StrictTool.model_construct(**{name: getattr(base, name) for name in Tool.model_fields})
     strict.description = " ".join(base.description.split())
     strict.parameters = {**_without_titles(base.parameters), "additionalProperties": False}

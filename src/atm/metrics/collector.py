@@ -155,7 +155,7 @@ class Collector:
         slowest: int = 10,
         is_only_judged: bool = False,
     ) -> None:
-        """`is_only_judged`: it has what the verdict needs, no timeline, and of the histograms the service time."""
+        """`is_only_judged`: only what the verdict needs: no timeline and, of histograms, the total service time."""
         self.endpoints = tuple(endpoints)
         """Names, in the order of the plan."""
         self.warm_up_ns = warm_up_ns
@@ -185,7 +185,9 @@ class Collector:
         self.generator = GeneratorTotals()
         self.timeline = Timeline()
         self._is_only_judged = is_only_judged
-        self._histograms = ("service",) if is_only_judged else HISTOGRAMS
+        self._histograms = () if is_only_judged else HISTOGRAMS
+        """Of each endpoint."""
+        self._total_histograms = ("service",) if is_only_judged else HISTOGRAMS
         self.failures = FailureLog()
         """Of the measured load."""
         self.warm_up_failures = FailureLog()
@@ -220,7 +222,7 @@ class Collector:
             else:
                 measured_started += part.started
                 self.measured[part.endpoint].merge(part, self._histograms)
-                self.total.merge(part, self._histograms)
+                self.total.merge(part, self._total_histograms)
         self.scenarios.add(interval)
         self.data.add(interval)
         self.own.add(interval.own, interval.duration_ns / 1e9)

@@ -19,6 +19,7 @@ from atm.clock import Clock, SystemClock
 from atm.errors import AtmError, StorageUnavailableError
 from atm.models.schedule import DeliveryStatus
 from atm.notifications.channel import Channel, Message, SendError
+from atm.runs.periodic import PeriodicSteps
 from atm.storage import StorageInterface
 from atm.storage.schedules import Delivery
 from atm.storage.seal import Sealer
@@ -55,11 +56,11 @@ class Deliverer:
         self._random = random.Random()
         self._task: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
-        self._storage_is_down = False
 
     def start(self) -> None:
         """Start delivering."""
-        self._task = asyncio.create_task(self._deliver_forever())
+        steps = PeriodicSteps(log, "notifications")
+        self._task = asyncio.create_task(steps.repeat(self._deliver_some, POLL_SECONDS))
 
     async def stop(self) -> None:
         """Stop delivering. Attempts in progress are abandoned, and retried by others when their claims expire."""
@@ -67,21 +68,6 @@ class Deliverer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _deliver_forever(self) -> None:
-        while True:
-            try:
-                await self._deliver_some()
-                self._storage_is_down = False
-            except StorageUnavailableError as error:
-                if not self._storage_is_down:
-                    log.warning("notifications cannot be read: %s", error)
-                self._storage_is_down = True
-            except AtmError as error:
-                log.error("notifications: %s", error)
-            except Exception:  # a bug must not stop all notifications silently
-                log.exception("notifications")
-            await asyncio.sleep(POLL_SECONDS)
 
     async def _deliver_some(self) -> None:
         while len(self._sending) < CONCURRENCY and (delivery := await self._claim()) is not None:

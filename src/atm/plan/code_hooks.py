@@ -22,7 +22,6 @@ from atm.plan.secret_names import is_sensitive
 from atm.plan.templates import SETUP_SLOT, Names
 
 SETUP_FUNCTION = "setup"
-TEARDOWN_FUNCTION = "teardown"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _ABOUT_CALL = "Add `hooks: FILE.py` to the spec; `call` names a function of that file"
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
+from atm.errors import CorruptDataError, Problem
 from atm.models.outcome import RunStatus
 from atm.runs.local_history import new_run_of, pending
 from atm.runs.local_recovery import abandoned
-from atm.runs.spool import LOCAL_SPOOLS, Line, SpoolReader
+from atm.runs.spool import LOCAL_SPOOLS, SpoolReader
 from atm.runs.spool_history import SpoolHistory
 from atm.storage.records import Run, RunEvent, summary_of
 
@@ -22,23 +23,18 @@ class LocalRun:
         self.path = path
         self._reader = SpoolReader(path)
         self._history = SpoolHistory()
-        self._head: Line | None = None
-        self._started_at: datetime | None = None
-        self._completed = 0
 
     def read(self) -> list[RunEvent]:
-        """Return the events since the last call. Raises ValueError, KeyError or TypeError for an invalid spool."""
+        """Return the events since the last call. Raises CorruptDataError for an invalid spool."""
         events: list[RunEvent] = []
-        for part in self._reader.parts():
-            for line in part:
-                if line["kind"] == "run":
-                    self._head = line
-                elif line["kind"] == "started":
-                    self._started_at = datetime.fromisoformat(line["at"])
-            self._history.add(part)
-            completed = [entry.completed for entry in self._history.entries if entry.completed is not None]
-            self._completed = completed[-1] if completed else self._completed
-            events += self._history.take().events
+        try:
+            for part in self._reader.parts():
+                self._history.add(part)
+                events += self._history.take().events
+        except (ValueError, KeyError, TypeError) as error:
+            what = f"the spool of a run in progress cannot be read: {type(error).__name__}"
+            hint = "end its `atm run`, and remove the file"
+            raise CorruptDataError(Problem(what, "corrupt_data", place=str(self.path), hint=hint)) from error
         return events
 
     def is_in_progress(self) -> bool:
@@ -49,35 +45,48 @@ class LocalRun:
     @property
     def run(self) -> Run | None:
         """The run as stored runs are; None before its first line is written."""
-        if self._head is None:
+        history = self._history
+        if history.run is None:
             return None
-        new = new_run_of(self._head)
+        new = new_run_of(history.run)
         summary = replace(
-            summary_of(new, RunStatus.RUNNING), started_at=self._started_at, requests_completed=self._completed
+            summary_of(new, RunStatus.RUNNING), started_at=history.started_at, requests_completed=history.completed
         )
         return Run(summary, "", new.spec, (), None, None, None)
 
 
 class LocalRuns:
-    """The runs in progress, each kept with what was read of it."""
+    """The runs in progress, each kept with what was read of it. Threads may share an object."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._known: dict[Path, LocalRun] = {}
+        self._lock = threading.Lock()
 
     def read(self) -> list[Run]:
         """Return the runs as they are now, the oldest first; without those whose spool is invalid."""
-        paths = sorted(self._directory.glob(LOCAL_SPOOLS))
-        self._known = {path: self._known.get(path) or LocalRun(path) for path in paths}
-        runs = []
-        for local in self._known.values():
-            try:
-                local.read()
-            except (ValueError, KeyError, TypeError):
-                continue
-            if local.run is not None and local.is_in_progress():
-                runs.append(local.run)
+        with self._lock:
+            paths = sorted(self._directory.glob(LOCAL_SPOOLS))
+            self._known = {path: self._known.get(path) or LocalRun(path) for path in paths}
+            runs = []
+            for local in self._known.values():
+                try:
+                    local.read()
+                except CorruptDataError:
+                    continue
+                if local.run is not None and local.is_in_progress():
+                    runs.append(local.run)
         return sorted(runs, key=lambda run: run.summary.created_at)
+
+    def get(self, run_id: str) -> Run | None:
+        """Return a run in progress as it is now, or None. Raises CorruptDataError."""
+        found = self.find(run_id)
+        if found is None:
+            return None
+        with self._lock:
+            local = self._known.setdefault(found.path, found)
+            local.read()
+            return local.run
 
     def find(self, run_id: str) -> LocalRun | None:
         """Return a run in progress, not read yet; None if there is none with this id."""

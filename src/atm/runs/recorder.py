@@ -149,7 +149,7 @@ class Recorder:
     def _kill_when_overdue(self) -> None:
         """Kill a load process that missed the deadline of a command or of the installation's limit."""
         now = time.monotonic()
-        if self._history.has_started and not self._has_begun:
+        if self._history.started_at is not None and not self._has_begun:
             self._has_begun, self._began = True, now
         if self._killed is not None or self._runner.poll() is not None:
             return

@@ -56,8 +56,10 @@ class SpoolHistory:
         self.stored_samples = 0
         self.end: Line | None = None
         """The last line of a runner that finished."""
-        self.has_started = False
-        """Whether the load has started."""
+        self.run: Line | None = None
+        """The first line of a spool of `atm run`, which describes the run."""
+        self.started_at: datetime | None = None
+        """When the load started."""
         self._sequence = 0
         self._samples = 0
         self._iterations = 0
@@ -68,17 +70,22 @@ class SpoolHistory:
         """Add lines in order. Raises ValueError, KeyError or TypeError for an invalid line."""
         for line in lines:
             if line["kind"] == "run":
-                continue
-            if line["kind"] == "finished":
+                self.run = line
+            elif line["kind"] == "finished":
                 self.end = line
             elif line["kind"] == "started":
                 self._collector = new_collector(line)
                 self._judge = _Judge(line)
-                self.has_started = True
+                self.started_at = datetime.fromisoformat(line["at"])
                 event = events.started(line, self._next())
                 self.entries.append(_Entry((_stored(event),), started=line))
             else:
                 self.entries.append(self._second(line))
+
+    @property
+    def completed(self) -> int:
+        """The requests completed so far."""
+        return 0 if self._collector is None else self._collector.completed
 
     def _second(self, line: Line) -> _Entry:
         if self._collector is None or self._judge is None:

@@ -22,6 +22,7 @@ from atm.errors import AtmError, ConflictError, NotFoundError, Problem, SpecErro
 from atm.models.schedule import FiringOutcome
 from atm.off_loop import off_loop
 from atm.runs import credentials
+from atm.runs.periodic import PeriodicSteps
 from atm.runs.service import Request, RunService
 from atm.runs.test_files import TestFiles
 from atm.schedules import outcomes, secrets
@@ -75,33 +76,18 @@ class Scheduler:
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._random = random.Random(seed)
         self._tasks: list[asyncio.Task[None]] = []
-        self._storage_is_down = False
 
     def start(self) -> None:
         """Start the periodic steps."""
         steps = ((self.fire_due, POLL_SECONDS), (self.follow, FOLLOW_SECONDS), (self.realign, REALIGN_SECONDS))
-        self._tasks = [asyncio.create_task(self._repeat(step, seconds)) for step, seconds in steps]
+        periodic = PeriodicSteps(log, "schedules")
+        self._tasks = [asyncio.create_task(periodic.repeat(step, seconds)) for step, seconds in steps]
 
     async def stop(self) -> None:
         """Stop firing. A step in progress completes as a whole or has no effect."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _repeat(self, step: Callable[[], Any], seconds: float) -> None:
-        while True:
-            try:
-                await step()
-                self._storage_is_down = False
-            except StorageUnavailableError as error:
-                if not self._storage_is_down:
-                    log.warning("schedules cannot be read: %s", error)
-                self._storage_is_down = True
-            except AtmError as error:
-                log.error("schedules: %s", error)
-            except Exception:  # a bug must not stop all schedules silently
-                log.exception("schedules")
-            await asyncio.sleep(seconds)
 
     # Due times
 

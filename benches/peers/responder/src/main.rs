@@ -2,10 +2,12 @@
 //! measures the client and not the server. It counts requests, and reports the number on a port of its own.
 //!
 //! A request is everything up to an empty line: it has no body. `/big…` is answered with 10 KiB, everything else with
-//! 98 bytes.
+//! 98 bytes. HTTP/2 is answered on the same ports, over TLS by ALPN and otherwise with prior knowledge, always with 98 bytes.
 //!
 //! Usage: responder CERTIFICATE KEY
 //! The two are PEM files. Prints the ports of HTTP, HTTPS and the counter, and runs until it is killed.
+
+mod http2;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -26,6 +28,7 @@ const FIRST_CONNECTION: usize = 3;
 struct Answers {
     small: Vec<u8>,
     big: Vec<u8>,
+    http2: http2::Answer,
 }
 
 /// A connection: bytes that are no whole request yet, and answers that the socket has not taken yet.
@@ -35,6 +38,7 @@ struct Connection {
     request: Vec<u8>,
     pending: Vec<u8>,
     is_counter: bool,
+    is_http2: bool,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -61,6 +65,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let answers = Answers {
         small: answer(SMALL.as_bytes()),
         big: answer(&vec![b'x'; BIG_BYTES]),
+        http2: http2::Answer::new(),
     };
     // By token; the places of closed connections are used again.
     let mut connections: Vec<Option<Connection>> = Vec::new();
@@ -110,6 +115,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     request,
                     pending,
                     is_counter,
+                    is_http2: false,
                 });
             }
         }
@@ -125,9 +131,9 @@ fn tls_config(
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?;
-    Ok(Arc::new(
-        builder.with_no_client_auth().with_single_cert(chain, key)?,
-    ))
+    let mut config = builder.with_no_client_auth().with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
 }
 
 fn answer(body: &[u8]) -> Vec<u8> {
@@ -148,7 +154,7 @@ impl Connection {
         answers: &Answers,
         requests: &mut u64,
     ) -> io::Result<bool> {
-        if self.tls.is_none() && !self.is_counter && self.pending.is_empty() {
+        if self.tls.is_none() && !self.is_counter && !self.is_http2 && self.pending.is_empty() {
             return self.is_over_after_one(buffer, answers, requests);
         }
         self.is_over_after_all(buffer, answers, requests)
@@ -230,6 +236,9 @@ impl Connection {
     }
 
     fn take(&mut self, bytes: &[u8], answers: &Answers, requests: &mut u64) {
+        if self.is_http2 || (bytes.starts_with(http2::PREFACE) && self.request.is_empty()) {
+            return self.take_frames(bytes, answers, requests);
+        }
         let held = !self.request.is_empty();
         if held {
             self.request.extend_from_slice(bytes);
@@ -253,6 +262,25 @@ impl Connection {
             rest = &rest[end + 4..];
         }
         self.request = rest.to_vec();
+    }
+
+    fn take_frames(&mut self, bytes: &[u8], answers: &Answers, requests: &mut u64) {
+        let bytes = match bytes.strip_prefix(http2::PREFACE) {
+            Some(rest) if !self.is_http2 => {
+                self.is_http2 = true;
+                http2::begin(&mut self.pending);
+                rest
+            }
+            _ => bytes,
+        };
+        if self.request.is_empty() {
+            let taken = http2::take(bytes, &answers.http2, requests, &mut self.pending);
+            self.request.extend_from_slice(&bytes[taken..]);
+            return;
+        }
+        self.request.extend_from_slice(bytes);
+        let taken = http2::take(&self.request, &answers.http2, requests, &mut self.pending);
+        self.request.drain(..taken);
     }
 
     fn flush(&mut self) -> io::Result<()> {

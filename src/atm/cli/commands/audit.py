@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption
-from atm.cli.output import Color, Output
+from atm.cli.options import OutputOptions
 from atm.cli.storage import on_storage
 from atm.cli.text import Style
 from atm.models.exit_code import ExitCode
@@ -31,9 +30,8 @@ def command(
         str | None, typer.Option("--since", metavar="SPAN", help="Only entries of the last 12h, 30d, …")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="Show at most N entries.")] = 50,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """List entries of the audit log, newest first.
 
@@ -52,8 +50,7 @@ def command(
         limit=limit,
     )
     entries = on_storage(lambda storage: storage.audit.page(query))
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         from dataclasses import asdict
 
         output.document({"entries": [{**asdict(entry), "at": entry.at.isoformat()} for entry in entries]})

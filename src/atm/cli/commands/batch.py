@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption
-from atm.cli.output import Color, Output
-from atm.cli.parsing import PlainCommand, PlainGroup
+from atm.cli.options import OutputOptions
+from atm.cli.output import Output
+from atm.cli.parsing import Commands
+from atm.cli.server_client import DEFAULT_SERVER, on_server, server_option
 from atm.cli.text import Style, short_id
 from atm.errors import NotFoundError, Problem
 from atm.models.exit_code import ExitCode
@@ -20,15 +20,11 @@ if TYPE_CHECKING:
     from atm.client import ControlClient
     from atm.models.control.batches import BatchDetail
 
-DEFAULT_SERVER = "http://127.0.0.1:8000"
 MOST_LISTED = 100
 _POLL_SECONDS = 0.5
-_Result = TypeVar("_Result")
-app = typer.Typer(cls=PlainGroup, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app = Commands()
 
-Server = Annotated[
-    str, typer.Option("--server", envvar="ATM_API_URL", metavar="URL", help="Server that runs the tests.")
-]
+Server = Annotated[str, server_option("Server that runs the tests.")]
 Batch = Annotated[str, typer.Argument(metavar="BATCH", help="Id of a batch, or its start.")]
 _CODES = {
     RunOutcome.PASSED: ExitCode.PASSED,
@@ -44,7 +40,7 @@ def _batches() -> None:
     """Run the tests stored on a server as one batch; list, show and cancel batches."""
 
 
-@app.command("run", cls=PlainCommand)
+@app.command("run")
 def run(
     tests: Annotated[
         list[str] | None, typer.Argument(metavar="[TEST]...", help="Names of tests; default: all enabled ones.")
@@ -62,15 +58,13 @@ def run(
     disabled: Annotated[bool, typer.Option("--disabled", help="Run disabled tests, too.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait for the end.")] = False,
     server: Server = DEFAULT_SERVER,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Run stored tests as one batch, and wait for its end.
 
     Ctrl-C stops waiting; the batch continues. The exit code is that of the worst run.
     """
-    output = Output.of(color, json=json)
 
     async def work(control: ControlClient) -> BatchDetail:
         started = await control.batches.start(
@@ -85,26 +79,24 @@ def run(
         if not started.runs:
             hint = "`atm tests push SPEC` stores a test"
             raise NotFoundError(Problem("no test matches, so nothing was started", "no_tests", hint=hint))
-        if not json:
+        if not output.json:
             paper = output.err.paper
             output.err.lines([paper.line(f" batch {short_id(started.batch_id)}: {started.message}", Style.DIM)])
         return await _ended(control, started.batch_id, wait=not detach)
 
-    return _show(_on(server, work), output, json=json)
+    return _show(on_server(server, work), output)
 
 
-@app.command("list", cls=PlainCommand)
+@app.command("list")
 def list_(
     server: Server = DEFAULT_SERVER,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100, help="Show at most N batches.")] = 20,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """List the batches of a server, newest first."""
-    answer = _on(server, lambda control: control.batches.page(limit=limit))
-    output = Output.of(color, json=json)
-    if json:
+    answer = on_server(server, lambda control: control.batches.page(limit=limit))
+    if output.json:
         output.document(answer.model_dump(mode="json"))
         return ExitCode.PASSED
     paper = output.out.paper
@@ -117,56 +109,42 @@ def list_(
     return ExitCode.PASSED
 
 
-@app.command("show", cls=PlainCommand)
+@app.command("show")
 def show(
     batch: Batch,
     server: Server = DEFAULT_SERVER,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Show the tests of a batch with their runs."""
 
     async def work(control: ControlClient) -> BatchDetail:
         return await control.batches.get(await _whole_id(control, batch))
 
-    _show(_on(server, work), Output.of(color, json=json), json=json)
+    _show(on_server(server, work), output)
     return ExitCode.PASSED
 
 
-@app.command("cancel", cls=PlainCommand)
+@app.command("cancel")
 def cancel(
     batch: Batch,
     graceful: Annotated[bool, typer.Option("--graceful", help="Stop the runs: requests in flight may finish.")] = False,
     server: Server = DEFAULT_SERVER,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Cancel all runs of a batch that have not ended."""
 
     async def work(control: ControlClient) -> str:
         answer = await control.batches.cancel(await _whole_id(control, batch), graceful=graceful)
-        if json:
+        if output.json:
             output.document(answer.model_dump(mode="json"))
         return answer.message
 
-    output = Output.of(color, json=json)
-    message = _on(server, work)
-    if not json:
+    message = on_server(server, work)
+    if not output.json:
         output.out.lines([output.out.paper.line(f" {message}")])
     return ExitCode.PASSED
-
-
-def _on(server: str, work: Callable[[ControlClient], Awaitable[_Result]]) -> _Result:
-    async def connected() -> _Result:
-        from atm.client import ControlClient
-        from atm.config import load_settings
-
-        async with ControlClient(server, load_settings().key_for(server)) as control:
-            return await work(control)
-
-    return asyncio.run(connected())
 
 
 async def _ended(control: ControlClient, batch_id: str, *, wait: bool) -> BatchDetail:
@@ -186,10 +164,10 @@ async def _whole_id(control: ControlClient, prefix: str) -> str:
     return prefix if prefix in matches or not matches else matches[0]
 
 
-def _show(batch: BatchDetail, output: Output, *, json: bool) -> ExitCode:
+def _show(batch: BatchDetail, output: Output) -> ExitCode:
     from atm.cli.batch_runs import batch_run_lines
 
-    if json:
+    if output.json:
         output.document(batch.model_dump(mode="json"))
     else:
         output.out.lines(batch_run_lines(batch, output.out.paper))

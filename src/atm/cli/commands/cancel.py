@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption, RunArgument, ServerOption
-from atm.cli.output import Color, Output
+from atm.cli.options import OutputOptions, RunArgument, ServerOption
 from atm.cli.text import short_id
 from atm.models.exit_code import ExitCode
 from atm.models.outcome import RunStatus
@@ -23,9 +22,8 @@ def command(
         bool, typer.Option("--graceful", help="Stop instead: let requests in flight finish first.")
     ] = False,
     server: ServerOption = None,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Cancel a run, or stop it with --graceful.
 
@@ -34,8 +32,7 @@ def command(
     from atm.cli.history import with_history
 
     run_id, before, status = with_history(server, lambda history: _cancel(history, run, graceful))
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         output.document({"id": run_id, "status": status.value})
         return ExitCode.PASSED
     shown = short_id(run_id)

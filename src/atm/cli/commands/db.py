@@ -8,15 +8,14 @@ from typing import Annotated
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption
-from atm.cli.output import Color, Output
-from atm.cli.parsing import PlainCommand, PlainGroup
+from atm.cli.options import OutputOptions
+from atm.cli.parsing import Commands
 from atm.cli.storage import change_storage, on_storage
 from atm.cli.text import Style
 from atm.errors import Problem, SpecError
 from atm.models.exit_code import ExitCode
 
-app = typer.Typer(cls=PlainGroup, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app = Commands()
 
 
 @app.callback()
@@ -24,8 +23,8 @@ def _db() -> None:
     """Manage the storage of this machine: upgrade, status, prune."""
 
 
-@app.command("upgrade", cls=PlainCommand)
-def upgrade(json: JsonOption = False, color: ColorOption = Color.AUTO, debug: DebugOption = False) -> int:  # noqa: ARG001
+@app.command("upgrade")
+def upgrade(output: OutputOptions) -> int:
     """Upgrade the schema of the storage to this version.
 
     The embedded database is upgraded when it is opened; a PostgreSQL server only by this command. The upgrade is atomic
@@ -35,22 +34,20 @@ def upgrade(json: JsonOption = False, color: ColorOption = Color.AUTO, debug: De
     from atm.storage import upgrade_storage
 
     revision = asyncio.run(upgrade_storage(load_settings()))
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         output.document({"revision": revision})
     else:
         output.out.lines([output.out.paper.line(f"the storage has revision {revision}")])
     return ExitCode.PASSED
 
 
-@app.command("status", cls=PlainCommand)
-def status(json: JsonOption = False, color: ColorOption = Color.AUTO, debug: DebugOption = False) -> int:  # noqa: ARG001
+@app.command("status")
+def status(output: OutputOptions) -> int:
     """Print kind, location, size and contents of the storage."""
     from atm.models.figures import count, size
 
     current = on_storage(lambda storage: storage.upkeep.status())
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         document = {"kind": current.kind, "location": current.location, "schema_version": current.schema_version}
         output.document({**document, "size_bytes": current.size_bytes, "runs": dict(current.runs)})
         return ExitCode.PASSED
@@ -71,7 +68,7 @@ _STATES = {"pending": "queued", "failed": "ended in an error"}
 """Statuses whose words differ from the outcomes that people read: a failed run is one that failed a threshold."""
 
 
-@app.command("prune", cls=PlainCommand)
+@app.command("prune")
 def prune(
     runs: Annotated[
         str | None, typer.Option("--runs", metavar="SPAN", help="Delete runs that ended longer ago than this: 90d.")
@@ -99,9 +96,8 @@ def prune(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be deleted without deleting it.")
     ] = False,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Delete data beyond the retention limits.
 
@@ -135,8 +131,7 @@ def prune(
             "storage.prune",
             lambda pruned: ("", f"{len(pruned.runs)} runs, {pruned.firings} firings, {pruned.audit} audit entries"),
         )
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         runs_by_change = {"runs": list(report.runs), "seconds": list(report.seconds), "samples": list(report.samples)}
         output.document({"dry_run": dry_run, **runs_by_change, "firings": report.firings, "audit": report.audit})
         return ExitCode.PASSED

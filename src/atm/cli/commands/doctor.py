@@ -5,22 +5,20 @@ from __future__ import annotations
 import dataclasses
 
 from atm.cli.machine import Check, Health, examine
-from atm.cli.options import ColorOption, DebugOption, JsonOption
-from atm.cli.output import Color, Output
+from atm.cli.options import OutputOptions
 from atm.cli.text import Line, Paper, Style
 from atm.models.exit_code import ExitCode
 
 _STYLES = {Health.GOOD: Style.PASS, Health.WARN: Style.WARN, Health.BAD: Style.FAIL}
 
 
-def command(json: JsonOption = False, color: ColorOption = Color.AUTO, debug: DebugOption = False) -> int:  # noqa: ARG001
+def command(output: OutputOptions) -> int:
     """Check the engine, the limits and the load of this machine.
 
     Each line has a sign: ✓ fine, ! may limit a test, ✗ will limit a test. Exit code 1 if there is a ✗.
     """
-    output = Output.of(color, json=json)
     checks = examine()
-    if json:
+    if output.json:
         output.document({"checks": [dataclasses.asdict(check) for check in checks]})
     else:
         output.out.lines(line for check in checks for line in _lines(check, output.out.paper))

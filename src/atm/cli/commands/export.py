@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption, RunArgument, ServerOption
-from atm.cli.output import Color, Output
+from atm.cli.options import OutputOptions, RunArgument, ServerOption
 from atm.errors import Problem, SpecError
 from atm.models.exit_code import ExitCode
 
@@ -23,9 +22,8 @@ def command(
         str | None, typer.Option("-o", "--output", metavar="FILE", help="File to write; default: named after the run.")
     ] = None,
     server: ServerOption = None,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Export a run to one file: spec, environment, result, intervals and samples.
 
@@ -34,8 +32,7 @@ def command(
     from atm.cli.history import with_history
 
     run_id, path = with_history(server, lambda history: _export(history, run, file))
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         output.document({"id": run_id, "file": str(path), "size_bytes": path.stat().st_size})
     else:
         from atm.models.figures import size

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from atm.cli.fleet_table import check_lines
-from atm.cli.options import AllowOpenClusterOption, ColorOption, DebugOption, JsonOption
-from atm.cli.output import Color, Output
-from atm.cli.parsing import PlainCommand, PlainGroup
+from atm.cli.options import AllowOpenClusterOption, OutputOptions
+from atm.cli.parsing import Commands
 from atm.models.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from atm.fleet.check import FleetCheck
     from atm.fleet.ray_transport import RayTransport
 
-app = typer.Typer(cls=PlainGroup, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app = Commands()
 
 
 @app.callback()
@@ -26,7 +25,7 @@ def _fleet() -> None:
     """Check the nodes of a fleet before a test runs on them."""
 
 
-@app.command("check", cls=PlainCommand)
+@app.command("check")
 def check(
     on: Annotated[str, typer.Option("--on", metavar="ADDRESS", help="ray://HOST:PORT of a Ray cluster, or ray:local.")],
     workers: Annotated[
@@ -37,9 +36,8 @@ def check(
         typer.Option("--target", metavar="SPEC|URL", help="Connect each node to the targets of a test; repeatable."),
     ] = None,
     allow_open_cluster: AllowOpenClusterOption = False,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Start a worker on each node of a fleet and compare it with this machine, without load.
 
@@ -49,15 +47,14 @@ def check(
     from atm.fleet.ray_transport import RayTransport
     from atm.models.ray_address import parse_ray_address
 
-    output = Output.of(color, json=json)
     transport = RayTransport(parse_ray_address(on, "--on"), allow_open=allow_open_cluster)
     result = asyncio.run(_check(transport, workers, _targets(target or ())))
-    if json:
+    if output.json:
         output.document(_document(result))
     else:
         output.out.lines(check_lines(result, output.out.paper))
     if result.problems:
-        if not json:
+        if not output.json:
             output.problems(result.problems)
         return ExitCode.USAGE
     return ExitCode.UNREACHABLE if result.unreached else ExitCode.PASSED

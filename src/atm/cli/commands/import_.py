@@ -9,8 +9,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption, ServerOption
-from atm.cli.output import Color, Output
+from atm.cli.options import OutputOptions, ServerOption
 from atm.cli.text import short_id
 from atm.errors import Problem, SpecError
 from atm.models.exit_code import ExitCode
@@ -22,9 +21,8 @@ def command(
         bool, typer.Option("--new-id", help="Store it under a new id, for when its own is already taken.")
     ] = False,
     server: ServerOption = None,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Import an exported run into the history.
 
@@ -37,8 +35,7 @@ def command(
     with _open(file) as source:
         place = "stdin" if file == "-" else file
         view = with_history(server, lambda history: history.import_from(source, place, run_id))
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         output.document(view.model_dump(mode="json"))
     else:
         shown = short_id(view.id)

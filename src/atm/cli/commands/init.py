@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption
-from atm.cli.output import Color, Output
+from atm.cli.options import OutputOptions
 from atm.errors import Problem, SpecError
 from atm.models.exit_code import ExitCode
 
@@ -16,9 +15,8 @@ from atm.models.exit_code import ExitCode
 def command(
     file: Annotated[str, typer.Argument(metavar="[FILE]", help="File to write; - for stdout.")] = "test.yaml",
     scenario: Annotated[bool, typer.Option("--scenario", help="Write a journey of several steps.")] = False,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Write a commented starter spec.
 
@@ -26,7 +24,6 @@ def command(
     """
     from atm.plan.starter import starter_text
 
-    output = Output.of(color, json=json)
     if file == "-":
         output.out.write(starter_text(scenario=scenario))
         return ExitCode.PASSED
@@ -40,7 +37,7 @@ def command(
     except OSError as error:
         what = f"cannot write {file}: {error.strerror or error}"
         raise SpecError(Problem(what, "unwritable", path="FILE")) from None
-    if json:
+    if output.json:
         output.document({"written": file})
     else:
         paper = output.out.paper

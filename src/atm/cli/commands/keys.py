@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption
-from atm.cli.output import Color, Output
-from atm.cli.parsing import PlainCommand, PlainGroup
+from atm.cli.options import OutputOptions
+from atm.cli.parsing import Commands
 from atm.cli.storage import change_storage, on_storage
 from atm.cli.text import Line, Paper, Style
 from atm.errors import Problem, SpecError
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from atm.storage.api_keys import ApiKey
 
 ROLES = ("viewer", "operator", "admin")
-app = typer.Typer(cls=PlainGroup, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app = Commands()
 
 
 @app.callback()
@@ -28,7 +27,7 @@ def _keys() -> None:
     """Create, list and revoke API keys of a server."""
 
 
-@app.command("create", cls=PlainCommand)
+@app.command("create")
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="User of the key: ci, grafana, anna.")],
     role: Annotated[
@@ -56,9 +55,8 @@ def create(
         int | None,
         typer.Option("--runs-per-hour", metavar="N", min=1, help="Limit the runs that the key may start per hour."),
     ] = None,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Create a key and print it. It cannot be shown again.
 
@@ -80,8 +78,7 @@ def create(
     change_storage(
         lambda storage: storage.keys.add(record), "key.create", lambda _: (record.id, f"{record.name} ({role})")
     )
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         output.document({"id": record.id, "name": record.name, "role": role, "key": key})
         return ExitCode.PASSED
     # Print only the key on stdout, so that `KEY=$(atm keys create ci)` works.
@@ -98,17 +95,15 @@ _MAY = {
 }
 
 
-@app.command("list", cls=PlainCommand)
+@app.command("list")
 def list_keys(
     every: Annotated[bool, typer.Option("--all", help="Include revoked keys.")] = False,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """List the keys by name. The keys themselves are not stored."""
     keys = [key for key in on_storage(lambda storage: storage.keys.all()) if every or key.revoked_at is None]
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         output.document({"keys": [_document(key) for key in keys]})
     elif not keys:
         is_closed = on_storage(lambda storage: storage.keys.is_closed())
@@ -121,36 +116,29 @@ def list_keys(
     return ExitCode.PASSED
 
 
-@app.command("revoke", cls=PlainCommand)
+@app.command("revoke")
 def revoke(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name or id of the key.")],
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Revoke a key, its sessions and its streams, effective within two seconds.
 
     After the last key is revoked, the server rejects all clients until a new key exists or `atm keys release` runs.
     """
     key = change_storage(lambda storage: _revoke(storage, name), "key.revoke", lambda key: (key.id, key.name))
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         output.document({"id": key.id, "name": key.name})
     else:
         output.out.lines([output.out.paper.line(f"revoked {key.name}")])
     return ExitCode.PASSED
 
 
-@app.command("release", cls=PlainCommand)
-def release(
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
-) -> int:
+@app.command("release")
+def release(output: OutputOptions) -> int:
     """Allow the server's own account without a key again, after all keys were revoked."""
     change_storage(lambda storage: storage.keys.release(datetime.now(UTC)), "installation.release")
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         output.document({"released": True})
     else:
         what = "the server accepts local requests of its own account without a key again"
@@ -158,12 +146,8 @@ def release(
     return ExitCode.PASSED
 
 
-@app.command("rotate-seal", cls=PlainCommand)
-def rotate_seal(
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
-) -> int:
+@app.command("rotate-seal")
+def rotate_seal(output: OutputOptions) -> int:
     """Encrypt all stored credentials with a new key; servers may run meanwhile.
 
     With a key file, it makes the new key itself. With ATM_SECRET_KEY, set the new key there and the old one in
@@ -176,8 +160,7 @@ def rotate_seal(
     done = change_storage(
         lambda storage: rotate(storage, settings), "seal.rotate", lambda done: ("", f"{done.resealed} values")
     )
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         output.document({"resealed": done.resealed, "unreadable": done.unreadable, "resumed": done.resumed})
         return ExitCode.PASSED
     paper = output.out.paper
@@ -193,12 +176,11 @@ def rotate_seal(
     return ExitCode.PASSED
 
 
-@app.command("sessions", cls=PlainCommand)
+@app.command("sessions")
 def sessions(
     end: Annotated[str | None, typer.Option("--end", metavar="ID", help="End this session.")] = None,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """List the signed-in browser sessions, or end one within two seconds."""
     from atm.cli.listing import age
@@ -207,8 +189,7 @@ def sessions(
     if end is not None:
         change_storage(lambda storage: storage.sessions.end(end, now), "session.end", lambda _: (end, ""))
     active = [session for session in on_storage(lambda storage: storage.sessions.all()) if session.expires_at > now]
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         shown = ("id", "name", "address", "user_agent", "created_at", "expires_at", "last_used_at")
         documents = [{name: getattr(session, name) for name in shown} for session in active]
         texts = [

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption, ServerOption
-from atm.cli.output import Color, Output
+from atm.cli.options import OutputOptions, ServerOption
 from atm.cli.text import Line, Paper, Style
 from atm.errors import Problem, SpecError
 from atm.models.exit_code import ExitCode
@@ -42,9 +41,8 @@ def command(
         str | None, typer.Option("--text", metavar="TEXT", help="Only runs with this text in name or URL.")
     ] = None,
     server: ServerOption = None,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """List the runs of the history, newest first.
 
@@ -69,8 +67,7 @@ def command(
         text=text,
     )
     narrowed = filters != Filters(limit=limit)
-    output = Output.of(color, json=json)
-    if not json and not narrowed:
+    if not output.json and not narrowed:
         from atm.cli.history.sqlite_file import read
 
         newest = read(server, lambda reader: reader.newest(limit))
@@ -79,7 +76,7 @@ def command(
             return ExitCode.PASSED
     page = with_history(server, lambda history: history.page(filters))
     paper = output.out.paper
-    if json:
+    if output.json:
         output.document(page.model_dump(mode="json"))
     elif not page.runs:
         hint = "try fewer filters" if narrowed else "`atm demo` creates one"

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption, ServerOption
-from atm.cli.output import Color, Output
+from atm.cli.options import OutputOptions, ServerOption
 from atm.models.exit_code import ExitCode
 
 if TYPE_CHECKING:
@@ -17,9 +16,8 @@ if TYPE_CHECKING:
 def command(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids or unique prefixes of them, or `last`.")],
     server: ServerOption = None,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Delete runs with all their intervals and samples.
 
@@ -28,8 +26,7 @@ def command(
     from atm.cli.history import with_history
 
     deleted = with_history(server, lambda history: _delete(history, runs))
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         output.document({"deleted": deleted})
     else:
         output.out.lines(output.out.paper.line(f"deleted {run_id}") for run_id in deleted)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption
-from atm.cli.output import Color, Output
-from atm.cli.parsing import PlainCommand, PlainGroup
+from atm.cli.options import OutputOptions
+from atm.cli.output import Output
+from atm.cli.parsing import Commands
 from atm.cli.schedule_fields import channel_of, moment_of, seconds_of, trigger_of, validated
+from atm.cli.server_client import DEFAULT_SERVER, on_server, server_option
 from atm.errors import Problem, SpecError
 from atm.models.exit_code import ExitCode
 
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from atm.models.schedule import ScheduleView
     from atm.plan.document import SpecDocument
 
-DEFAULT_SERVER = "http://127.0.0.1:8000"
 MOST = 200
-app = typer.Typer(cls=PlainGroup, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-_Response = TypeVar("_Response")
+app = Commands()
 
 
 class _Overlap(StrEnum):
@@ -44,9 +42,7 @@ class _On(StrEnum):
     ALWAYS = "always"
 
 
-Server = Annotated[
-    str, typer.Option("--server", envvar="ATM_API_URL", metavar="URL", help="Server that holds the schedules.")
-]
+Server = Annotated[str, server_option("Server that holds the schedules.")]
 Named = Annotated[str, typer.Argument(metavar="NAME", help="Name or id of the schedule.")]
 Cron = Annotated[
     str | None,
@@ -66,7 +62,7 @@ def _schedule() -> None:
     """Manage schedules: tests that a server runs by cron, interval or date, with notifications."""
 
 
-@app.command("add", cls=PlainCommand)
+@app.command("add")
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the schedule.")],
     spec: Annotated[
@@ -117,9 +113,8 @@ def add(
         bool, typer.Option("--replace", help="Replace a schedule of the same name; its history stays.")
     ] = False,
     server: Server = DEFAULT_SERVER,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Create a schedule for a spec or for a test stored on the server.
 
@@ -159,25 +154,23 @@ def add(
         return await client.schedules.create(request)
 
     try:
-        schedule = _call(server, add_schedule)
+        schedule = on_server(server, add_schedule)
     except SpecError as error:
         raise _with_lines(error, document) from error
-    return _show(schedule, Output.of(color, json=json))
+    return _show(schedule, output)
 
 
-@app.command("list", cls=PlainCommand)
+@app.command("list")
 def list_schedules(
     server: Server = DEFAULT_SERVER,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """List the schedules by name, with the outcome of the last firing and the next due time."""
     from atm.cli.schedules import schedule_lines
 
-    response = _call(server, lambda client: client.schedules.all())
-    output = Output.of(color, json=json)
-    if json:
+    response = on_server(server, lambda client: client.schedules.all())
+    if output.json:
         output.document(response.model_dump(mode="json"))
     elif not response.schedules:
         hint = "`atm schedule add nightly shop.yaml --cron '30 2 * * *'`"
@@ -187,76 +180,69 @@ def list_schedules(
     return ExitCode.PASSED
 
 
-@app.command("show", cls=PlainCommand)
+@app.command("show")
 def show(
     name: Named,
     server: Server = DEFAULT_SERVER,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Show a schedule in full."""
-    return _show(_call(server, lambda client: client.schedules.get(name)), Output.of(color, json=json))
+    return _show(on_server(server, lambda client: client.schedules.get(name)), output)
 
 
-@app.command("pause", cls=PlainCommand)
+@app.command("pause")
 def pause(
     name: Named,
     server: Server = DEFAULT_SERVER,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Pause a schedule. A run in progress continues."""
-    return _show(_call(server, lambda client: client.schedules.pause(name)), Output.of(color, json=json))
+    return _show(on_server(server, lambda client: client.schedules.pause(name)), output)
 
 
-@app.command("resume", cls=PlainCommand)
+@app.command("resume")
 def resume(
     name: Named,
     server: Server = DEFAULT_SERVER,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Resume a schedule from now. Due times that passed while it was paused are not caught up."""
-    return _show(_call(server, lambda client: client.schedules.resume(name)), Output.of(color, json=json))
+    return _show(on_server(server, lambda client: client.schedules.resume(name)), output)
 
 
-@app.command("rm", cls=PlainCommand)
+@app.command("rm")
 def rm(
     name: Named,
     server: Server = DEFAULT_SERVER,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Delete a schedule with its firings and deliveries. Its runs stay."""
-    _call(server, lambda client: client.schedules.delete(name))
-    output = Output.of(color, json=json)
-    if json:
+    on_server(server, lambda client: client.schedules.delete(name))
+    if output.json:
         output.document({"deleted": name})
     else:
         output.out.lines([output.out.paper.line(f"deleted schedule {name}")])
     return ExitCode.PASSED
 
 
-@app.command("firings", cls=PlainCommand)
+@app.command("firings")
 def firings(
     name: Named,
     limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", help=f"Show N entries, at most {MOST}.")] = 20,
     server: Server = DEFAULT_SERVER,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """List the firings of a schedule and their outcomes, newest first."""
     from atm.cli.schedules import firing_lines
 
     _check_limit(limit)
-    response = _call(server, lambda client: client.schedules.firings(name, limit=limit))
-    output = Output.of(color, json=json)
-    if json:
+    response = on_server(server, lambda client: client.schedules.firings(name, limit=limit))
+    if output.json:
         output.document(response.model_dump(mode="json"))
     elif not response.firings:
         output.out.lines([output.out.paper.line("no firings yet")])
@@ -265,22 +251,20 @@ def firings(
     return ExitCode.PASSED
 
 
-@app.command("deliveries", cls=PlainCommand)
+@app.command("deliveries")
 def deliveries(
     name: Named,
     limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", help=f"Show N entries, at most {MOST}.")] = 20,
     server: Server = DEFAULT_SERVER,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """List the notifications of a schedule and their delivery status, newest first."""
     from atm.cli.schedules import delivery_lines
 
     _check_limit(limit)
-    response = _call(server, lambda client: client.schedules.deliveries(name, limit=limit))
-    output = Output.of(color, json=json)
-    if json:
+    response = on_server(server, lambda client: client.schedules.deliveries(name, limit=limit))
+    if output.json:
         output.document(response.model_dump(mode="json"))
     elif not response.deliveries:
         output.out.lines([output.out.paper.line("no notifications yet")])
@@ -289,7 +273,7 @@ def deliveries(
     return ExitCode.PASSED
 
 
-@app.command("preview", cls=PlainCommand)
+@app.command("preview")
 def preview_times(
     cron: Cron = None,
     every: Every = None,
@@ -299,9 +283,8 @@ def preview_times(
     end: End = None,
     count: Annotated[int, typer.Option("-n", "--count", metavar="N", help="Print N due times, at most 50.")] = 5,
     server: Server = DEFAULT_SERVER,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Print when a schedule would be due, without creating it."""
     from atm.cli.schedules import ahead, moment
@@ -313,10 +296,9 @@ def preview_times(
         "end_date": moment_of(end, "--end"),
         "count": count,
     }
-    preview = _call(server, lambda client: client.schedules.preview(validated(PreviewRequest, fields)))
-    output = Output.of(color, json=json)
+    preview = on_server(server, lambda client: client.schedules.preview(validated(PreviewRequest, fields)))
     paper, now = output.out.paper, datetime.now(UTC)
-    if json:
+    if output.json:
         output.document(preview.model_dump(mode="json"))
     else:
         lines = [paper.line(f" {preview.describes}")]
@@ -333,22 +315,6 @@ def _show(schedule: ScheduleView, output: Output) -> int:
     else:
         output.out.lines(one_lines(schedule, output.out.paper, datetime.now(UTC)))
     return ExitCode.PASSED
-
-
-def _call(server: str, request: Callable[[ControlClient], Awaitable[_Response]]) -> _Response:
-    """Open a client, send one request, close it. Raises the errors of `ControlClient`."""
-    import asyncio
-
-    from atm.client import ControlClient
-    from atm.config import load_settings
-
-    key = load_settings().key_for(server)
-
-    async def call() -> _Response:
-        async with ControlClient(server, key) as client:
-            return await request(client)
-
-    return asyncio.run(call())
 
 
 def _document(name: str, source: str | None) -> SpecDocument | None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from atm.cli.options import ColorOption, DebugOption
-from atm.cli.output import Color, Output
+from atm.cli.options import TextOutputOptions
 from atm.models.exit_code import ExitCode
 
 
-def command(color: ColorOption = Color.AUTO, debug: DebugOption = False) -> int:  # noqa: ARG001
+def command(output: TextOutputOptions) -> int:
     """Print the JSON Schema of the spec, for editors.
 
     Save it next to your specs and reference it in their first line: `# yaml-language-server: $schema=spec.schema.json`.
     """
     from atm.models.schema import spec_json_schema
 
-    Output.of(color).document(spec_json_schema())
+    output.document(spec_json_schema())
     return ExitCode.PASSED

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption, RunArgument, ServerOption
-from atm.cli.output import Color, Output
+from atm.cli.options import FilesOption, OutputOptions, RunArgument, ServerOption
 from atm.cli.text import Style, short_id
 from atm.errors import NotFoundError, Problem, SpecError
 from atm.models.exit_code import ExitCode
@@ -29,17 +28,13 @@ def command(
     sample: Annotated[
         int | None, typer.Option("--sample", metavar="N", help="Show the sampled requests with this number in full.")
     ] = None,
-    output: Annotated[
-        list[str] | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv, .html, .md or .pdf; repeatable."),
-    ] = None,
+    file_names: FilesOption = None,
     junit: Annotated[
         str | None, typer.Option("--junit", metavar="FILE", help="Write the verdicts as JUnit XML.")
     ] = None,
     server: ServerOption = None,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Print the report of a stored run.
 
@@ -53,25 +48,24 @@ def command(
 
     if slowest is not None and slowest < 1:
         raise SpecError(Problem(f"--slowest must be 1 or more, not {slowest}", "bad_value", path="--slowest"))
-    files = checked_outputs(output or (), junit)
+    files = checked_outputs(file_names or (), junit)
     result = read(server, lambda reader: _stored(reader, run))
     if result is None:
         result = with_history(server, lambda history: _result(history, run))
-    shown = Output.of(color, json=json)
     if slowest is None and sample is None:
-        return show(result, shown, files, saved=True, everything=everything)
+        return show(result, output, files, saved=True, everything=everything)
     samples = _select(result, slowest, sample)
-    if json:
-        shown.document({"samples": [exchange.model_dump(mode="json") for exchange in samples]})
+    if output.json:
+        output.document({"samples": [exchange.model_dump(mode="json") for exchange in samples]})
         return ExitCode.PASSED
     from atm.cli.exchange import exchange_lines
 
-    paper = shown.out.paper
+    paper = output.out.paper
     for number, exchange in enumerate(samples):
         head = paper.line(f" request {exchange.request_number}", Style.DIM)
         head.add(f"  sampled as {exchange.reason}", Style.DIM)
         lines = [*([paper.line()] if number else []), head, *exchange_lines(exchange, paper)]
-        shown.out.lines(lines)
+        output.out.lines(lines)
     return ExitCode.PASSED
 
 

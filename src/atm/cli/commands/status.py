@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption, RunArgument, ServerOption
-from atm.cli.output import Color, Output
+from atm.cli.options import OutputOptions, RunArgument, ServerOption
 from atm.models.exit_code import ExitCode
 
 if TYPE_CHECKING:
@@ -17,9 +16,8 @@ if TYPE_CHECKING:
 def command(
     run: RunArgument,
     server: ServerOption = None,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Print the state of a run and how it ended.
 
@@ -29,8 +27,7 @@ def command(
     from atm.cli.history.sqlite_file import find, read
     from atm.cli.listing import status_lines
 
-    output = Output.of(color, json=json)
-    if json:
+    if output.json:
         output.document(with_history(server, lambda history: _view(history, run)).model_dump(mode="json"))
     else:
         stored = read(server, lambda reader: find(reader, run))

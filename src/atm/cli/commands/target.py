@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption
-from atm.cli.output import Color, Output
+from atm.cli.options import OutputOptions
 from atm.cli.text import Line, Paper, Style, cells
 from atm.errors import AtmError, SpecError, TargetServerError
 from atm.models import figures
@@ -20,9 +19,8 @@ def command(
         str, typer.Option("--host", help="Address to listen on: 127.0.0.1, ::1, or localhost for both.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", "-p", help="Port to listen on; 0 for any free one.")] = 8765,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Run the bundled target server to practise on.
 
@@ -32,11 +30,10 @@ def command(
     from atm.testing.target_server.foreground import serve
     from atm.testing.target_server.route_table import GROUPS
 
-    output = Output.of(color, json=json)
     paper = output.out.paper
 
     def ready(url: str) -> None:
-        if json:
+        if output.json:
             output.document({"url": url, "routes": [route.pattern for _, routes in GROUPS for route in routes]})
             return
         lines = [
@@ -53,7 +50,7 @@ def command(
         stats = serve(host, port, lambda addresses: ready(addresses.url))
     except TargetServerError as error:
         raise _of_flags(error, port) from None
-    if not json:
+    if not output.json:
         answered = (
             f" stopped after {figures.counted(stats.received, 'request')}, {figures.count(stats.completed)} answered"
         )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption
-from atm.cli.output import Color, Output
-from atm.cli.parsing import PlainCommand, PlainGroup
+from atm.cli.options import OutputOptions, TextOutputOptions
+from atm.cli.parsing import Commands
+from atm.cli.server_client import DEFAULT_SERVER, on_server, server_option
 from atm.cli.text import Style
 from atm.errors import AtmError, NotFoundError, Problem, SpecError
 from atm.models.exit_code import ExitCode
@@ -22,12 +22,9 @@ if TYPE_CHECKING:
     from atm.models.control.test_files import SavedTestView
     from atm.plan.document import SpecDocument
 
-DEFAULT_SERVER = "http://127.0.0.1:8000"
-app = typer.Typer(cls=PlainGroup, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app = Commands()
 
-Server = Annotated[
-    str, typer.Option("--server", envvar="ATM_API_URL", metavar="URL", help="Server that stores the tests.")
-]
+Server = Annotated[str, server_option("Server that stores the tests.")]
 
 
 @app.callback()
@@ -45,7 +42,7 @@ class _Pushed:
     unchanged: tuple[str, ...]
 
 
-@app.command("push", cls=PlainCommand)
+@app.command("push")
 def push(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec file.")],
     tag: Annotated[
@@ -53,9 +50,8 @@ def push(
     ] = None,
     description: Annotated[str | None, typer.Option("--description", metavar="TEXT", help="Describe the test.")] = None,
     server: Server = DEFAULT_SERVER,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Store a spec as a test on a server, and upload the files that it names.
 
@@ -71,9 +67,8 @@ def push(
         )
     document = read_source(spec)
     plain = plain_spec(document)
-    pushed = asyncio.run(_push(document, plain, server, description, tag))
-    output = Output.of(color, json=json)
-    if json:
+    pushed = on_server(server, lambda control: _push(control, document, plain, description, tag))
+    if output.json:
         shown = {
             "id": pushed.test.id,
             "name": pushed.test.name,
@@ -92,13 +87,13 @@ def push(
     return ExitCode.PASSED
 
 
-@app.command("report", cls=PlainCommand)
+@app.command("report")
 def report(
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="PDF file to write.")] = "tests.pdf",
+    file: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="PDF file to write.")] = "tests.pdf",
     tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only tests with this tag.")] = None,
     server: Server = DEFAULT_SERVER,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: TextOutputOptions,
 ) -> int:
     """Write a PDF over the tests of a server.
 
@@ -106,33 +101,25 @@ def report(
     """
     from atm.cli.files import write_whole
 
-    write_whole(Path(output), asyncio.run(_report(server, tag)))
-    surface = Output.of(color).err
-    surface.lines([surface.paper.line(f" wrote {output}")])
+    write_whole(Path(file), on_server(server, lambda control: control.tests_report(tag=tag)))
+    output.err.lines([output.err.paper.line(f" wrote {file}")])
     return ExitCode.PASSED
 
 
-async def _report(server: str, tag: str | None) -> bytes:
-    from atm.client import ControlClient
-    from atm.config import load_settings
-
-    async with ControlClient(server, load_settings().key_for(server)) as control:
-        return await control.tests_report(tag=tag)
-
-
 async def _push(
-    document: SpecDocument, spec: dict[str, object], server: str, description: str | None, tags: list[str] | None
+    control: ControlClient,
+    document: SpecDocument,
+    spec: dict[str, object],
+    description: str | None,
+    tags: list[str] | None,
 ) -> _Pushed:
     from atm.cli.remote_run import with_place
-    from atm.client import ControlClient
-    from atm.config import load_settings
 
-    async with ControlClient(server, load_settings().key_for(server)) as control:
-        try:
-            test, is_new = await _stored(control, spec, description, tags)
-        except SpecError as error:
-            raise SpecError([with_place(problem, document) for problem in error.problems]) from error
-        uploaded, unchanged = await _upload(control, test, Path(document.name).parent)
+    try:
+        test, is_new = await _stored(control, spec, description, tags)
+    except SpecError as error:
+        raise SpecError([with_place(problem, document) for problem in error.problems]) from error
+    uploaded, unchanged = await _upload(control, test, Path(document.name).parent)
     return _Pushed(test, is_new, uploaded, unchanged)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from atm.cli.options import ColorOption, DebugOption, ServerOption
-from atm.cli.output import Color, Output, has_whole_terminal
+from atm.cli.options import ServerOption, TextOutputOptions
+from atm.cli.output import has_whole_terminal
 from atm.errors import Problem, SpecError
 
 
 def command(
     server: ServerOption = None,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: TextOutputOptions,
 ) -> int:
     """Watch runs on a full screen: list, charts, cancel, stop, rerun.
 
@@ -25,4 +25,4 @@ def command(
 
     from atm.cli.monitor.app import show_monitor
 
-    return asyncio.run(show_monitor(server, Output.of(color)))
+    return asyncio.run(show_monitor(server, output))

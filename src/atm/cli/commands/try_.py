@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atm.cli import request_options as r
 from atm.cli.exchange import step_lines
-from atm.cli.options import ColorOption, DebugOption, JsonOption, VariableOption
-from atm.cli.output import Color, Output
+from atm.cli.options import OutputOptions
+from atm.cli.request_options import RequestOptions, overrides_of
 from atm.errors import EngineError, Problem
 from atm.models.exit_code import ExitCode
 from atm.models.outcome import Outcome
@@ -25,27 +24,9 @@ def command(
     spec: Annotated[
         str, typer.Argument(metavar="SPEC|URL|-", help="A YAML, JSON or Python file, a URL, or - for stdin.")
     ],
-    var: VariableOption = None,
-    base_url: r.BaseUrlOption = None,
-    header: r.HeaderOption = None,
-    data: r.DataOption = None,
-    method: r.MethodOption = None,
-    json_body: r.JsonBodyOption = None,
-    form: r.FormOption = None,
-    timeout: r.TimeoutOption = None,
-    user: r.UserOption = None,
-    bearer: r.BearerOption = None,
-    http2: r.Http2Option = False,
-    redirects: r.RedirectsOption = None,
-    proxy: r.ProxyOption = None,
-    ca: r.CaOption = None,
-    cert: r.CertOption = None,
-    key: r.KeyOption = None,
-    insecure: r.InsecureOption = False,
-    connect_to: r.ConnectToOption = None,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    request: RequestOptions,
+    output: OutputOptions,
 ) -> int:
     """Send one request to each endpoint of a spec and show it in full.
 
@@ -54,33 +35,11 @@ def command(
     if there was no response at all.
     """
     from atm.cli.report.code import exceptions_tried
-    from atm.cli.specs import body_text, compile_source, secret_text
+    from atm.cli.specs import compile_source
     from atm.engine.executor import Execution
     from atm.models.samples import steps_tried
-    from atm.plan.overrides import Overrides
 
-    output = Output.of(color, json=json)
-    overrides = Overrides(
-        variables=tuple(var or ()),
-        base_url=base_url,
-        method=r.method_of(method, data, json_body, form),
-        headers=tuple(header or ()),
-        data=body_text(data),
-        json_body=body_text(json_body, "--json-body"),
-        form=tuple(form or ()),
-        timeout=timeout,
-        user=secret_text(user, "--user", spec),
-        bearer=secret_text(bearer, "--bearer", spec),
-        http2=http2,
-        redirects=redirects,
-        proxy=proxy,
-        ca=ca,
-        cert=cert,
-        key=key,
-        insecure=insecure,
-        connect_to=tuple(connect_to or ()),
-    )
-    test = compile_source(spec, overrides)
+    test = compile_source(spec, overrides_of(spec, request))
     if test.spec.fleet is not None and test.spec.fleet.size:
         what = "`fleet` is ignored: a trial runs in this process"
         output.note(Problem(what, "fleet_ignored", path="fleet", hint="`atm run` uses the workers"))
@@ -95,7 +54,7 @@ def command(
     place = places(test.plan, execution.collector.endpoints)
     tried = steps_tried(result.samples, result.sampled_iterations, result.requests_of_endpoints)
     samples = sorted(tried, key=lambda sample: place[sample.endpoint])
-    if json:
+    if output.json:
         document: dict[str, Any] = {"endpoints": [_document(sample) for sample in samples]}
         if result.exceptions:
             document["exceptions"] = [asdict(group) for group in result.exceptions]

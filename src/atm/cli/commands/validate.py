@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption, VariableOption
-from atm.cli.output import Color, Output
+from atm.cli.options import OutputOptions, VariableOption
 from atm.cli.progress import planned_load
 from atm.models import figures
 from atm.models.exit_code import ExitCode
@@ -20,9 +19,8 @@ from atm.plan.outline import scenarios_of
 def command(
     spec: Annotated[str, typer.Argument(metavar="SPEC|-", help="A YAML or JSON file, or - for stdin.")],
     var: VariableOption = None,
-    json: JsonOption = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Check a spec and report every problem in it.
 
@@ -31,14 +29,13 @@ def command(
     from atm.cli.specs import compile_source
     from atm.plan.overrides import Overrides
 
-    output = Output.of(color, json=json)
     test = compile_source(spec, Overrides(variables=tuple(var or ())))
     fleet = test.spec.fleet
     if fleet is not None and fleet.size:
         from atm.fleet.split import split
 
         split(test.plan, [1] * fleet.size)
-    if json:
+    if output.json:
         output.document(_summary(test.plan, [note.what for note in test.notes], fleet))
         return ExitCode.PASSED
     for note in test.notes:

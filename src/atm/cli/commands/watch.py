@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption, RunArgument, ServerOption
-from atm.cli.output import Color, Output
+from atm.cli.options import OutputOptions, RunArgument, ServerOption
+from atm.cli.output import Output
 from atm.models.exit_code import ExitCode
 
 if TYPE_CHECKING:
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
 def command(
     run: RunArgument,
     server: ServerOption = None,
-    json: JsonOption = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the verdicts, without progress.")] = False,
-    color: ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    *,
+    output: OutputOptions,
 ) -> int:
     """Follow a run until it ends, then print its report.
 
@@ -30,7 +30,7 @@ def command(
     from atm.cli.history import with_history
     from atm.cli.run_output import finish
 
-    output = Output.of(color, json=json, quiet=quiet)
+    output = replace(output, quiet=quiet)
     result = with_history(server, lambda history: _follow(history, run, output))
     return ExitCode.INTERRUPTED if result is None else finish(result, output, {}, saved=True)
 

@@ -14,7 +14,7 @@ from atm.models.events import AnyRunEvent
 from atm.models.outcome import RunStatus
 from atm.runs.events import from_stored
 from atm.runs.local_recovery import recover_local_runs
-from atm.runs.local_runs import LocalRun, LocalRuns
+from atm.runs.local_runs import LocalRuns
 from atm.runs.views import run_view, summary_view
 from atm.storage import StorageInterface
 from atm.storage.records import Run
@@ -32,16 +32,17 @@ class MachineHistory(StorageHistory):
     def __init__(self, storage: StorageInterface, spools: Path) -> None:
         super().__init__(storage)
         self._spools = spools
+        self._local_runs = LocalRuns(spools)
 
     async def run(self, run_id: str) -> RunView:
-        local = await self._in_progress(run_id)
-        if local is not None and local.run is not None:
-            return run_view(local.run)
+        run = await asyncio.to_thread(self._local_runs.get, run_id)
+        if run is not None:
+            return run_view(run)
         await self._until_stored(run_id)
         return await super().run(run_id)
 
     async def cancel(self, run_id: str, *, graceful: bool) -> RunStatus:
-        if await self._in_progress(run_id) is not None:
+        if await asyncio.to_thread(self._local_runs.find, run_id) is not None:
             what = f"run {run_id[:8]} is in the foreground of another terminal"
             raise ConflictError(
                 Problem(what, "foreground_run", hint="Press Ctrl-C there: once to stop, twice to cancel")
@@ -50,7 +51,7 @@ class MachineHistory(StorageHistory):
 
     async def watch(self, run_id: str) -> AsyncIterator[AnyRunEvent]:
         last = 0
-        local = await self._in_progress(run_id, read=False)
+        local = await asyncio.to_thread(self._local_runs.find, run_id)
         if local is not None:
             in_progress = True
             while in_progress:
@@ -66,7 +67,6 @@ class MachineHistory(StorageHistory):
                 yield each
 
     async def changes(self) -> AsyncGenerator[ListChange, None]:
-        runs = LocalRuns(self._spools)
         shown: dict[str, Run] = {}
         async with aclosing(super().changes()) as stored:
             following = asyncio.ensure_future(anext(stored))
@@ -79,7 +79,7 @@ class MachineHistory(StorageHistory):
                         except StopAsyncIteration:
                             return
                         following = asyncio.ensure_future(anext(stored))
-                    present = {run.id: run for run in await asyncio.to_thread(runs.read)}
+                    present = {run.id: run for run in await asyncio.to_thread(self._local_runs.read)}
                     for run in present.values():
                         if shown.get(run.id) != run:
                             yield ListChange(kind="run", id=run.id, run=summary_view(run.summary))
@@ -99,19 +99,10 @@ class MachineHistory(StorageHistory):
             return ListChange(kind="deleted", id=run_id)
         return ListChange(kind="run", id=run_id, run=summary_view(run.summary))
 
-    async def _in_progress(self, run_id: str, *, read: bool = True) -> LocalRun | None:
-        def find() -> LocalRun | None:
-            local = LocalRuns(self._spools).find(run_id)
-            if local is not None and read:
-                local.read()
-            return local
-
-        return await asyncio.to_thread(find)
-
     async def _until_stored(self, run_id: str) -> None:
         """Wait for the process that stores the run after its end; store it here if there is none."""
         for poll in range(1, STORE_POLLS + 1):
-            if not await asyncio.to_thread(LocalRuns(self._spools).has_spool, run_id):
+            if not await asyncio.to_thread(self._local_runs.has_spool, run_id):
                 return
             await asyncio.sleep(POLL_SECONDS)
             if poll % POLLS_PER_RECOVERY == 0:

@@ -106,7 +106,7 @@ class _LoadThread(threading.Thread):
         self._new_loop = new_loop
         self._on_session_end = on_session_end
         self._starts_at_ns = starts_at_ns
-        self.handover: ThreadBridge
+        self.handover: ThreadBridge[Interval]
         """Set before the thread starts."""
         self._door = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None

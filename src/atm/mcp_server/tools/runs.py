@@ -112,29 +112,7 @@ class RunTools:
     async def run_api_test(
         self,
         context: Context[Any, Any],
-        url: a.Url = None,
-        method: a.Method = None,
-        headers: a.Headers = None,
-        body: a.Body = None,
-        requests_per_second: a.Rate = None,
-        users: a.Users = None,
-        concurrency: a.Concurrency = None,
-        duration: a.Duration = None,
-        total_requests: a.Total = None,
-        warm_up: a.WarmUp = None,
-        thresholds: a.Thresholds = None,
-        max_latency_p50_ms: a.LimitMs = None,
-        max_latency_p95_ms: a.LimitMs = None,
-        max_latency_p99_ms: a.LimitMs = None,
-        max_error_rate: a.MaxErrorRate = None,
-        expected_status_codes: a.Statuses = None,
-        timeout: a.Timeout = None,
-        endpoints: a.Endpoints = None,
-        variables: a.Variables = None,
-        auth: a.Auth = None,
-        fleet: a.Fleet = None,
-        name: a.Name = None,
-        spec: a.Spec = None,
+        described: a.TestArguments,
         test: Annotated[
             str | None, Field(min_length=1, max_length=256, description="Name of a stored test, instead of all others.")
         ] = None,
@@ -145,10 +123,9 @@ class RunTools:
         """Start a load test of an HTTP API. Give url (or endpoints, spec, or test: the name of a stored one) and the
         load: requests_per_second or users, with duration or total_requests. Returns at once with a run_id for
         wait_for_test, or with wait_seconds also the result. Targets must be on the allow list of this server."""
-        fields = a.fields_of(locals())
         control = await self._services.control()
         if test is not None:
-            others = sorted(key for key, value in {**fields, "spec": spec}.items() if value is not None)
+            others = sorted(described.given())
             if others:
                 what = f"test and {', '.join(others)} were both given"
                 raise SpecError(Problem(what, "conflict", path="test", hint="give one or the other"))
@@ -157,7 +134,7 @@ class RunTools:
             view = await control.run(run_id)
             await control.annotate(run_id, tags=_tags([*view.tags, *tags]), notes=notes or view.notes)
         else:
-            admitted = await self._services.gate.admit(context, control, a.spec_of(spec, fields))
+            admitted = await self._services.gate.admit(context, control, described.document())
             run_id = await self._start(
                 admitted, lambda: control.create_run(admitted.spec, tags=_tags(tags), notes=notes)
             )

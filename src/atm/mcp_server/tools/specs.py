@@ -40,29 +40,7 @@ class SpecTools:
     async def create_test_spec(
         self,
         context: Context[Any, Any],
-        url: a.Url = None,
-        method: a.Method = None,
-        headers: a.Headers = None,
-        body: a.Body = None,
-        requests_per_second: a.Rate = None,
-        users: a.Users = None,
-        concurrency: a.Concurrency = None,
-        duration: a.Duration = None,
-        total_requests: a.Total = None,
-        warm_up: a.WarmUp = None,
-        thresholds: a.Thresholds = None,
-        max_latency_p50_ms: a.LimitMs = None,
-        max_latency_p95_ms: a.LimitMs = None,
-        max_latency_p99_ms: a.LimitMs = None,
-        max_error_rate: a.MaxErrorRate = None,
-        expected_status_codes: a.Statuses = None,
-        timeout: a.Timeout = None,
-        endpoints: a.Endpoints = None,
-        variables: a.Variables = None,
-        auth: a.Auth = None,
-        fleet: a.Fleet = None,
-        name: a.Name = None,
-        spec: a.Spec = None,
+        described: a.TestArguments,
         description: Annotated[str, Field(max_length=2000, description="For people.")] = "",
         tags: a.Tags = [],  # noqa: B006  (never changed; a schema's default)
         save: Save = False,
@@ -70,9 +48,8 @@ class SpecTools:
     ) -> Annotated[CallToolResult, SpecAnswer]:
         """Create a test spec from arguments and validate it, without running it: returns the spec and the bounds of its
         load. With save=true it is stored under its name, for run_api_test(test=…) and create_schedule."""
-        fields = a.fields_of(locals())
         control = await self._services.control()
-        document = a.spec_of(spec, fields)
+        document = described.document()
         checked = await self._checked(control, document)
         if save:
             checked = await self._store(context, control, document, checked, description, tags, replace=replace)

@@ -23,7 +23,7 @@ from atm.storage.records import (
 )
 from atm.storage.result import dumps
 from atm.storage.sql.database import Database
-from atm.storage.sql.runs import fetch, finish_values, insert_run, new_run_values
+from atm.storage.sql.run_rows import fetch, finish_values, insert_run, new_run_values
 from atm.storage.sql.series import SqlSeries
 from atm.storage.sql.tables import run_samples, runs
 

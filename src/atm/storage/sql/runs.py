@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
-from enum import Enum
-from typing import Any, get_type_hints
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, union_all, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from atm.models.outcome import RunOutcome, RunStatus, StopReason
 from atm.models.run import RunResult
-from atm.plan.plan_decoder import decode
-from atm.storage import records
 from atm.storage.base import MAXIMUM_PAGE, RunSeries
 from atm.storage.errors import (
-    corrupt,
     idempotency_conflict,
     run_exists,
     run_is_running,
@@ -29,9 +22,7 @@ from atm.storage.errors import (
 from atm.storage.records import (
     FINAL,
     BatchPage,
-    CancelRequest,
     Created,
-    Finish,
     NewRun,
     Order,
     Run,
@@ -42,39 +33,29 @@ from atm.storage.records import (
     StoredBatch,
     checked_id,
     checked_tags,
-    figures_of,
-    search_text,
 )
-from atm.storage.result import ResultDocuments, dumps, join, split
+from atm.storage.result import dumps
 from atm.storage.sql.batches import batch_page, stored_batch
 from atm.storage.sql.bulk_insert import staged_history
 from atm.storage.sql.database import Database
+from atm.storage.sql.run_rows import (
+    ALL_COLUMNS,
+    RESULT_COLUMNS,
+    SUMMARY,
+    fetch,
+    insert_run,
+    insert_tags,
+    new_run_values,
+    restored_values,
+    result_of,
+    result_values,
+    run_of,
+    summary_of,
+)
 from atm.storage.sql.tables import run_tags, runs
 
-_NAMES = {field.name: field.name for field in fields(RunSummary)} | {"tags": "tags_json"}
-"""The columns of the fields of a `RunSummary`."""
-_TYPES = get_type_hints(RunSummary)
-SUMMARY = tuple(runs.c[column] for column in _NAMES.values())
-"""The columns of a `RunSummary`."""
-
-_RESULT_COLUMNS = tuple(
-    runs.c[name]
-    for name in ("id", "metrics_json", "endpoint_metrics_json", "sampled_requests_json", "result_json", "spec_json")
-)
 MOST_PARTS = 100
 """Most queries joined to one statement; SQLite takes 500."""
-
-_ALL_COLUMNS = (
-    *SUMMARY,
-    runs.c.notes,
-    runs.c.spec_json,
-    runs.c.failure_reasons_json,
-    runs.c.metrics_json,
-    runs.c.endpoint_metrics_json,
-    runs.c.cancel_requested,
-    runs.c.sealed,
-    runs.c.files_json,
-)
 
 
 class SqlRuns:
@@ -112,21 +93,21 @@ class SqlRuns:
 
     async def get_many(self, ids: Sequence[str]) -> dict[str, Run]:
         async with self._database.read() as connection:
-            rows = (await connection.execute(select(*_ALL_COLUMNS).where(runs.c.id.in_(ids)))).all()
+            rows = (await connection.execute(select(*ALL_COLUMNS).where(runs.c.id.in_(ids)))).all()
         return {row.id: run_of(row) for row in rows}
 
     async def result(self, run_id: str) -> RunResult | None:
         async with self._database.read() as connection:
-            row = (await connection.execute(select(*_RESULT_COLUMNS).where(runs.c.id == run_id))).one_or_none()
+            row = (await connection.execute(select(*RESULT_COLUMNS).where(runs.c.id == run_id))).one_or_none()
         if row is None:
             raise run_not_found(run_id)
-        return None if row.result_json is None else _result_of(row)
+        return None if row.result_json is None else result_of(row)
 
     async def results(self, ids: Sequence[str]) -> dict[str, RunResult]:
-        statement = select(*_RESULT_COLUMNS).where(runs.c.id.in_(ids), runs.c.result_json.is_not(None))
+        statement = select(*RESULT_COLUMNS).where(runs.c.id.in_(ids), runs.c.result_json.is_not(None))
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).all()
-        return {row.id: _result_of(row) for row in rows}
+        return {row.id: result_of(row) for row in rows}
 
     async def find(self, prefix: str, limit: int = 10) -> tuple[str, ...]:
         checked_id(prefix)
@@ -315,130 +296,3 @@ def _beyond(
     if newest:
         return and_(created_at <= at, or_(created_at < at, run_id < cursor.id))
     return and_(created_at >= at, or_(created_at > at, run_id > cursor.id))
-
-
-async def insert_run(connection: AsyncConnection, values: Mapping[str, Any], tags: Sequence[str]) -> None:
-    """Insert a run and its tags. Raises IntegrityError when id or idempotency key exist."""
-    cleaned = checked_tags(tags)
-    await connection.execute(insert(runs).values({**values, "tags_json": dumps(cleaned)}))
-    await insert_tags(connection, values["id"], cleaned, values["created_at"])
-
-
-async def insert_tags(connection: AsyncConnection, run_id: str, tags: Sequence[str], created_at: Any) -> None:
-    """Insert the tags of a run into the table for searches."""
-    if tags:
-        rows = [{"tag": tag, "run_id": run_id, "created_at": created_at} for tag in tags]
-        await connection.execute(insert(run_tags), rows)
-
-
-async def fetch(connection: AsyncConnection, run_id: str) -> Run:
-    """Return a run. Raises NotFoundError."""
-    row = (await connection.execute(select(*_ALL_COLUMNS).where(runs.c.id == run_id))).one_or_none()
-    if row is None:
-        raise run_not_found(run_id)
-    return run_of(row)
-
-
-def _result_of(row: Row[*tuple[Any, ...]]) -> RunResult:
-    samples = row.sampled_requests_json or "[]"
-    documents = ResultDocuments(row.metrics_json, row.endpoint_metrics_json, samples, row.result_json)
-    return join(documents, _document(row.spec_json, row.id), row.id)
-
-
-def summary_of(row: Row[*tuple[Any, ...]]) -> RunSummary:
-    """Return the summary of a row with the columns of `SUMMARY`."""
-    columns = row._mapping
-    values = {name: columns[column] for name, column in _NAMES.items()}
-    values["tags"] = json.loads(values["tags"])
-    return RunSummary(**{name: decode(_TYPES[name], value) for name, value in values.items()})
-
-
-def _columns(summary: RunSummary) -> dict[str, Any]:
-    """Return a summary as column values, without the tags, which `insert_run` writes."""
-    values = {column: getattr(summary, name) for name, column in _NAMES.items() if name != "tags"}
-    return {column: _plain(value) for column, value in values.items()}
-
-
-def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Enum) else value
-
-
-def run_of(row: Row[*tuple[Any, ...]]) -> Run:
-    """Return the run of a row with all columns. Raises CorruptDataError."""
-    try:
-        return Run(
-            summary_of(row),
-            row.notes,
-            json.loads(row.spec_json),
-            tuple(json.loads(row.failure_reasons_json or "[]")),
-            json.loads(row.metrics_json) if row.metrics_json else None,
-            tuple(json.loads(row.endpoint_metrics_json)) if row.endpoint_metrics_json else None,
-            CancelRequest(row.cancel_requested) if row.cancel_requested else None,
-            row.sealed,
-            json.loads(row.files_json) if row.files_json else {},
-        )
-    except (ValueError, TypeError) as error:
-        raise corrupt(f"run {row.id}", error) from error
-
-
-def new_run_values(run: NewRun) -> dict[str, Any]:
-    """Return the column values of a pending run."""
-    return {
-        **_columns(records.summary_of(run, RunStatus.PENDING)),
-        "search_text": search_text(run.name, run.url),
-        "idempotency_key": run.idempotency_key,
-        "request_digest": run.request_digest,
-        "batch_id": run.batch.id if run.batch else None,
-        "batch_limit": run.batch.most_running if run.batch else None,
-        "notes": run.notes.replace("\0", ""),
-        "sealed": run.sealed,
-        "files_json": dumps(dict(run.files)) if run.files else None,
-        "spec_json": dumps(dict(run.spec)),
-    }
-
-
-def restored_values(run: Run) -> dict[str, Any]:
-    """Return the column values of a restored run, without its result documents."""
-    return {
-        **_columns(run.summary),
-        "search_text": search_text(run.summary.name, run.summary.url),
-        "notes": run.notes.replace("\0", ""),
-        "files_json": dumps(dict(run.files)) if run.files else None,
-        "spec_json": dumps(dict(run.spec)),
-    }
-
-
-def result_values(result: RunResult | None) -> dict[str, Any]:
-    """Return the column values of a result: its documents, and the metrics that lists show."""
-    if result is None:
-        return {}
-    documents = split(result)
-    return {
-        **{_NAMES[name]: _plain(value) for name, value in figures_of(result).items()},
-        "metrics_json": documents.metrics,
-        "endpoint_metrics_json": documents.endpoint_metrics,
-        "sampled_requests_json": documents.samples,
-        "result_json": documents.rest,
-    }
-
-
-def finish_values(finish: Finish) -> dict[str, Any]:
-    """Return the column values for the end of a run, which also clear the lease."""
-    stop_reason = finish.stop_reason or (finish.result.run.stop_reason if finish.result else None)
-    return {
-        **result_values(finish.result),
-        "status": finish.status.value,
-        "completed_at": finish.completed_at,
-        "error_message": finish.error_message.replace("\0", "") if finish.error_message else None,
-        "stop_reason": stop_reason.value if stop_reason else None,
-        "failure_reasons_json": dumps(finish.failure_reasons),
-        "lease_token": None,
-    }
-
-
-def _document(text: str, run_id: str) -> Mapping[str, Any]:
-    try:
-        document: Mapping[str, Any] = json.loads(text)
-    except ValueError as error:
-        raise corrupt(f"the spec of run {run_id}", error) from error
-    return document

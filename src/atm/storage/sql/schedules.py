@@ -1,4 +1,4 @@
-"""Schedules, firings and deliveries on a database.
+"""Schedules and firings on a database.
 
 A due time fires exactly once because a transaction first updates the schedule's row if its version is unchanged (which
 locks the row on PostgreSQL; SQLite has only one writer), then inserts firing and run, and the primary key of a firing
@@ -34,7 +34,9 @@ from atm.storage.schedules import (
     run_key,
 )
 from atm.storage.sql.database import Database
-from atm.storage.sql.runs import MOST_PARTS, SUMMARY, insert_run, new_run_values, summary_of
+from atm.storage.sql.deliveries import insert_deliveries
+from atm.storage.sql.run_rows import SUMMARY, insert_run, new_run_values, summary_of
+from atm.storage.sql.runs import MOST_PARTS
 from atm.storage.sql.tables import runs, schedule_deliveries, schedule_firings, schedules
 
 _PLAIN = (
@@ -148,7 +150,7 @@ class SqlSchedules:
                 await _insert_scheduled(connection, fire.run, firing)
             if outcome in (FiringOutcome.STARTED, FiringOutcome.QUEUED):
                 await self._count(connection, seen)
-            await _insert_deliveries(connection, fire.deliveries)
+            await insert_deliveries(connection, fire.deliveries)
             return firing
 
     async def _count(self, connection: AsyncConnection, seen: Schedule) -> None:
@@ -198,7 +200,7 @@ class SqlSchedules:
             if run is not None:
                 await _insert_scheduled(connection, run, firing)
             else:
-                await _insert_deliveries(connection, deliveries)
+                await insert_deliveries(connection, deliveries)
             return True
 
     async def queued(self) -> tuple[Firing, ...]:
@@ -232,7 +234,7 @@ class SqlSchedules:
             values = {"outcome": firing.outcome.value, "error": firing.error}
             if (await connection.execute(update(schedule_firings).where(open_).values(values))).rowcount == 0:
                 return False
-            await _insert_deliveries(connection, deliveries)
+            await insert_deliveries(connection, deliveries)
             return True
 
     async def firings(
@@ -297,53 +299,6 @@ class SqlSchedules:
         return removed
 
 
-class SqlDeliveries:
-    """The `DeliveryStore` on a database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def claim(self, now: datetime, until: datetime) -> Delivery | None:
-        table = schedule_deliveries
-        due = (table.c.status == DeliveryStatus.PENDING.value) & (table.c.next_attempt_at <= now)
-        first = select(table.c.id, table.c.attempts).where(due).order_by(table.c.next_attempt_at, table.c.id).limit(1)
-        async with self._database.read() as connection:
-            if (await connection.execute(first)).one_or_none() is None:
-                # The usual case, without a lock.
-                return None
-        async with self._database.write() as connection:
-            candidate = (await connection.execute(first.with_for_update(skip_locked=True))).one_or_none()
-            if candidate is None:
-                return None
-            claimed = (
-                update(table)
-                .where(table.c.id == candidate.id, table.c.attempts == candidate.attempts, due)
-                .values(attempts=candidate.attempts + 1, next_attempt_at=until)
-                .returning(*table.c)
-            )
-            row = (await connection.execute(claimed)).one_or_none()
-            return None if row is None else _delivery_of(row)
-
-    async def done(self, delivery: Delivery) -> None:
-        table = schedule_deliveries
-        as_claimed = (table.c.id == delivery.id) & (table.c.attempts == delivery.attempts)
-        values = {
-            "status": delivery.status.value,
-            "error": delivery.error,
-            "next_attempt_at": delivery.next_attempt_at,
-            "delivered_at": delivery.delivered_at,
-        }
-        async with self._database.write() as connection:
-            await connection.execute(update(table).where(as_claimed).values(values))
-
-    async def of_schedule(self, schedule_id: str, limit: int = 50) -> tuple[Delivery, ...]:
-        table = schedule_deliveries
-        statement = select(table).where(table.c.schedule_id == schedule_id)
-        statement = statement.order_by(table.c.created_at.desc(), table.c.id).limit(limit)
-        async with self._database.read() as connection:
-            return tuple(_delivery_of(row) for row in await connection.execute(statement))
-
-
 def _is(schedule_id: str, due: datetime) -> ColumnElement[bool]:
     return (schedule_firings.c.schedule_id == schedule_id) & (schedule_firings.c.due == due)
 
@@ -351,11 +306,6 @@ def _is(schedule_id: str, due: datetime) -> ColumnElement[bool]:
 async def _insert_scheduled(connection: AsyncConnection, run: NewRun, firing: Firing) -> None:
     keyed = replace(run, idempotency_key=run_key(firing.schedule_id, firing.due), request_digest="")
     await insert_run(connection, new_run_values(keyed), keyed.tags)
-
-
-async def _insert_deliveries(connection: AsyncConnection, deliveries: Sequence[Delivery]) -> None:
-    for delivery in deliveries:
-        await connection.execute(insert(schedule_deliveries).values(_delivery_values(delivery)))
 
 
 def _values(schedule: Schedule) -> dict[str, Any]:
@@ -394,22 +344,3 @@ def _firing_values(firing: Firing) -> dict[str, Any]:
 def _firing_of(row: Row[*tuple[Any, ...]], prefix: str = "") -> Firing:
     columns: Mapping[str, Any] = {name: getattr(row, prefix + name) for name in Firing.__slots__}
     return Firing(**{**columns, "outcome": FiringOutcome(columns["outcome"])})
-
-
-def _delivery_values(delivery: Delivery) -> dict[str, Any]:
-    plain = {name: getattr(delivery, name) for name in delivery.__slots__ if name not in ("document", "target")}
-    return {
-        **plain,
-        "status": delivery.status.value,
-        "document_json": dumps(dict(delivery.document)),
-        "target_json": dumps(dict(delivery.target)),
-    }
-
-
-def _delivery_of(row: Row[*tuple[Any, ...]]) -> Delivery:
-    columns = dict(row._mapping)
-    try:
-        document, target = json.loads(columns.pop("document_json")), json.loads(columns.pop("target_json"))
-    except ValueError as error:
-        raise corrupt(f"delivery {row.id}", error) from error
-    return Delivery(**{**columns, "status": DeliveryStatus(row.status)}, document=document, target=target)

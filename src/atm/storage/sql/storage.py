@@ -7,10 +7,11 @@ from sqlalchemy.engine import URL
 from atm.storage.sql.access import SqlAudit, SqlSessions
 from atm.storage.sql.api_keys import SqlApiKeys
 from atm.storage.sql.database import Database
+from atm.storage.sql.deliveries import SqlDeliveries
 from atm.storage.sql.leases import SqlLeases
 from atm.storage.sql.retention import SqlUpkeep
 from atm.storage.sql.runs import SqlRuns
-from atm.storage.sql.schedules import SqlDeliveries, SqlSchedules
+from atm.storage.sql.schedules import SqlSchedules
 from atm.storage.sql.schema import check
 from atm.storage.sql.series import SqlSeries
 from atm.storage.sql.test_configs import SqlTestConfigs

@@ -12,7 +12,7 @@ from atm.storage.errors import corrupt, name_taken, test_not_found
 from atm.storage.records import checked_id, checked_tags
 from atm.storage.result import dumps
 from atm.storage.sql.database import Database
-from atm.storage.sql.runs import SUMMARY, summary_of
+from atm.storage.sql.run_rows import SUMMARY, summary_of
 from atm.storage.sql.tables import runs, test_configs
 from atm.storage.sql.test_files import remove_unused
 from atm.storage.test_configs import TestConfig, TestInHistory

@@ -44,7 +44,7 @@ import type {
 import { below } from "$lib/place";
 import type { Spec } from "$lib/spec/spec";
 
-export const PREFIX = "/api/v1";
+const PREFIX = "/api/v1";
 
 /** The server refused, or was not there. `errors` names every problem with its place. */
 export class ApiProblem extends Error {

@@ -5,7 +5,7 @@ import type { Tick } from "./axes";
 import type { Place, Series } from "./draw";
 import { apart } from "./scale";
 
-export const FONT = "11px ui-sans-serif, system-ui, sans-serif";
+const FONT = "11px ui-sans-serif, system-ui, sans-serif";
 const LINE = 14;
 
 export interface Limit {

@@ -12,7 +12,7 @@ export function sourcesOf(spec: Spec): [string, Source][] {
     return Object.entries(isObject(spec.data) ? spec.data : {}).map(([name, held]) => [name, sourceOf(held)]);
 }
 
-export function sourceOf(held: unknown): Source {
+function sourceOf(held: unknown): Source {
     if (typeof held === "string") return { file: held };
     if (Array.isArray(held)) return { rows: held };
     return isObject(held) ? held : {};
