@@ -9,6 +9,8 @@ import asyncio
 import importlib.metadata
 import os
 import platform
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +53,23 @@ def version_problem(here: Versions, there: Versions) -> Problem | None:
         f"the cluster has Ray {there.ray} and Python {there.python}, here are Ray {here.ray} and Python {here.python}",
         "cluster_version",
         hint=f"pip install 'ray[client]=={there.ray}' in a Python {minor(there.python)} here, or change the cluster",
+    )
+
+
+def too_few_nodes(count: int, nodes: int, seconds: float) -> Problem:
+    """Return why `count` workers have no places on a cluster with `nodes` nodes with cores, after some seconds."""
+    if nodes == 0:
+        return Problem(
+            "the Ray cluster has no node with cores for workers",
+            "too_few_nodes",
+            hint="`ray start --address=HEAD:6379` on a machine adds it; `ray status` on the head lists the nodes",
+        )
+    workers, has = "worker" if count == 1 else "workers", "1 node" if nodes == 1 else f"{nodes} nodes"
+    return Problem(
+        f"the Ray cluster could not place {count} {workers} within {seconds:g} s: it has {has} with cores, and each "
+        "worker needs a node of its own with a free core",
+        "too_few_nodes",
+        hint=f"--workers {nodes} or fewer, or end what else runs on the cluster",
     )
 
 
@@ -112,14 +131,7 @@ class RaySession:
         group = placement_group([{"CPU": 1}] * count, strategy="STRICT_SPREAD" if len(nodes) > 1 else "PACK")
         if not group.wait(seconds):
             self.release(group)
-            raise FleetError(
-                Problem(
-                    f"the Ray cluster could not place {count} workers within {seconds:g} s: it has {len(nodes)} "
-                    "nodes with cores, and each worker needs a node of its own with a free core",
-                    "too_few_nodes",
-                    hint=f"--workers {max(len(nodes), 1)} or fewer, or end what else runs on the cluster",
-                )
-            )
+            raise FleetError(too_few_nodes(count, len(nodes), seconds))
         relay = self._ray.remote(max_restarts=0, max_task_retries=0, num_cpus=1)(ray_relay.Relay)
         places = (PlacementGroupSchedulingStrategy(group, index) for index in range(count))
         return group, [relay.options(scheduling_strategy=place).remote() for place in places]
@@ -128,7 +140,7 @@ class RaySession:
         """Call a method of an actor. Raises LinkLostError when the actor, its node or the connection is gone."""
         try:
             reference = await asyncio.to_thread(getattr(actor, method).remote, *arguments)
-            return await asyncio.wrap_future(reference.future())
+            return await _result(reference.future())
         except Exception as error:  # Ray raises a plain one when its connection is gone
             raise LinkLostError(_first_line(error)) from error
 
@@ -165,6 +177,20 @@ def _connected(ray: Any, address: RayAddress) -> Any:
                 raise FleetError(
                     Problem(f"could not connect to {address}: {reason[0]}", "cluster_unreachable")
                 ) from error
+
+
+async def _result(future: Future[Any]) -> Any:
+    """Await a future of Ray, and never cancel it: a thread of Ray would fail to settle it, and print a traceback."""
+    loop = asyncio.get_running_loop()
+    is_done = asyncio.Event()
+
+    def wake(_: Future[Any]) -> None:
+        with suppress(RuntimeError):  # The loop is closed.
+            loop.call_soon_threadsafe(is_done.set)
+
+    future.add_done_callback(wake)
+    await is_done.wait()
+    return future.result()
 
 
 def _first_line(error: BaseException) -> str:
