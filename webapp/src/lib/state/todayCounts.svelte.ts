@@ -42,7 +42,8 @@ export class TodayCounts {
 
     /** Read them within a second, once for all changes until then. */
     readSoon(): void {
-        this.#waiting ??= setTimeout(() => {
+        if (this.#waiting) return;
+        this.#waiting = setTimeout(() => {
             this.#waiting = undefined;
             void this.read();
         }, 1000);
