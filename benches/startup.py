@@ -37,6 +37,7 @@ FELT_BARS = {
     "atm status last": 6.0,
     "atm show last": 6.0,
     "atm run URL -n 64, with its history": 8.0,
+    "atm serve, until it listens, and its end": 20.0,
 }
 BARS = {"atm --version": 2.0, "atm --help": 12.0, "atm run URL, to its first request": 18.0}
 
@@ -118,6 +119,8 @@ def subjects(folder: str, url: str) -> dict[str, Callable[[], float]]:
         "atm list": of(ATM, "list"),
         "atm status last": of(ATM, "status", "last"),
         "atm show last": of(ATM, "show", "last"),
+        # Its standard input is at its end, so it ends when it listens.
+        "atm serve, until it listens, and its end": of("sh", "-c", f": | {ATM} serve --port 0 --for-parent"),
     }
 
 

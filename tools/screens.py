@@ -75,7 +75,7 @@ SEARCH = spec("search", MORE[:1], load={"model": "closed", "users": 8}, duration
 def served(data: Path) -> Iterator[str]:
     """Start a server with this data directory; yield its URL."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ATM_", "API_TEST"))}
-    command = [sys.executable, "-m", "atm.api.server", "--port=0", "--for-parent"]
+    command = [sys.executable, "-m", "atm.api", "--port=0", "--for-parent"]
     with subprocess.Popen(
         command,
         env={**inherited, "ATM_DATA_DIR": str(data), "ATM_RETENTION_RUNS": "90d"},

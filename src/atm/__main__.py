@@ -13,13 +13,15 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         _print_version()
         return
-    import gc
+    from atm import entry_point
 
-    # Imports create tens of thousands of permanent objects; collecting repeatedly takes 5 % of the start.
-    gc.set_threshold(100_000, 20, 20)
-    from atm.cli.main import main as run
+    entry_point.run(_run_command)
 
-    sys.exit(run(sys.argv[1:]))
+
+def _run_command() -> int:
+    from atm.cli.main import main
+
+    return main(sys.argv[1:])
 
 
 def _print_version() -> None:

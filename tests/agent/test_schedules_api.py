@@ -36,7 +36,7 @@ def until(read: Callable[[], Any], done: Callable[[Any], bool], seconds: float =
     deadline = time.monotonic() + seconds
     while not done(found := read()):
         assert time.monotonic() < deadline, found
-        time.sleep(0.05)
+        time.sleep(0.2)
     return found
 
 

@@ -20,7 +20,7 @@ import httpx
 PATIENCE_SECONDS = 240.0
 """Only a very busy machine needs this long; it ends tests that hang."""
 
-_SERVE = [sys.executable, "-m", "atm.api.server", "--for-parent"]
+_SERVE = [sys.executable, "-m", "atm.api", "--for-parent"]
 
 
 def free_port() -> int:
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 class ApiServer:
-    """`python -m atm.api.server` with an installation of its own."""
+    """`python -m atm.api` with an installation of its own."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class ApiServer:
                         return self
                 assert self.process.poll() is None, self.log()
                 assert time.monotonic() < deadline, self.log()
-                time.sleep(0.05)
+                time.sleep(0.1)
 
     def client(self, **headers: str) -> httpx.Client:
         return httpx.Client(
@@ -134,4 +134,4 @@ def ended(client: httpx.Client, run_id: str, seconds: float = PATIENCE_SECONDS) 
         if run["status"] in ("completed", "cancelled", "failed"):
             return run
         assert time.monotonic() < deadline, run
-        time.sleep(0.05)
+        time.sleep(0.2)

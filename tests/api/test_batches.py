@@ -43,7 +43,7 @@ def ended(client: httpx.Client, batch: str) -> dict[str, Any]:
         if view["completed_at"]:
             return view
         assert time.monotonic() < deadline, view
-        time.sleep(0.1)
+        time.sleep(0.3)
 
 
 def test_a_batch_has_an_outcome_its_tests_and_reports(control: httpx.Client, batch_server: ApiServer) -> None:

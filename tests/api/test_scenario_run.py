@@ -166,7 +166,7 @@ def while_running(client: httpx.Client, run_id: str) -> Iterator[Any]:
         if run["status"] not in ("pending", "running"):
             return
         yield run
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 def test_a_scenario_that_starts_late_has_a_rate_of_its_own_time(client: httpx.Client, target: TargetServer) -> None:

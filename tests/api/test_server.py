@@ -36,7 +36,7 @@ def kept(data_dir: Path, run_id: str, *, until_ended: bool = False) -> Run:
         try:
             async with asyncio.timeout(240):
                 while (run := await storage.runs.get(run_id)).status not in FINAL and until_ended:  # noqa: ASYNC110
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.2)
             return run
         finally:
             await storage.close()
@@ -49,7 +49,7 @@ def sending(client: httpx.Client, run_id: str) -> str:
     deadline = time.monotonic() + 240
     while not client.get(f"/runs/{run_id}").json()["requests_completed"]:
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.2)
     return run_id
 
 
@@ -64,7 +64,7 @@ def test_a_server_that_ends_leaves_its_runs_to_themselves_and_a_log(tmp_path: Pa
     deadline = time.monotonic() + 240
     while processes_of(run_id):
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.2)
     assert list((tmp_path / "spool").iterdir()) == []
     # The log is JSON Lines with the ids of requests and runs.
     lines = [json.loads(line) for line in server.log().splitlines()]
@@ -92,7 +92,7 @@ def test_a_server_that_is_told_so_cancels_its_runs_when_it_ends_whoever_watches(
         thread = threading.Thread(target=watch)
         thread.start()
         while "interval" not in kinds:
-            time.sleep(0.05)
+            time.sleep(0.2)
     signalled = time.monotonic()
     server.stop()
     assert time.monotonic() - signalled < allowed(SHUTDOWN_SECONDS)
@@ -154,4 +154,4 @@ def _answers(address: str) -> None:
         except httpx.TransportError:
             pass
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.2)

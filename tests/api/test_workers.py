@@ -24,7 +24,7 @@ from tests.steadiness import allowed
 
 pytestmark = pytest.mark.timeout(300)
 
-CALLS = 500 if PROFILE == "prove" else 200
+CALLS = 500 if PROFILE == "prove" else 100
 CANCEL_SEEN_SECONDS = 0.25
 
 
@@ -46,7 +46,7 @@ def fresh(server: ApiServer) -> httpx.AsyncClient:
     )
 
 
-def test_hundreds_of_calls_at_once_are_all_answered_as_they_should(four: ApiServer, target: TargetServer) -> None:
+def test_calls_at_once_are_all_answered_as_they_should(four: ApiServer, target: TargetServer) -> None:
     async def scenario() -> Counter[tuple[str, int]]:
         async with fresh(four) as client:
             first = (await client.post("/runs", json={"spec": spec(target, total_requests=1)})).json()["id"]

@@ -63,7 +63,7 @@ def test_workers_are_processes_that_answer_everything_and_nothing_is_left_of_the
             assert isinstance(earlier, messages.ClockReading)
             assert isinstance(later, messages.ClockReading)
             assert earlier.now_ns < later.now_ns
-            large = await ask(second, messages.Prepare(b'{"x":"' + b"x" * 20_000_000 + b'"}'))
+            large = await ask(second, messages.Prepare(b'{"x":"' + b"x" * 6_000_000 + b'"}'))
             assert isinstance(large, messages.Refused)
             unknown = messages.decode_answer(await third.call(b"\x00 no message", PATIENCE))
             assert isinstance(unknown, messages.Refused)

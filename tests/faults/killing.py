@@ -37,7 +37,7 @@ DUE = round(RATE * SECONDS)
 DRAIN_MILLISECONDS = 400
 """Response time of the target, and of the drain at the end of the run."""
 AT_ONCE = 6
-PAUSE_SECONDS, SHORT_PAUSE_SECONDS = 0.02, 0.003
+PAUSE_SECONDS, SHORT_PAUSE_SECONDS = 0.05, 0.003
 """How often it is looked where a run stands; more often where the next state lasts for milliseconds."""
 _Found = TypeVar("_Found")
 

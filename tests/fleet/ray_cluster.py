@@ -30,7 +30,13 @@ class RayCluster:
         self.token = secrets.token_hex(32)
         os.environ["RAY_AUTH_TOKEN"] = self.token
         self._folder = tempfile.mkdtemp(prefix="atm-ray-", dir="/tmp")
-        variables = {**child_process.environment(), **loopback_environment(self.token), "RAY_TMPDIR": self._folder}
+        variables = {
+            **child_process.environment(),
+            **loopback_environment(self.token),
+            "RAY_TMPDIR": self._folder,
+            # Five of these without an answer, and Ray gives a node up: in 5 seconds in place of 15.
+            "RAY_health_check_period_ms": "1000",
+        }
         self._log = (Path(self._folder) / "cluster.log").open("wb")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.fleet.ray_cluster_process"],
@@ -52,10 +58,20 @@ class RayCluster:
 
     def remove_node_of(self, worker: int) -> None:
         """Remove the node on which a worker process runs, without warning."""
-        relay = parent(worker)
-        self._command(f"remove {parent(relay)}")
+        self._command(f"remove {parent(parent(worker))}")
+
+    def replace_node(self, raylet: int) -> None:
+        """Remove a node by its process, which may have ended, and add another one."""
+        self._command(f"remove {raylet}")
+        self.add_node()
+
+    def processes_of_node(self, worker: int) -> list[int]:
+        """Return the processes of the node on which a worker process runs."""
+        raylet = parent(parent(worker))
+        return [raylet, *descendants(raylet)]
 
     def remove_newest_node(self) -> None:
+        """Have the newest node leave the cluster."""
         self._command("remove")
 
     def add_node(self, imports_from: Path | None = None) -> None:

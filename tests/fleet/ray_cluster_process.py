@@ -1,8 +1,8 @@
 """A Ray cluster of three nodes on this machine, for tests: prints one line of JSON, then follows lines of commands.
 
-`remove PID` removes the node of a raylet at once, as if its machine were gone, `remove` the newest one; `add` adds a
-node, `add PATH` one that imports from there first. Each is answered with a line. It ends at `end`, or with its standard
-input, of which another test may hold a copy.
+`remove PID` removes the node of a raylet at once, as if its machine were gone, `remove` has the newest one leave. `add`
+adds a node, `add PATH` one that imports from there first. Each is answered with a line. It ends at `end`, or with its
+standard input, of which another test may hold a copy.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> None:
                 [node] = [node for node in cluster.list_all_nodes() if str(raylet(node)) == arguments[0]]
             else:
                 node = added.pop()
-            cluster.remove_node(node, allow_graceful=False)
+            cluster.remove_node(node, allow_graceful=not arguments)
         else:
             variables = {"env_vars": {"PYTHONPATH": arguments[0]}} if arguments else {}
             added.append(cluster.add_node(**OPTIONS, **variables))

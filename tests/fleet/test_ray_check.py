@@ -16,6 +16,7 @@ import atm
 from atm.fleet.check import FleetCheck, check_fleet
 from atm.fleet.ray_session import RaySession
 from atm.fleet.ray_transport import RayTransport
+from atm.fleet.transport import FleetError
 from atm.testing import TargetServer
 from atm.version import VERSION
 from tests.fleet.ray_cluster import RayCluster
@@ -60,13 +61,21 @@ def test_all_nodes_are_in_the_table_and_one_of_another_version_fails_the_check(
         ray_cluster.remove_newest_node()
 
 
-def test_nodes_of_the_same_version_pass_and_targets_that_are_not_there_do_not(
+def test_as_many_workers_as_nodes_are_compared_and_say_which_targets_are_not_there(
     ray_cluster: RayCluster, ray_session: RaySession, target: TargetServer
 ) -> None:
     async def scenario() -> FleetCheck:
-        transport = RayTransport(ray_cluster.address, session=ray_session)
+        with pytest.raises(FleetError) as caught:
+            await RayTransport(ray_cluster.address, session=ray_session, place_seconds=0.5).open(5, 4)
+        [problem] = caught.value.problems
+        assert problem.code == "too_few_nodes"
+        assert "it has 3 nodes with cores" in problem.what
+        assert problem.hint.startswith("--workers 3 or fewer")
+        transport = RayTransport(ray_cluster.address, session=ray_session, place_seconds=2)
         try:
-            links = await transport.open(2)
+            links = await transport.open(5, 2)
+            host = os.uname().nodename
+            assert [link.name for link in links] == [f"worker {number} on {host}" for number in (1, 2, 3)]
             return await check_fleet(links, [("localhost", target.port), ("does-not-exist.invalid", 80)])
         finally:
             await transport.close()
@@ -82,12 +91,21 @@ def test_nodes_of_the_same_version_pass_and_targets_that_are_not_there_do_not(
         assert reached.problem == ""
         assert reached.connect_ns > 0
         assert absent.problem
-    assert len(result.unreached) == 2
+    assert len(result.unreached) == 3
 
 
-def test_the_document_has_everything_for_programs(target: TargetServer) -> None:
+def test_the_document_has_everything_for_programs(ray_cluster: RayCluster, target: TargetServer) -> None:
+    check_document(str(ray_cluster.address), target)
+
+
+@pytest.mark.prove
+def test_ray_local_is_started_for_one_command(target: TargetServer) -> None:
     pytest.importorskip("ray")
-    done = fleet_check("--on", "ray:local", "--workers", "2", "--target", target.url, "--json")
+    check_document("ray:local", target)
+
+
+def check_document(cluster: str, target: TargetServer) -> None:
+    done = fleet_check("--on", cluster, "--workers", "2", "--target", target.url, "--json")
     assert done.returncode == 0, done
     document = json.loads(done.stdout)
     assert document["problems"] == []

@@ -33,23 +33,6 @@ async def pid_of(link: Link) -> int:
     return answer.pid
 
 
-def test_more_workers_than_nodes_are_refused(ray_cluster: RayCluster, ray_session: RaySession) -> None:
-    async def scenario() -> None:
-        transport = RayTransport(ray_cluster.address, session=ray_session, place_seconds=0.5)
-        with pytest.raises(FleetError) as caught:
-            await transport.open(5, 4)
-        [problem] = caught.value.problems
-        assert problem.code == "too_few_nodes"
-        assert "it has 3 nodes with cores" in problem.what
-        assert problem.hint.startswith("--workers 3 or fewer")
-        transport = RayTransport(ray_cluster.address, session=ray_session, place_seconds=2)
-        links = await transport.open(5, 2)
-        assert [link.name for link in links] == [f"worker {number} on {os.uname().nodename}" for number in (1, 2, 3)]
-        await transport.close()
-
-    run(scenario)
-
-
 def test_no_secret_is_in_rays_logs_objects_or_memory(ray_cluster: RayCluster, ray_session: RaySession) -> None:
     secret = secrets.token_hex(24)
     # Ray keeps arguments of 100 KiB and more in its object store.

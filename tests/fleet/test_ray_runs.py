@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from atm.engine.base import Control, Engine
@@ -27,10 +30,10 @@ from tests.contract.engine_runs import Ran, check_books, open_connections, recei
 from tests.contract.plans import NUMBERED, http, opened, plan, step
 from tests.fleet.processes import has_ended, is_running
 from tests.fleet.ray_cluster import RayCluster, parent
-from tests.fleet.test_fleet_engine import check_reassigned, numbers, sent
+from tests.fleet.test_fleet_engine import check_books_after_loss, check_reassigned, numbers, sent
 
 PATIENCE = 60.0
-SECONDS_WITH_LOSS = 16
+SECONDS_WITH_LOSS = 14
 """What is left of it after the loss: a worker that cannot be reached is given 5 seconds to end."""
 
 
@@ -62,6 +65,7 @@ async def run_fleet(
     once: tuple[Callable[[], bool], Callable[[Control, Workers], object]] | None = None,
     on_loss: OnLoss = OnLoss.CONTINUE,
     values: Mapping[str, str] | None = None,
+    at_the_end: Callable[[], object] = lambda: None,
 ) -> tuple[Ran, Workers]:
     """Run a plan on three workers; `once` is what to do when something has become true."""
     engine, control = best_engine(), Control()
@@ -79,6 +83,7 @@ async def run_fleet(
         report = await fleet.run(replace(made, engine=engine.name), values or {}, intervals.append, control)  # type: ignore[arg-type]
     finally:
         await fleet.close()
+        at_the_end()
         if watching:
             watching.cancel()
     for pid in workers.pids:
@@ -117,7 +122,7 @@ def test_the_load_of_a_removed_node_is_sent_by_the_others_and_nothing_is_sent_tw
     headers = (NUMBERED, ("X-Token", "{{secret:token}}"))
     made = plan(http(target), step("/", headers=headers), load=opened(40), duration=SECONDS_WITH_LOSS)
     try:
-        once = (received(target, 60), remove)
+        once = (received(target, 20), remove)
         ran, _ = asyncio.run(
             run_fleet(ray_cluster, ray_session, made, once=once, on_loss=OnLoss.REASSIGN, values={"token": secret})
         )
@@ -134,6 +139,42 @@ def test_the_load_of_a_removed_node_is_sent_by_the_others_and_nothing_is_sent_tw
     assert open_connections(target) == 0
 
 
+def test_a_node_that_hangs_ends_the_run_which_names_it(
+    ray_cluster: RayCluster, ray_session: RaySession, target: TargetServer
+) -> None:
+    hanging = -1
+    stopped: list[int] = []
+
+    def hang(_: Control, workers: Workers) -> None:
+        nonlocal hanging
+        hanging = ray_cluster.away_from_head(workers.pids)
+        stopped.extend(ray_cluster.processes_of_node(workers.pids[hanging]))
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+
+    def wake() -> None:
+        for pid in stopped:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    made = plan(http(target), step("/", headers=(NUMBERED,)), load=opened(40), duration=300)
+    once = (received(target, 20), hang)
+    try:
+        ran, _ = asyncio.run(
+            run_fleet(ray_cluster, ray_session, made, once=once, on_loss=OnLoss.ABORT, at_the_end=wake)
+        )
+    finally:
+        wake()
+        ray_cluster.replace_node(stopped[0])
+    check_books_after_loss(ran, made)
+    assert ran.report.stop_reason is StopReason.FAILED
+    assert ran.report.fleet is not None
+    states = [worker.state for worker in ran.report.fleet.workers]
+    assert states == ["lost" if number == hanging else "ended" for number in range(3)]
+    assert f"worker {hanging + 1} on " in ran.report.worker_lost
+    assert open_connections(target) == 0
+
+
 def test_nothing_is_left_of_a_run_whose_command_was_killed(ray_cluster: RayCluster, target: TargetServer) -> None:
     before = set(ray_cluster.workers())
     address = str(ray_cluster.address)
@@ -141,7 +182,7 @@ def test_nothing_is_left_of_a_run_whose_command_was_killed(ray_cluster: RayClust
     with subprocess.Popen([*command, "--on", address, "--workers", "2"], stderr=subprocess.PIPE, text=True) as run:
         try:
             deadline = time.monotonic() + 2 * PATIENCE
-            while target.stats().received < 100 and run.poll() is None and time.monotonic() < deadline:
+            while target.stats().received < 20 and run.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.1)
             assert run.poll() is None, run.communicate()
             started = set(ray_cluster.workers()) - before

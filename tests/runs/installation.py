@@ -34,7 +34,7 @@ class Installation:
         """The run as soon as it is as it should be."""
         async with asyncio.timeout(seconds):
             while not done(run := await self.storage.runs.get(run_id)):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)
         return run
 
     async def ended(self, run_id: str) -> Run:
@@ -45,7 +45,7 @@ class Installation:
 
         async with asyncio.timeout(240):
             while (await self.storage.series.written(run_id)).next_interval < seconds:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)
         return await self.storage.runs.get(run_id)
 
     def spools(self) -> list[Path]:

@@ -80,7 +80,7 @@ async def test_a_cancel_during_setup_ends_the_run_soon(installation: Installatio
     created = await installation.service.create(spec(target, setup=steps, teardown=[{"GET": "/fixed?as=teardown"}]))
     await installation.until(created.run.id, lambda run: run.status is RunStatus.RUNNING)
     while not target.stats().received:  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2)
     requested = time.monotonic()
     await installation.service.cancel(created.run.id)
     run = await installation.ended(created.run.id)

@@ -31,7 +31,7 @@ from tests.steadiness import allowed
 pytestmark = pytest.mark.timeout(1_700 if PROFILE == "prove" else 580)
 
 KEY = "9f1c6e0b7a3d5824c1e97b60d4f8a2534be17c09"
-REQUESTS = 400_000 if PROFILE == "prove" else 10_000
+REQUESTS = 400_000 if PROFILE == "prove" else 2_500
 PIPELINED = 40
 ATTACKERS = 2
 """Connections at a time."""

@@ -21,12 +21,12 @@ from tests.contract.postgresql import PostgresqlServer
 
 pytestmark = pytest.mark.timeout(400)
 
-WORKERS = 4
+WORKERS = 2
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """Four workers, and a first key that an admin has."""
+    """Two workers, and a first key that an admin has."""
     environment: dict[str, str] = {}
     if request.param == "postgresql":
         database: PostgresqlServer = request.getfixturevalue("postgresql")

@@ -31,7 +31,7 @@ def runner_of(run_id: str) -> int:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while "runner" not in (found := processes_of(run_id)):
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.1)
     return found["runner"]
 
 
@@ -41,7 +41,7 @@ def started_run(client: httpx.Client, target: TargetServer, name: str) -> str:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while client.get(f"/runs/{run}").json()["status"] != "running":
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.2)
     return run
 
 

@@ -249,7 +249,7 @@ def test_the_server_of_a_read_only_mcp_server_fires_no_schedules(tmp_path: Path,
                 made = await http.post("/schedules", json=schedule)
                 assert made.status_code == 201, made.text
                 while not await _runs(http):  # noqa: ASYNC110 (another process fires)
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.2)
         finally:
             await backend.close()
         reader = Backend(settings.model_copy(update={"mcp_read_only": True}), environment())

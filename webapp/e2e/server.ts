@@ -103,11 +103,7 @@ export class ApiServer {
     async open(): Promise<this> {
         this.port ||= await freePort();
         this.url = `http://127.0.0.1:${this.port}`;
-        const child = start(
-            ["-m", "atm.api.server", `--port=${this.port}`, "--for-parent"],
-            this.#log,
-            this.#environment,
-        );
+        const child = start(["-m", "atm.api", `--port=${this.port}`, "--for-parent"], this.#log, this.#environment);
         this.#child = child;
         await until("the API", () => {
             if (child.exitCode !== null) throw new Error(this.log());

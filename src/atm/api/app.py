@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 from atm.api import dashboard, errors
 from atm.api.audit import Audit
@@ -61,6 +63,8 @@ END_STREAMS = "end_streams"
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the app. Storage is opened at startup, which fails with SettingsError or StorageError."""
     given = settings or load_settings()
+    # FastAPI ignores this warning while it builds its fields; those of our models are built when they are first used.
+    warnings.simplefilter("ignore", UnsupportedFieldAttributeWarning)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:

@@ -1,8 +1,7 @@
-"""Run the app with uvicorn: `atm serve`, or `python -m atm.api.server` with settings from the environment."""
+"""Run the app with uvicorn, with settings from the environment."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import errno
 import json
@@ -12,7 +11,6 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,7 +20,7 @@ from atm.api.app import END_STREAMS, create_app
 from atm.api.local_access import LocalAccess
 from atm.api.protocol import HttpProtocol, HttpsProtocol
 from atm.config import Settings, load_settings
-from atm.errors import AtmError, Problem, SettingsError
+from atm.errors import Problem, SettingsError
 from atm.http_connection import (
     MAXIMUM_HEAD_BYTES,
     ServerConfig,
@@ -35,7 +33,6 @@ from atm.storage import open_storage
 
 log = logging.getLogger("atm.api")
 
-DEFAULT_PORT = 8000
 GRACE_SECONDS = 5
 """Time for responses in progress at shutdown; streams end at once."""
 WORKER_SILENCE_SECONDS = 60
@@ -75,7 +72,7 @@ def app_of_worker() -> FastAPI:
     return create_app(settings)
 
 
-def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *, for_parent: bool = False) -> None:
+def serve(host: str, port: int, workers: int, *, for_parent: bool) -> None:
     """Serve until a signal ends it, with settings from the environment.
 
     `for_parent` is for programs that start a server as a child: it ends when standard input closes, so it does not
@@ -177,28 +174,3 @@ def _check_port(host: str, port: int) -> None:
             what = f"port {port} on {host} {why}"
             hint = "use another one: `atm serve --port 8001`" if taken else ""
             raise SettingsError(Problem(what, "port_in_use" if taken else "cannot_listen", hint=hint)) from error
-
-
-def main() -> int:
-    """Run the server from a shell."""
-    parser = argparse.ArgumentParser(prog="python -m atm.api.server")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--tls-cert", type=Path)
-    parser.add_argument("--tls-key", type=Path)
-    parser.add_argument("--for-parent", action="store_true")
-    given = parser.parse_args()
-    named = {"ATM_DATA_DIR": given.data_dir, "ATM_TLS_CERT": given.tls_cert, "ATM_TLS_KEY": given.tls_key}
-    os.environ.update({name: str(path) for name, path in named.items() if path is not None})
-    try:
-        serve(given.host, given.port, given.workers, for_parent=given.for_parent)
-    except AtmError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from atm.models.outcome import Outcome
 
@@ -21,24 +22,7 @@ class AlreadyCountedError(RuntimeError):
     """The outcome of a response was changed after it had been counted."""
 
 
-class Received(Protocol):
-    """What was received, as the engine keeps it."""
-
-    @property
-    def body(self) -> bytes:
-        """The body without its framing, decompressed."""
-        ...
-
-    def headers(self) -> tuple[tuple[str, str], ...]: ...
-
-    def text(self) -> str:
-        """Return the body as text, by the charset of the response."""
-        ...
-
-    def count_check(self, name: str, *, passed: bool) -> None: ...
-
-
-class Response:
+class Response(ABC):
     """The response to a request, or its failure.
 
     The outcome is counted at the next `await` of the code. Until then, a check that does not pass makes it
@@ -46,12 +30,9 @@ class Response:
     the block instead.
     """
 
-    __slots__ = ("_json", "_received", "elapsed", "is_counted", "message", "outcome", "redirects", "status", "url")
+    __slots__ = ("_json", "elapsed", "is_counted", "message", "outcome", "redirects", "status", "url")
 
-    def __init__(
-        self, received: Received, url: str, status: int, outcome: Outcome, message: str, elapsed: float
-    ) -> None:
-        self._received = received
+    def __init__(self, url: str, status: int, outcome: Outcome, message: str, elapsed: float) -> None:
         self._json: Any = _NOT_READ
         self.url = url
         self.status = status
@@ -79,7 +60,7 @@ class Response:
     def headers(self) -> Mapping[str, str]:
         """The headers by their names in lower case; several lines of one name are joined by a comma."""
         headers: dict[str, str] = {}
-        for name, value in self._received.headers():
+        for name, value in self._header_lines():
             key = name.lower()
             headers[key] = f"{headers[key]}, {value}" if key in headers else value
         return headers
@@ -87,17 +68,17 @@ class Response:
     @property
     def body(self) -> bytes:
         """The body, decompressed; at most 4 MiB of it."""
-        return self._received.body
+        return self._content()
 
     @property
     def text(self) -> str:
         """The body as text."""
-        return self._received.text()
+        return self._text()
 
     def json(self) -> Any:
         """Return the body as JSON. Raises ValueError if it is none."""
         if self._json is _NOT_READ:
-            self._json = read_json(self._received.body)
+            self._json = read_json(self._content())
         return self._json
 
     def check(self, name: str, passed: object) -> bool:
@@ -106,7 +87,7 @@ class Response:
         One that did not makes the request `check_failed`, if its outcome is not counted yet.
         """
         is_passed = bool(passed)
-        self._received.count_check(name, passed=is_passed)
+        self._count_check(name, is_passed)
         if not is_passed and not self.is_counted and self.outcome is Outcome.OK:
             self.outcome = Outcome.CHECK_FAILED
             self.message = f"check failed: {name}"
@@ -131,6 +112,22 @@ class Response:
         if self.outcome is not Outcome.OK:
             raise RequestFailedError(self)
         return self
+
+    # What the engine knows
+
+    @abstractmethod
+    def _content(self) -> bytes:
+        """Return the body without its framing, decompressed."""
+
+    @abstractmethod
+    def _header_lines(self) -> tuple[tuple[str, str], ...]: ...
+
+    @abstractmethod
+    def _text(self) -> str:
+        """Return the body as text, by the charset of the response."""
+
+    @abstractmethod
+    def _count_check(self, name: str, is_passed: bool) -> None: ...
 
     def _require_not_counted(self, name: str) -> None:
         if self.is_counted:

@@ -9,6 +9,8 @@ import asyncio
 import importlib.metadata
 import os
 import platform
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,7 +130,7 @@ class RaySession:
         """Call a method of an actor. Raises LinkLostError when the actor, its node or the connection is gone."""
         try:
             reference = await asyncio.to_thread(getattr(actor, method).remote, *arguments)
-            return await asyncio.wrap_future(reference.future())
+            return await _result(reference.future())
         except Exception as error:  # Ray raises a plain one when its connection is gone
             raise LinkLostError(_first_line(error)) from error
 
@@ -165,6 +167,20 @@ def _connected(ray: Any, address: RayAddress) -> Any:
                 raise FleetError(
                     Problem(f"could not connect to {address}: {reason[0]}", "cluster_unreachable")
                 ) from error
+
+
+async def _result(future: Future[Any]) -> Any:
+    """Await a future of Ray, and never cancel it: a thread of Ray would fail to settle it, and print a traceback."""
+    loop = asyncio.get_running_loop()
+    is_done = asyncio.Event()
+
+    def wake(_: Future[Any]) -> None:
+        with suppress(RuntimeError):  # The loop is closed.
+            loop.call_soon_threadsafe(is_done.set)
+
+    future.add_done_callback(wake)
+    await is_done.wait()
+    return future.result()
 
 
 def _first_line(error: BaseException) -> str:

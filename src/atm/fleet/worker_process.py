@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
+from atm import entry_point
 from atm.fleet import messages
 from atm.fleet.framing import frame, read_frame
 from atm.fleet.parent_death import signal_at_parents_death
@@ -113,10 +114,11 @@ async def _main(most_threads: int | None) -> int:
     return await WorkerProcess(most_threads).run()
 
 
-def main(arguments: Sequence[str]) -> int:
+def main() -> int:
     """Run the worker process."""
+    arguments = sys.argv[1:]
     return asyncio.run(_main(int(arguments[0]) if arguments else None))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry_point.run(main)

@@ -29,7 +29,7 @@ from atm.models.run_figures import (
     Second,
 )
 
-_CONFIG = ConfigDict(extra="ignore", ser_json_inf_nan="strings")
+_CONFIG = ConfigDict(extra="ignore", defer_build=True, ser_json_inf_nan="strings")
 
 
 class _Event(BaseModel):

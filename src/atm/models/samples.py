@@ -14,7 +14,7 @@ from atm.models.run_figures import Figure
 class ResultModel(BaseModel):
     """A part of a result."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, ser_json_inf_nan="strings")
 
 
 class SampledExchange(ResultModel):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 
+from atm import entry_point
 from atm.config import load_settings
 from atm.runs.local_history import abandoned_spool, spool_directory
 from atm.runs.local_recovery import abandoned, recover_local_runs
@@ -44,4 +44,4 @@ async def _store() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry_point.run(main)

@@ -12,11 +12,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 
-from atm import child_process
+from atm import child_process, entry_point
 from atm.runs.control_pipe import CommandInput
 
 NICE = 5
@@ -68,4 +67,4 @@ def _forward(commands: CommandInput, runner: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry_point.run(main)

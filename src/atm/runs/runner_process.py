@@ -10,13 +10,13 @@ Usage: python -m atm.runs.runner_process (started by the recorder)
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import traceback
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from atm import entry_point
 from atm.clock import SystemClock
 from atm.engine.base import Control
 from atm.engine.executor import Execution
@@ -98,4 +98,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry_point.run(main)

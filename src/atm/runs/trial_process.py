@@ -13,6 +13,7 @@ import json
 import sys
 from dataclasses import asdict, replace
 
+from atm import entry_point
 from atm.engine.executor import Execution
 from atm.errors import AtmError, CredentialError, Problem, UnreachableError
 from atm.models.samples import steps_tried
@@ -54,4 +55,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry_point.run(main)

@@ -6,14 +6,14 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from atm.errors import Problem, SpecError
 from atm.models.schedule import Misfire, Trigger
 from atm.schedules.triggers import DueTimes, due_times, missed
 from atm.storage.schedules import Schedule
 
-_TRIGGER: TypeAdapter[Trigger] = TypeAdapter(Trigger)
+_TRIGGER: TypeAdapter[Trigger] = TypeAdapter(Trigger, config=ConfigDict(defer_build=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -38,10 +39,14 @@ class DiskFormat(Generic[_Record]):
 
     def __init__(self, kind: type[_Record], steps: Sequence[Step] = ()) -> None:
         """`steps` convert from version 1, which the first files have implicitly, to the current version."""
-        self._adapter: TypeAdapter[_Record] = TypeAdapter(kind)
+        self._kind = kind
         self._steps = tuple(steps)
-        self._name = kind.__name__
         self._is_sealed = any(field.name == _SEALED for field in fields(kind))
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[_Record]:
+        """Built when it is first needed, as most processes need few of the formats."""
+        return TypeAdapter(self._kind)
 
     @property
     def version(self) -> int:
@@ -64,14 +69,15 @@ class DiskFormat(Generic[_Record]):
     def record(self, document: Any) -> _Record:
         """Return the record of a document of this or an older version. Raises ValueError, and NewerFormatError."""
         if not isinstance(document, dict):
-            raise ValueError(f"not a {self._name}, but {type(document).__name__}")
+            raise ValueError(f"not a {self._kind.__name__}, but {type(document).__name__}")
         content = dict(document)
         version = content.pop(_VERSION, 1)
         if not isinstance(version, int) or version < 1:
             raise ValueError(f"{version!r} is not a format version")
         if version > self.version:
+            name = self._kind.__name__
             raise NewerFormatError(
-                f"{self._name} has format {version} of a newer version; this version reads up to {self.version}"
+                f"{name} has format {version} of a newer version; this version reads up to {self.version}"
             )
         for step in self._steps[version - 1 :]:
             content = step(content)

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use jsonschema::{PatternOptions, Validator};
 use regex::Regex;
+use schema::Schema;
 use serde_json::Value as Json;
 
 use crate::pattern;
@@ -18,9 +18,6 @@ use super::{Answer, Needs, Scope, Subject, render};
 const MOST_LEVELS: usize = 100;
 /// Comparisons of one condition.
 const MOST_COMPARISONS: usize = 1000;
-/// Of a JSON Schema: each may be a level of the validation, whose stack is limited.
-const MOST_REFERENCES: usize = 1000;
-const MOST_PATTERN_BYTES: usize = 8 * 1024 * 1024;
 
 /// A condition.
 #[derive(Debug, Clone)]
@@ -51,7 +48,7 @@ enum Test {
     In { operands: Vec<Json>, expected: bool },
     Contains { operand: Operand, expected: bool },
     Matches { regex: Regex, expected: bool },
-    Conforms(Arc<Validator>),
+    Conforms(Arc<Schema>),
 }
 
 #[derive(Debug, Clone)]
@@ -120,7 +117,7 @@ impl Condition {
 impl Comparison {
     fn holds(&self, answer: Option<&Answer<'_>>, scope: &impl Scope) -> bool {
         if let Test::Conforms(schema) = &self.test {
-            return self.subject.read_json(answer, scope).is_some_and(|json| schema.is_valid(&json));
+            return self.subject.read_json(answer, scope).is_some_and(|json| schema.accepts(&json));
         }
         match self.subject.read(answer, scope) {
             Some(seen) => self.test.accepts(&seen, scope),
@@ -162,7 +159,7 @@ impl Test {
                 },
                 _ => return Err("the operand of `matches` is not a text".to_owned()),
             },
-            Operator::Conforms => Test::Conforms(Arc::new(schema(operand)?)),
+            Operator::Conforms => Test::Conforms(Arc::new(Schema::new(operand)?)),
         })
     }
 
@@ -193,40 +190,5 @@ impl Test {
             }
             Test::Matches { regex, expected } => regex.is_match(&seen.text()) == *expected,
         }
-    }
-}
-
-/// Refuses references to other documents.
-struct NoDocuments;
-
-impl jsonschema::Retrieve for NoDocuments {
-    fn retrieve(&self, uri: &jsonschema::Uri<String>) -> Result<Json, Box<dyn std::error::Error + Send + Sync>> {
-        Err(format!("it refers to another document: {uri}").into())
-    }
-}
-
-/// Compiles a JSON Schema; its patterns match in linear time.
-fn schema(operand: &Json) -> Result<Validator, String> {
-    if references(operand) > MOST_REFERENCES {
-        return Err(format!("its schema has more than {MOST_REFERENCES} references"));
-    }
-    let patterns = PatternOptions::regex().size_limit(MOST_PATTERN_BYTES).dfa_size_limit(MOST_PATTERN_BYTES);
-    jsonschema::options()
-        .with_pattern_options(patterns)
-        .with_retriever(NoDocuments)
-        .should_validate_formats(false)
-        .build(operand)
-        .map_err(|error| format!("its schema cannot be used: {error}"))
-}
-
-/// The number of `$ref` and its like, at any depth.
-fn references(schema: &Json) -> usize {
-    match schema {
-        Json::Array(items) => items.iter().map(references).sum(),
-        Json::Object(members) => members
-            .iter()
-            .map(|(name, member)| usize::from(name.ends_with("ef") && name.starts_with('$')) + references(member))
-            .sum(),
-        _ => 0,
     }
 }

@@ -40,13 +40,13 @@ class Answer(BaseModel):
     """A response of the server."""
 
     # Ignore fields that a newer server may add.
-    model_config = ConfigDict(extra="ignore", ser_json_inf_nan="strings")
+    model_config = ConfigDict(extra="ignore", defer_build=True, ser_json_inf_nan="strings")
 
 
 class Request(BaseModel):
     """A request of a client; unknown fields are rejected, so typos are not silently ignored."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 Spec = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-model": "TestSpec"})]

@@ -225,8 +225,8 @@ api_keys = Table(
         "ix_api_keys_name_in_use",
         "name",
         unique=True,
+        # The migration for PostgreSQL has the same condition; here it would import that dialect in every process.
         sqlite_where=text("revoked_at IS NULL"),
-        postgresql_where=text("revoked_at IS NULL"),
     ),
 )
 

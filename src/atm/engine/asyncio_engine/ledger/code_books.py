@@ -52,7 +52,8 @@ class CodeBooks:
         """Those of the plan that no request has used."""
         self._others = {flow: plan.flows[flow].steps[0].endpoint for flow in self._endpoints}
         self._next = len(plan.endpoints)
-        self._checks = {(check.name, check.endpoint): index for index, check in enumerate(plan.checks)}
+        self.checks = {(check.name, check.endpoint): index for index, check in enumerate(plan.checks)}
+        """The indices of checks by name and endpoint, those announced included."""
         self._reached = {(flow, warm_up): _Reached() for flow in self._endpoints for warm_up in (True, False)}
         self._new_endpoints: list[AnnouncedEndpoint] = []
         self._new_checks: list[AnnouncedCheck] = []
@@ -65,11 +66,6 @@ class CodeBooks:
     def endpoints(self) -> int:
         """Number of endpoints, those announced included."""
         return self._next
-
-    @property
-    def checks(self) -> int:
-        """Number of checks, those announced included."""
-        return len(self._checks)
 
     def endpoint(self, flow: int, name: str, method: str, url: str) -> int:
         """Return the endpoint of a name in a flow, new or known; beyond the limit, the one for others."""
@@ -86,12 +82,12 @@ class CodeBooks:
             self._new_endpoints.append(AnnouncedEndpoint(index, flow, name, method, url))
         return index
 
-    def check(self, name: str, endpoint: int) -> int | None:
-        """Return the check of a name at an endpoint, new or known; None beyond the limit."""
-        index = self._checks.get((name, endpoint))
-        if index is None and len(self._checks) < MOST_CHECKS:
-            index = self._checks[name, endpoint] = len(self._checks)
-            self._new_checks.append(AnnouncedCheck(index, name, endpoint))
+    def new_check(self, name: str, endpoint: int) -> int | None:
+        """Return the index of a check that is used first; None beyond the limit."""
+        if len(self.checks) >= MOST_CHECKS:
+            return None
+        index = self.checks[name, endpoint] = len(self.checks)
+        self._new_checks.append(AnnouncedCheck(index, name, endpoint))
         return index
 
     def ended(self, flow: int, used: Sequence[int], *, is_warm_up: bool) -> None:

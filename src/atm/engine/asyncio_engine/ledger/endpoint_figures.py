@@ -16,6 +16,8 @@ Counts = defaultdict[int, int]
 """Histogram bucket to number of samples."""
 
 LONGEST_MESSAGE = 200
+_STATUS_BITS = 10
+"""Bits of a status code, which has three digits."""
 
 
 def bucketed(counts: Counts, value: int) -> int:
@@ -43,9 +45,9 @@ class EndpointFigures:
     __slots__ = (
         *COUNTS,
         *HISTOGRAMS,
+        "at_once",
         "endpoint",
         "failures",
-        "ok",
         "outcomes",
         "statuses",
         "touched",
@@ -68,7 +70,9 @@ class EndpointFigures:
     bytes_sent: int
     clamped: int
     not_reached: int
-    ok: int
+    at_once: Counts
+    """Ok responses to requests that were sent when they were due, and that arrived whole: their three times are one.
+    By the bucket of that time and the status, in one number (`_STATUS_BITS`)."""
     outcomes: dict[Outcome, int]
     statuses: Counts
     response_ok: Counts
@@ -92,14 +96,18 @@ class EndpointFigures:
             setattr(self, name, 0)
         for name in HISTOGRAMS:
             setattr(self, name, defaultdict(int))
-        self.ok = 0
+        self.at_once = defaultdict(int)
         self.outcomes = {}
         self.statuses = defaultdict(int)
         self.failures = {}
 
     def count_ok(self, status: int, response: int, service: int, first_byte: int) -> None:
         """Count an ok response. Times in ns, `first_byte` <= `service` <= `response`."""
-        self.ok += 1
+        if first_byte == response <= HIGHEST_NS:
+            shift = response.bit_length() - 11
+            bucket = response if shift <= 0 else (shift << 10) + (response >> shift)
+            self.at_once[bucket << _STATUS_BITS | status] += 1
+            return
         self.statuses[status] += 1
         if response > HIGHEST_NS:
             self.clamped += 1 + (service > HIGHEST_NS) + (first_byte > HIGHEST_NS)
@@ -175,11 +183,12 @@ class EndpointFigures:
 
     def take(self) -> tuple[EndpointInterval, list[FailureGroup]] | None:
         """Return the counts since the last call, None if there were none, and reset them to 0."""
-        if not (self.touched or self.started or self.ok):
+        self._spread_at_once()
+        if not (self.touched or self.started or self.response_ok):
             return None
         outcomes = self.outcomes
-        if self.ok:
-            outcomes[Outcome.OK] = self.ok
+        if self.response_ok:
+            outcomes[Outcome.OK] = sum(self.response_ok.values())
         interval = EndpointInterval(self.endpoint, self.warm_up, outcomes=outcomes, statuses=dict(self.statuses))
         for name in COUNTS:
             setattr(interval, name, getattr(self, name))
@@ -191,3 +200,12 @@ class EndpointFigures:
         ]
         self._clear()
         return interval, failures
+
+    def _spread_at_once(self) -> None:
+        """Copy the times that were counted once to the three histograms."""
+        for key, count in self.at_once.items():
+            bucket = key >> _STATUS_BITS
+            self.statuses[key & ((1 << _STATUS_BITS) - 1)] += count
+            self.response_ok[bucket] += count
+            self.service[bucket] += count
+            self.first_byte[bucket] += count

@@ -94,11 +94,6 @@ class CheckBooks:
         self._counts = [[0, 0] for _ in range(checks)]
         self._touched: set[int] = set()
 
-    @property
-    def length(self) -> int:
-        """Number of checks that it has room for."""
-        return len(self._counts)
-
     def grow(self, checks: int) -> None:
         """Make room for checks that are used first."""
         self._counts += [[0, 0] for _ in range(checks - len(self._counts))]
@@ -181,12 +176,14 @@ class Ledger:
     def count_code_check(self, name: str, endpoint: int, *, passed: bool, is_warm_up: bool) -> int | None:
         """Count a check of a scenario in code, which may be new; return its index, None beyond the limit."""
         assert self.code is not None
-        index = self.code.check(name, endpoint)
-        if index is not None:
-            books = self._checks[is_warm_up]
-            if index >= books.length:
-                books.grow(self.code.checks)
-            books.count(index, passed=passed)
+        index = self.code.checks.get((name, endpoint))
+        if index is None:
+            index = self.code.new_check(name, endpoint)
+            if index is None:
+                return None
+            for books in self._checks.values():
+                books.grow(len(self.code.checks))
+        self._checks[is_warm_up].count(index, passed=passed)
         return index
 
     def end_second(self, state: LoadState) -> None:

@@ -47,10 +47,11 @@ class Jar:
     """Cookies in the order of their creation. Times are s since 1970; a character of a header is one byte."""
 
     def __init__(self) -> None:
-        self._cookies: dict[tuple[str, str, str], _Cookie] = {}
+        self.cookies: dict[tuple[str, str, str], _Cookie] = {}
+        """By name, domain and path."""
 
     def __len__(self) -> int:
-        return len(self._cookies)
+        return len(self.cookies)
 
     def store(self, set_cookie: str, *, host: str, path: str, now_s: int) -> None:
         """Store the cookie of a Set-Cookie line, or ignore it.
@@ -63,42 +64,42 @@ class Jar:
             return
         key = (cookie.name, cookie.domain, cookie.path)
         if cookie.ends_s <= now_s:
-            self._cookies.pop(key, None)
+            self.cookies.pop(key, None)
             return
-        old = self._cookies.get(key)
+        old = self.cookies.get(key)
         if old is not None and old.ends_s <= now_s:
-            del self._cookies[key]
+            del self.cookies[key]
         # An existing key keeps its place, which is the age of the cookie.
-        self._cookies[key] = cookie
-        if len(self._cookies) > MOST_COOKIES:
+        self.cookies[key] = cookie
+        if len(self.cookies) > MOST_COOKIES:
             self._remove_expired(now_s)
-            if len(self._cookies) > MOST_COOKIES:
-                del self._cookies[next(iter(self._cookies))]
+            if len(self.cookies) > MOST_COOKIES:
+                del self.cookies[next(iter(self.cookies))]
 
     def header(self, *, host: str, path: str, is_https: bool, now_s: int) -> str:
         """Return the value of the Cookie header for a request, empty if there is no cookie for it."""
-        if not self._cookies:
+        if not self.cookies:
             return ""
         host, path = host.lower(), path or "/"
-        selected = [cookie for cookie in self._cookies.values() if _is_for(cookie, host, path, is_https, now_s)]
+        selected = [cookie for cookie in self.cookies.values() if _is_for(cookie, host, path, is_https, now_s)]
         # The sort is stable, so that older ones stay first among paths of one length.
         selected.sort(key=lambda cookie: -len(cookie.path))
         return "; ".join([f"{cookie.name}={cookie.value}" for cookie in selected])
 
     def named(self) -> dict[str, str]:
         """Return name and value of each cookie; of one name, the newest."""
-        return {cookie.name: cookie.value for cookie in self._cookies.values()}
+        return {cookie.name: cookie.value for cookie in self.cookies.values()}
 
     def remove(self, name: str) -> None:
         """Forget the cookies of a name."""
-        self._cookies = {key: cookie for key, cookie in self._cookies.items() if cookie.name != name}
+        self.cookies = {key: cookie for key, cookie in self.cookies.items() if cookie.name != name}
 
     def clear(self) -> None:
         """Forget all cookies."""
-        self._cookies.clear()
+        self.cookies.clear()
 
     def _remove_expired(self, now_s: int) -> None:
-        self._cookies = {key: cookie for key, cookie in self._cookies.items() if cookie.ends_s > now_s}
+        self.cookies = {key: cookie for key, cookie in self.cookies.items() if cookie.ends_s > now_s}
 
 
 def _is_for(cookie: _Cookie, host: str, path: str, is_https: bool, now_s: int) -> bool:

@@ -99,6 +99,7 @@ class ClosedSchedule(Schedule[UserT]):
         while self._with_token and self._with_token[0][0] <= now:
             intended, user = self._with_token.popleft()
             self._begin(user, intended, self._clock(), is_paced=True)
+            self.in_flight += 1
         if self._parked and self._is_exhausted:
             self._leg_is_exhausted(now)
         for _ in range(min(_STARTS_AT_ONCE, len(self._starting))):
@@ -117,7 +118,6 @@ class ClosedSchedule(Schedule[UserT]):
 
     def user_free(self, user: UserT, now: int, due: int = 0) -> None:
         """Handle the end of an iteration of `user`; `due`: the time that its pace demanded, which has come."""
-        self.in_flight -= 1
         if (
             self._starts_at_once
             and now < self._leg_end
@@ -126,9 +126,11 @@ class ClosedSchedule(Schedule[UserT]):
             and self.is_sending
             and len(self.users) <= self._target
         ):
-            # The usual case.
+            # The usual case: one iteration follows another.
             self._begin(user, now, now)
-        elif not self.is_sending:
+            return
+        self.in_flight -= 1
+        if not self.is_sending:
             self._parked.append(user)
             self._decisions.settle()
         elif len(self.users) > self._target:
@@ -144,6 +146,7 @@ class ClosedSchedule(Schedule[UserT]):
             self.in_flight += 1
         elif self._is_unpaced:
             self._begin(user, now, now)
+            self.in_flight += 1
         elif self._has_pace and not due and user.not_before > now:
             heappush(self._paced, (user.not_before, next(self._serials), user))
             self._decisions.wake_at(user.not_before)
@@ -155,6 +158,7 @@ class ClosedSchedule(Schedule[UserT]):
                 self._measured_in_leg += 1
             if intended <= now:
                 self._begin(user, intended, now, is_paced=True)
+                self.in_flight += 1
             else:
                 self._with_token.append((intended, user))
                 self._decisions.wake_at(intended)
@@ -198,6 +202,7 @@ class ClosedSchedule(Schedule[UserT]):
         self.user_free(user, now, due)
 
     def _begin(self, user: UserT, intended: int, now: int, *, is_paced: bool = False) -> None:
+        """Start an iteration of `user`; the caller counts it as in flight."""
         begun = self._begun
         number = begun + 1 if self._is_whole else self._share.index(begun) + 1
         self._begun = begun + 1
@@ -210,7 +215,6 @@ class ClosedSchedule(Schedule[UserT]):
         if flow is None:
             flow = self._select(number)
         user.begin(number, flow, intended, now, is_warm_up)
-        self.in_flight += 1
 
     def _follow_profile(self, now: int) -> int:
         """Adjust the number of users to the profile; return the time of the next change."""

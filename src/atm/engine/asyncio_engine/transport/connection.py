@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_surplus",
         "_transport",
+        "_write",
         "body_bytes",
         "exchange",
         "first_byte",
@@ -107,8 +108,7 @@ class Connection(asyncio.Protocol):
         self.first_byte = 0
         self.body_bytes = 0
         exchange.sent += len(request)
-        assert self._transport is not None
-        self._transport.write(request)
+        self._write(request)
 
     def abandon(self) -> None:
         """Close at once without reporting anything."""
@@ -149,6 +149,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods of asyncio.Transport without being a subclass.
         self._transport = cast("asyncio.Transport", transport)
+        self._write = self._transport.write
         self._events.opened()
 
     def data_received(self, data: bytes) -> None:
@@ -158,29 +159,27 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         now = monotonic_ns()
-        if not self.received:
-            known = exchange.known
-            if len(data) == known.size and data.startswith(known.head):
-                self._recognised(exchange, known, data, now)
-                return
-            self._begin_response(exchange, data)
-        elif not self._head_complete or self.received < self._kept_until:
-            self._keep(data)
-        if not self.first_byte:
-            self.first_byte = now
-        self.received += len(data)
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if self._complete:
-                self._surplus = True
-            elif not self._read_again(error):
-                self._parse_failed(exchange, error, now)
-                return
-        if self._complete:
-            self._answered(exchange, now)
-        else:
-            self._continue(exchange, now)
+        known = exchange.known
+        if self.received or len(data) != known.size or not data.startswith(known.head):
+            self._parse(exchange, data, now)
+            return
+        # It means the same as a known response.
+        known.misses = 0
+        self._known = known
+        self.first_chunk = data
+        self._later_chunks = None
+        self.first_byte = now
+        self.received = known.size
+        self.status = known.status
+        self._head_complete = True
+        self.body_bytes = known.size - known.body_at
+        self._body = data[known.body_at :] if exchange.wants_body else b""
+        self.exchange = None
+        self.reused = True
+        exchange.received += known.size
+        if exchange.closes_connection or (exchange.sent > _LARGE_REQUEST and self._is_still_sending()):
+            self.close()
+        exchange.responded(self, now)
 
     def eof_received(self) -> None:
         if self.exchange is None:
@@ -237,6 +236,28 @@ class Connection(asyncio.Protocol):
 
     # A response
 
+    def _parse(self, exchange: Exchange, data: bytes, now: int) -> None:
+        """Parse bytes of a response, read at `now`."""
+        if not self.received:
+            self._begin_response(exchange, data)
+        elif not self._head_complete or self.received < self._kept_until:
+            self._keep(data)
+        if not self.first_byte:
+            self.first_byte = now
+        self.received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self._complete:
+                self._surplus = True
+            elif not self._read_again(error):
+                self._parse_failed(exchange, error, now)
+                return
+        if self._complete:
+            self._answered(exchange, now)
+        else:
+            self._continue(exchange, now)
+
     def _begin_response(self, exchange: Exchange, data: bytes) -> None:
         """Prepare to parse a response that begins with `data`."""
         self._known = None
@@ -251,25 +272,6 @@ class Connection(asyncio.Protocol):
         self._body_seen = 0
         self._complete = False
         self._surplus = False
-
-    def _recognised(self, exchange: Exchange, known: KnownResponse, data: bytes, now: int) -> None:
-        """Handle a response that means the same as a known one."""
-        known.misses = 0
-        self._known = known
-        self.first_chunk = data
-        self._later_chunks = None
-        self.first_byte = now
-        self.received = known.size
-        self.status = known.status
-        self._head_complete = True
-        self.body_bytes = known.size - known.body_at
-        self._body = data[known.body_at :] if exchange.wants_body else b""
-        self.exchange = None
-        self.reused = True
-        exchange.received += known.size
-        if exchange.closes_connection or (len(exchange.data) > _LARGE_REQUEST and self._is_still_sending()):
-            self.close()
-        exchange.responded(self, now)
 
     def _answered(self, exchange: Exchange, now: int) -> None:
         if not self.first_chunk.startswith(b"HTTP/1.1"):
@@ -301,7 +303,7 @@ class Connection(asyncio.Protocol):
             not self._keep_alive
             or self._surplus
             or exchange.closes_connection
-            or (len(exchange.data) > _LARGE_REQUEST and self._is_still_sending())
+            or (exchange.sent > _LARGE_REQUEST and self._is_still_sending())
         ):
             self.close()
         else:
@@ -375,9 +377,7 @@ class Connection(asyncio.Protocol):
         if not self._head_complete and self.received > LONGEST_HEAD:
             self._fail(exchange, Outcome.RESPONSE_TOO_LARGE, "headers over 64 KiB", now)
         else:
-            reason = ""
-            if not self._head_complete:
-                reason = bad_header(self.raw)
+            reason = "" if self._head_complete else bad_header(self.raw)
             reason = reason or str(error).strip() or type(error).__name__
             self._fail(exchange, Outcome.PROTOCOL_ERROR, f"not HTTP: {reason}", now)
 

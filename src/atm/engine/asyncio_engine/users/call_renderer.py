@@ -8,7 +8,7 @@ from atm.code.user import NOTHING, Call
 from atm.engine.asyncio_engine.ledger.ledger import Ledger
 from atm.engine.asyncio_engine.scenario.cookies import Jar
 from atm.engine.asyncio_engine.scenario.scope import Context
-from atm.engine.asyncio_engine.users.code_model import CodeModel, CodeStep, body_of, target_of
+from atm.engine.asyncio_engine.users.code_model import CodeModel, CodeStep, Head, body_of, target_of
 from atm.engine.asyncio_engine.users.connections import Origins
 from atm.engine.asyncio_engine.users.scenario_request import with_cookies
 from atm.engine.asyncio_engine.users.scenario_step import cookies_of
@@ -17,6 +17,7 @@ from atm.plan.connections import Origin
 from atm.plan.urls import split_authority
 
 _LONGEST_NAME = 128
+_ONE_STATUS = (int, str)
 _MOST_CACHED = 10_000
 """Requests, and steps of requests, that a scenario keeps ready."""
 
@@ -46,25 +47,31 @@ class CallRenderer:
 
     def rendered(self, call: Call, jar: Jar | None) -> tuple[CodeStep, bytes, bytes]:
         """Return the step of a request, its bytes, and those without the cookies of the jar."""
-        model = self._model
+        body, content_type = None, ""
+        if call.json is not NOTHING or call.body is not None:
+            body, content_type = body_of(call)
         key: object = None
-        if call.json is NOTHING and call.body is None and not call.headers and not call.params:
-            key = (call.method, call.url, call.name, call.timeout, call.expect, call.follows_redirects)
+        head: Head | None = None
+        if not call.headers and not call.params:
+            key = (call.method, call.url, call.name, content_type, call.timeout, call.expect, call.follows_redirects)
             try:
-                constant = model.constants.get(key)
+                head = self._model.heads.get(key)
             except TypeError:  # a list of expected statuses
-                key = constant = None
-            if constant is not None:
-                step, bare = constant
-                return step, self._with_cookies(step, bare, jar) if jar else bare, bare
+                key = None
+        if head is None:
+            head = self._new_head(call, content_type)
+            if key is not None and len(self._model.heads) < _MOST_CACHED:
+                self._model.heads[key] = head
+        bare = head.whole if body is None else head.with_body(body)
+        step = head.step
+        return step, self._with_cookies(step, bare, jar) if jar is not None and jar.cookies else bare, bare
+
+    def _new_head(self, call: Call, content_type: str) -> Head:
+        model = self._model
         path, origin_index, origin = self._place(call.url)
         step = self._step_of(call, path, origin_index)
         target = target_of((model.path if origin is None else "") + path, call.params)
-        body, content_type = body_of(call)
-        bare = model.written(call.method, target, call.headers, body, content_type, b"", origin)
-        if key is not None and len(model.constants) < _MOST_CACHED:
-            model.constants[key] = (step, bare)
-        return step, self._with_cookies(step, bare, jar) if jar else bare, bare
+        return model.head(step, call.method, target, call.headers, content_type, origin)
 
     def _with_cookies(self, step: CodeStep, bare: bytes, jar: Jar) -> bytes:
         origin = self._origins.origins[step.origin]
@@ -88,7 +95,9 @@ class CallRenderer:
 
     def _step_of(self, call: Call, path: str, origin: int) -> CodeStep:
         model = self._model
-        expect = call.expect if isinstance(call.expect, int | str | None) else tuple(call.expect)
+        expect = call.expect
+        if expect is not None and not isinstance(expect, _ONE_STATUS):
+            expect = tuple(expect)
         key = (call.method, call.name or path, call.timeout, expect, origin, call.follows_redirects)
         step = model.steps.get(key)
         if step is not None:

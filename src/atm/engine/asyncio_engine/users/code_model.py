@@ -37,15 +37,15 @@ class CodeModel(PreparedStep):
         self.base = plan.origins[plan.flows[flow].steps[0].origin]
         self.wants_body = True
         self._through_proxy = plan.connections.proxy is not None
-        self.constants: dict[object, tuple[CodeStep, bytes]] = {}
-        """Requests that are always the same, and their steps."""
+        self.heads: dict[object, Head] = {}
+        """Of requests that differ in their bodies only."""
         self.steps: dict[object, CodeStep] = {}
         super().__init__(plan, plan.flows[flow].steps[0], secrets)
 
     def prepare(self, secrets: Mapping[str, str]) -> None:
         """Render again with these secrets; used by requests that start from now on."""
         super().prepare(secrets)
-        self.constants.clear()
+        self.heads.clear()
         step = self._step
         self.path = _text(step.target, secrets).rstrip("/")
         """Of the base_url, before that of each request."""
@@ -57,17 +57,19 @@ class CodeModel(PreparedStep):
         self._tail = "".join(f"{header.name}: {_text(header.value, secrets)}\r\n" for header in self._extra_headers)
         self._shared = "".join(f"{line}\r\n" for _, line in self._first)
 
-    def written(
+    def head(
         self,
+        step: CodeStep,
         method: str,
         target: str,
         own: Mapping[str, str] | None,
-        body: bytes | None,
         content_type: str,
-        cookies: bytes,
-        origin: Origin | None = None,
-    ) -> bytes:
-        """Render a request; `origin` is another one than that of the base_url. Raises ValueError for a bad header."""
+        origin: Origin | None,
+    ) -> Head:
+        """Render a request up to its body; `origin` is another one than that of the base_url.
+
+        Raises ValueError for a bad header.
+        """
         if own or origin is not None:
             shared = self._with_own(own or {}, origin)
             if content_type and any(name.lower() == "content-type" for name in own or ()):
@@ -84,9 +86,7 @@ class CodeModel(PreparedStep):
         if content_type:
             head += f"Content-Type: {content_type}\r\n"
         head += last
-        length = f"Content-Length: {len(body or b'')}\r\n" if body is not None or method in _WITH_LENGTH else ""
-        cookie = b"Cookie: %b\r\n" % cookies if cookies else b""
-        return b"".join((head.encode(), cookie, f"{length}{tail}\r\n".encode(), body or b""))
+        return Head(step, head.encode(), f"{tail}\r\n".encode(), has_length=method in _WITH_LENGTH)
 
     def _with_own(self, own: Mapping[str, str], origin: Origin | None) -> str:
         """Return the header lines with those of a request, which replace those of the scenario."""
@@ -171,6 +171,24 @@ class CodeStep:
         return f"{status}, expected {expected_text(self.ranges)}"
 
 
+class Head:
+    """The head of requests that differ in their bodies only."""
+
+    __slots__ = ("_end", "_start", "step", "whole")
+
+    def __init__(self, step: CodeStep, start: bytes, end: bytes, *, has_length: bool) -> None:
+        """`start` and `end` are what comes before and after Content-Length, which a request without a body may have."""
+        self.step = step
+        self._start = start
+        self._end = end
+        self.whole = b"%bContent-Length: 0\r\n%b" % (start, end) if has_length else start + end
+        """A request without a body."""
+
+    def with_body(self, body: bytes) -> bytes:
+        """Return a request with a body."""
+        return b"%bContent-Length: %d\r\n%b%b" % (self._start, len(body), self._end, body)
+
+
 def statuses(expect: Expected) -> tuple[tuple[int, int], ...]:
     """Return ranges of status codes. Raises ValueError."""
     several = [expect] if isinstance(expect, int | str) else expect
@@ -182,7 +200,7 @@ def body_of(call: Call) -> tuple[bytes | None, str]:
     if call.json is not NOTHING:
         if call.body is not None:
             raise ValueError("a request has one body, and this one has json and data")
-        return json.dumps(call.json, separators=(",", ":"), ensure_ascii=False).encode(), "application/json"
+        return _encode(call.json).encode(), "application/json"
     body: Body | None = call.body
     if body is None or isinstance(body, bytes):
         return body, ""
@@ -199,6 +217,7 @@ def target_of(path: str, params: Mapping[str, Any] | None) -> str:
     return target
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _clean = lru_cache(maxsize=4096)(clean_target)
 
 

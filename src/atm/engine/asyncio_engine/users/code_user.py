@@ -172,7 +172,7 @@ class CodeUser(User):
             self._seen = None
             seen.settle_unless_held(now)
         runner, ledger = self._runner, self._ledger
-        step, data, bare = self._renderer.rendered(call, self.jar)
+        rendered = self._renderer.rendered(call, self.jar)
         if now >= ledger.second_end:
             ledger.roll(now)
         request = self._first_request
@@ -180,20 +180,20 @@ class CodeUser(User):
             request = self._other_request()
         sent = self._sent
         self._sent = sent + 1
-        if step.endpoint not in self._used:
-            self._used.append(step.endpoint)
+        endpoint = rendered[0].endpoint
+        if endpoint not in self._used:
+            self._used.append(endpoint)
         running, runner.running = runner.running, None
         code = self._running_code
+        ledger.health.thinking -= 1
+        intended = now if sent or self._think_ns else min(self.iteration.intended, now)
         future: asyncio.Future[Response] | None = None
         if running is code and code is not None:
             code.awaited = request
-            request.reserve(code, None, sent, holds=call.holds)
+            request.send(call, rendered, sent, code, intended, now)
         else:
             future = runner.loop.create_future()
-            request.reserve(None, future, sent, holds=call.holds)
-        ledger.health.thinking -= 1
-        intended = now if sent or self._think_ns else min(self.iteration.intended, now)
-        request.send(step, data, bare, call.url, intended, now)
+            request.send(call, rendered, sent, future, intended, now)
         runner.running = running
         runner.own_ns += monotonic_ns() - now
         return future
@@ -246,26 +246,30 @@ class CodeUser(User):
     def has_response(self, request: CodeRequest, response: Response) -> None:
         """Count the outcome of a request as soon as the code has seen its response."""
         self._ledger.health.thinking += 1
-        code = request.code
-        if code is not None and code.awaited is request:
-            code.awaited = None
+        waiting = request.waiting
+        if isinstance(waiting, IterationCode) and waiting.awaited is request:
+            waiting.awaited = None
             self._seen = request
-            self._runner.resume(code, response)
-        else:
-            # After the step of the task that waits for it.
-            loop = self._runner.loop
-            loop.call_soon(loop.call_soon, lambda: request.settle_unless_held(monotonic_ns()))
+            self._runner.resume(waiting, response)
+            return
+        # After the step of the task that waits for it.
+        loop = self._runner.loop
+        loop.call_soon(loop.call_soon, lambda: request.settle_unless_held(monotonic_ns()))
+        if isinstance(waiting, asyncio.Future) and not waiting.done():
+            waiting.set_result(response)
 
-    def add_code_time(self, began: int, own_ns: int, is_main: bool) -> None:
-        """Record a step of the code."""
-        now = monotonic_ns()
-        self._code_books.code_ns += max(now - began - own_ns, 0)
-        if is_main:
-            self.ended_at = now
-            seen = self._seen
-            if seen is not None:
-                self._seen = None
-                seen.settle_unless_held(now)
+    def add_code_time(self, began: int, own_ns: int) -> None:
+        """Record a step of a task that the code has started."""
+        self._code_books.code_ns += monotonic_ns() - began - own_ns
+
+    def step_ended(self, began: int, own_ns: int) -> None:
+        """Record a step of the iteration's own coroutine."""
+        self.ended_at = now = monotonic_ns()
+        self._code_books.code_ns += now - began - own_ns
+        seen = self._seen
+        if seen is not None:
+            self._seen = None
+            seen.settle_unless_held(now)
 
     # The end of an iteration
 

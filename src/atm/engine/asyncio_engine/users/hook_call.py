@@ -115,6 +115,6 @@ class _Steps:
     def __init__(self, books: Books) -> None:
         self._books = books
 
-    def add_code_time(self, began: int, own_ns: int, is_main: bool) -> None:  # noqa: ARG002
+    def add_code_time(self, began: int, own_ns: int) -> None:
         """Record a step of the code, or of a task that it has started."""
         self._books.code_ns += monotonic_ns() - began - own_ns

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from atm.code.hooks import Request as RequestOfCode
-from atm.code.response import Response as ResponseOfCode
 from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
-from atm.engine.asyncio_engine.ledger.ledger import Ledger
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.transport.known_response import KnownResponse
-from atm.engine.asyncio_engine.users.code_request import Received
 from atm.engine.asyncio_engine.users.connections import Connections
+from atm.engine.asyncio_engine.users.received_response import ReceivedResponse
 from atm.engine.asyncio_engine.users.request_draft import Draft
 from atm.engine.asyncio_engine.users.scenario_request import ScenarioRequest, with_cookies
 from atm.engine.asyncio_engine.users.scenario_step import Judgement, ScenarioStep, cookies_of
@@ -36,27 +34,16 @@ class HookedOwner(Protocol):
         ...
 
 
-class _Answer(Received):
-    """A copy of a full response, which outlasts the connection's."""
-
-    __slots__ = ("status",)
-
-    def __init__(self, ledger: Ledger, figures: EndpointFigures, response: Response) -> None:
-        super().__init__(ledger, figures, response)
-        self.status = response.status
-
-
 @dataclass(frozen=True, slots=True)
 class HeldResponse:
     """A full response whose outcome is not counted yet."""
 
     session: Session
-    answer: _Answer
+    seen: ReceivedResponse
+    """What the hook sees."""
     judgement: Judgement
     now: int
     """When it was read."""
-    seen: ResponseOfCode
-    """The same as the hook sees it."""
 
 
 class HookedRequest(ScenarioRequest):
@@ -170,12 +157,11 @@ class HookedRequest(ScenarioRequest):
             return
         # It has ended in time, whatever the hook takes.
         self.deadline = NEVER
-        answer = _Answer(self._ledger, self.figures, response)
         url = self.draft.request.url if self.draft is not None else self._url()
-        seconds = (now - self.intended) / 1e9
-        seen = ResponseOfCode(answer, url, response.status, judgement.outcome, judgement.message, seconds)
+        outcome, message, seconds = judgement.outcome, judgement.message, (now - self.intended) / 1e9
+        seen = ReceivedResponse(self._ledger, self.figures, response, url, response.status, outcome, message, seconds)
         seen.redirects = self.hops
-        self.held = held = HeldResponse(session, answer, judgement, now, seen)
+        self.held = held = HeldResponse(session, seen, judgement, now)
         cast("HookedOwner", self._user).has_response(held)
 
     def _url(self) -> str:
@@ -191,6 +177,6 @@ class HookedRequest(ScenarioRequest):
         judgement = held.judgement._replace(
             outcome=held.seen.outcome,
             message=held.seen.message,
-            checks=(*held.judgement.checks, *held.answer.checks),
+            checks=(*held.judgement.checks, *held.seen.checks),
         )
-        super()._count(held.session, cast("Response", held.answer), judgement, held.now)
+        super()._count(held.session, cast("Response", held.seen), judgement, held.now)

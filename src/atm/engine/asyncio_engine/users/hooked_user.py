@@ -154,8 +154,6 @@ class HookedUser(ScenarioUser):
         """Call a hook in the iteration; see `HookCalls.call`."""
         if self._ledger.own is not None:
             self._ledger.own.enter(self._context.sending, is_warm_up=self.iteration.is_warm_up)
-        if self._ledger.own is not None:
-            self._ledger.own.enter(self._context.sending, is_warm_up=self.iteration.is_warm_up)
         return self._calls.call(hook, arguments, self._books, then)
 
     # Requests

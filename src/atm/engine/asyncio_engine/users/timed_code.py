@@ -13,8 +13,16 @@ from typing import Any, Protocol
 class CodeTimes(Protocol):
     """Whose code it is."""
 
-    def add_code_time(self, began: int, own_ns: int, is_main: bool) -> None:
-        """Record a step of the code that began at a time, of which the engine took `own_ns`."""
+    def add_code_time(self, began: int, own_ns: int) -> None:
+        """Record a step of a task of the code that began at a time, of which the engine took `own_ns`."""
+        ...
+
+
+class IterationTimes(CodeTimes, Protocol):
+    """Whose iteration it is."""
+
+    def step_ended(self, began: int, own_ns: int) -> None:
+        """Record a step of the iteration's own coroutine."""
         ...
 
 
@@ -61,15 +69,14 @@ def runner_of(loop: asyncio.AbstractEventLoop) -> CodeRunner:
 class TimedCode(Coroutine[Any, Any, Any]):
     """A coroutine that code runs as a task of its own, with the time that it takes."""
 
-    __slots__ = ("_coroutine", "_runner", "_send", "times")
-
-    is_main = False
+    __slots__ = ("_coroutine", "_ended", "_runner", "_send", "times")
 
     def __init__(self, runner: CodeRunner, times: CodeTimes, coroutine: Coroutine[Any, Any, object]) -> None:
         self._runner = runner
         self._coroutine = coroutine
         self._send = coroutine.send
         self.times = times
+        self._ended = times.add_code_time
 
     def send(self, value: Any) -> Any:
         return self._step(self._send, value)
@@ -86,7 +93,7 @@ class TimedCode(Coroutine[Any, Any, Any]):
             return step(*values)
         finally:
             runner.running = None
-            self.times.add_code_time(began, runner.own_ns, self.is_main)
+            self._ended(began, runner.own_ns)
 
     def close(self) -> None:
         self._coroutine.close()
@@ -104,10 +111,9 @@ class IterationCode(TimedCode):
 
     __slots__ = ("_context", "_outcome", "_parked", "_yielded", "awaited", "task")
 
-    is_main = True
-
-    def __init__(self, runner: CodeRunner, times: CodeTimes, coroutine: Coroutine[Any, Any, object]) -> None:
+    def __init__(self, runner: CodeRunner, times: IterationTimes, coroutine: Coroutine[Any, Any, object]) -> None:
         super().__init__(runner, times, coroutine)
+        self._ended = times.step_ended
         self.awaited: object = None
         """The request whose response the code awaits."""
         self._parked: asyncio.Future[None] | None = None
@@ -170,7 +176,7 @@ class IterationCode(TimedCode):
         finally:
             _leave_task(loop, task)
             runner.running = None
-            self.times.add_code_time(began, runner.own_ns, True)
+            self._ended(began, runner.own_ns)
         self._parked = None
         if not parked.done():
             parked.set_result(None)

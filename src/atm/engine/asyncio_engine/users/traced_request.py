@@ -50,6 +50,8 @@ class TracedRequest:
     def __init__(
         self,
         request: SentRequest,
+        number: int,
+        position: int,
         response: SampledResponse | None,
         outcome: Outcome,
         message: str,
@@ -58,8 +60,8 @@ class TracedRequest:
     ) -> None:
         """`checks` are the run's that judged the response, and whether each passed; code may add to them later."""
         self.data = request.data
-        self.number = request.number
-        self.position = request.position
+        self.number = number
+        self.position = position
         self.intended = request.intended
         self.actual = request.actual
         self.figures = request.figures
@@ -118,7 +120,8 @@ class TracedStep(TracedRequest):
         finish: int,
     ) -> None:
         """`judgement` is that of a full response."""
-        super().__init__(request, response, outcome, message, finish, judgement.checks if judgement else ())
+        checks = judgement.checks if judgement else ()
+        super().__init__(request, request.number, request.position, response, outcome, message, finish, checks)
         self._step = step
         self._template = step.template
         self._rendered = None if request.hops else session.rendered

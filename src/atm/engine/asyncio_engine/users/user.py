@@ -208,7 +208,8 @@ class Request:
         elif step.check is not None and (failure := step.check(response)):
             outcome, message = Outcome.CHECK_FAILED, failure
         else:
-            figures.count_ok(status, response_time, now - self.actual, response.first_byte - self.actual)
+            actual = self.actual
+            figures.count_ok(status, response_time, now - actual, response.first_byte - actual)
             if now > self._sending.end:
                 figures.drained_ok += 1
             if response_time > ledger.sampler.slower_than[figures.endpoint]:
