@@ -16,9 +16,10 @@ from tests.fleet.ray_cluster import MISSING, RayCluster, is_installed
 
 ROUNDS = 5
 WORKERS = 3
-MOST_SECONDS = 3.0
+MOST_SECONDS = 3.0 + 2.0
+"""3 s until all workers are ready, and the 2 s from then to time zero that a cluster of several machines needs."""
 MARGIN_SECONDS = 0.3
-"""From the time when all workers are ready to the first request, on one machine."""
+"""From the time when all workers are ready to the first request, where all nodes are on one machine."""
 
 
 def rows(samples: dict[str, list[float]]) -> list[Figure]:
@@ -37,10 +38,13 @@ def rows(samples: dict[str, list[float]]) -> list[Figure]:
     samples[f"Ray: start of {WORKERS} workers on a connection"] = starts
     return [
         Figure(
-            f"Ray: from the command to the first request of {WORKERS} workers, without the margin",
-            statistics.median(firsts) - MARGIN_SECONDS,
+            f"Ray: from the command to the first request of {WORKERS} workers",
+            statistics.median(firsts),
             "s",
             MOST_SECONDS,
+        ),
+        Figure(
+            f"Ray: from the command until {WORKERS} workers are ready", statistics.median(firsts) - MARGIN_SECONDS, "s"
         ),
         Figure(f"Ray: start of {WORKERS} workers on a connection", statistics.median(starts), "s"),
     ]

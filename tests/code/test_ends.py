@@ -69,7 +69,7 @@ from atm.engine.base import Control
 
 control = Control()
 result = asyncio.run(atm.run(sys.argv[1], on_interval=lambda _second: control.stop(), control=control))
-print(json.dumps([result.run.status, result.run.error]), flush=True)
+print(json.dumps([result.run.status, result.run.error, result.metrics.total_requests]), flush=True)
 os._exit(0)
 """
 """The thread that the code blocks keeps its connections as long as its process lives."""
@@ -78,11 +78,15 @@ os._exit(0)
 @pytest.mark.parametrize("call", ["time.sleep(600)", "while True: pass"], ids=["sleep", "loop"])
 def test_code_that_blocks_the_loop_is_named_and_given_up(tmp_path: Path, target: TargetServer, call: str) -> None:
     code = f"import time\natm.test(base_url={target.url!r}, duration='60s', concurrency=3)\n@atm.scenario\n"
-    code += f"async def s(user):\n    await user.get('/fixed')\n    await user.think(1.2)\n    {call}\n"
+    code += "async def s(user):\n    await user.get('/fixed')\n    await user.think(1.2)\n"
+    code += "    await user.get('/fixed')\n"
+    code += f"    await user.get('/fixed')\n    {call}\n"
     path = written(tmp_path, code)
     done = subprocess.run(
         [sys.executable, "-c", IN_A_PROCESS, str(path)], capture_output=True, text=True, timeout=120, check=True
     )
-    status, error = json.loads(done.stdout)
+    status, error, requests = json.loads(done.stdout)
     assert status == RunStatus.FAILED
-    assert "while code blocked it: s (shop.py:10)" in error
+    assert "while code blocked it: s (shop.py:12)" in error
+    # Three before the pause, and what was counted in the second in which the code blocked.
+    assert requests > 3

@@ -118,3 +118,24 @@ def test_teardown_runs_after_a_cancel(tmp_path: Path, target: TargetServer) -> N
     assert result.verdict.outcome is RunOutcome.CANCELLED
     assert logged(tmp_path) == ["teardown"]
     assert json.loads(result.model_dump_json())["teardown"]["status"] == "passed"
+
+
+def test_code_reads_what_setup_sets_and_its_secrets_are_shown_nowhere(tmp_path: Path, target: TargetServer) -> None:
+    (tmp_path / "shop.py").write_text(
+        "import atm\n\n\n@atm.scenario\nasync def buy(user):\n"
+        '    ticket, region = user.variables["ticket"], user.variables["region"]\n'
+        '    await user.get("/fixed", params={"r": region}, headers={"X-Ticket": ticket}, name="of " + ticket)\n'
+        '    user.fail("refused: " + ticket)\n'
+    )
+    code = """
+    def setup(context):
+        context.variables["region"] = "eu"
+        context.secrets["ticket"] = "very-secret-ticket"
+    """
+    spec = "scenarios:\n  buy: {code: 'shop.py:buy'}\n"
+    result = ran(tmp_path, target, code, spec, total_requests=3, concurrency=1)
+    assert counts(result) == {"buy": (3, 0, 3)}
+    assert all(b"/fixed?r=eu " in each and b"X-Ticket: very-secret-ticket" in each for each in sent_to(target))
+    assert [entry.name for entry in result.endpoint_metrics] == ["buy/of ***"]
+    assert [raised.message for raised in result.exceptions] == ["refused: *** (shop.py:8)"]
+    assert "very-secret-ticket" not in result.model_dump_json()

@@ -70,11 +70,25 @@ def test_a_single_url_of_an_open_load_has_hooks(tmp_path: Path, target: TargetSe
     assert all(expected in each for each in sent)
 
 
-def test_the_example_of_the_guide_passes(tmp_path: Path, target: TargetServer) -> None:
-    for name, text in FILES.items():
+def of_guide(folder: Path, target: TargetServer, name: str) -> str:
+    """Write the files of the guide; return the path of one."""
+    for each, text in FILES.items():
         local = text.replace("http://127.0.0.1:8765", target.url).replace("duration: 10s", "duration: 1s")
-        (tmp_path / name).write_text(local)
-    result = atm.run_sync(str(tmp_path / "signed.yaml"))
+        (folder / each).write_text(local)
+    return str(folder / name)
+
+
+def test_setup_of_the_guide_sends_requests_of_its_own(tmp_path: Path, target: TargetServer) -> None:
+    result = atm.run_sync(of_guide(tmp_path, target, "catalogue.yaml"))
+    assert result.metrics.failed_requests == 0
+    assert not result.exceptions
+    assert {entry.name for entry in result.endpoint_metrics} == {"look/open"}
+    # One of them is that of `setup`, which no figure has.
+    assert target.settled_stats().received == result.metrics.total_requests + 1 > 5
+
+
+def test_the_example_of_the_guide_passes(tmp_path: Path, target: TargetServer) -> None:
+    result = atm.run_sync(of_guide(tmp_path, target, "signed.yaml"))
     assert result.metrics.failed_requests == 0
     assert not result.exceptions
     assert result.metrics.total_requests > 5

@@ -14,7 +14,7 @@ import pytest
 
 from atm.fleet import messages
 from atm.fleet.ray_access import check_access
-from atm.fleet.ray_session import RaySession, Versions, version_problem
+from atm.fleet.ray_session import RaySession, Versions, too_few_nodes, version_problem
 from atm.fleet.ray_transport import RayTransport
 from atm.fleet.transport import FleetError, Link
 from atm.models.ray_address import RayAddress
@@ -170,6 +170,14 @@ def test_another_version_of_ray_or_of_python_is_a_problem_with_both_named() -> N
         assert problem is not None
         assert f"Ray {there.ray} and Python {there.python}" in problem.what
         assert "Ray 2.60.0 and Python 3.11.7" in problem.what
+
+
+def test_a_cluster_without_places_says_how_to_get_them() -> None:
+    none, one = too_few_nodes(2, 0, 60), too_few_nodes(2, 1, 60)
+    assert none.what == "the Ray cluster has no node with cores for workers"
+    assert "ray start --address=" in none.hint
+    assert "could not place 2 workers within 60 s: it has 1 node with cores" in one.what
+    assert one.hint.startswith("--workers 1 or fewer")
 
 
 def _refusal(address: RayAddress, allow_open: bool = False) -> str:

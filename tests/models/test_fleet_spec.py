@@ -26,12 +26,15 @@ def spec(**fleet: Any) -> dict[str, Any]:
         ({"workers": 2}, "missing_field", "fleet.on"),
         ({"on": "head:10001", "workers": 2}, "invalid_fleet_address", "fleet.on"),
         ({"on": 5, "workers": 2}, "wrong_type", "fleet.on"),
+        ({"on": "ray:local", "workers": 0}, "out_of_range", "fleet.workers"),
+        ({"on": "ray:local", "workers": 0, "min_workers": 2}, "out_of_range", "fleet.workers"),
+        ({"on": "ray:local", "workers": 2, "min_workers": 3}, "conflict", "fleet.min_workers"),
     ],
 )
-def test_what_does_not_fit_together_is_a_problem_of_the_spec(fleet: dict[str, Any], code: str, path: str) -> None:
+def test_what_does_not_fit_together_is_one_problem_of_the_spec(fleet: dict[str, Any], code: str, path: str) -> None:
     with pytest.raises(SpecError) as caught:
         compile_plan(spec(**fleet), {})
-    assert (code, path) in {(problem.code, problem.path) for problem in caught.value.problems}
+    assert [(problem.code, problem.path) for problem in caught.value.problems] == [(code, path)]
 
 
 def test_flags_replace_processes_by_a_cluster_and_a_cluster_by_processes() -> None:

@@ -56,6 +56,23 @@ def version_problem(here: Versions, there: Versions) -> Problem | None:
     )
 
 
+def too_few_nodes(count: int, nodes: int, seconds: float) -> Problem:
+    """Return why `count` workers have no places on a cluster with `nodes` nodes with cores, after some seconds."""
+    if nodes == 0:
+        return Problem(
+            "the Ray cluster has no node with cores for workers",
+            "too_few_nodes",
+            hint="`ray start --address=HEAD:6379` on a machine adds it; `ray status` on the head lists the nodes",
+        )
+    workers, has = "worker" if count == 1 else "workers", "1 node" if nodes == 1 else f"{nodes} nodes"
+    return Problem(
+        f"the Ray cluster could not place {count} {workers} within {seconds:g} s: it has {has} with cores, and each "
+        "worker needs a node of its own with a free core",
+        "too_few_nodes",
+        hint=f"--workers {nodes} or fewer, or end what else runs on the cluster",
+    )
+
+
 class RaySession:
     """A connection; all methods but `call` block. A process has one at a time, as Ray keeps it in globals."""
 
@@ -114,14 +131,7 @@ class RaySession:
         group = placement_group([{"CPU": 1}] * count, strategy="STRICT_SPREAD" if len(nodes) > 1 else "PACK")
         if not group.wait(seconds):
             self.release(group)
-            raise FleetError(
-                Problem(
-                    f"the Ray cluster could not place {count} workers within {seconds:g} s: it has {len(nodes)} "
-                    "nodes with cores, and each worker needs a node of its own with a free core",
-                    "too_few_nodes",
-                    hint=f"--workers {max(len(nodes), 1)} or fewer, or end what else runs on the cluster",
-                )
-            )
+            raise FleetError(too_few_nodes(count, len(nodes), seconds))
         relay = self._ray.remote(max_restarts=0, max_task_retries=0, num_cpus=1)(ray_relay.Relay)
         places = (PlacementGroupSchedulingStrategy(group, index) for index in range(count))
         return group, [relay.options(scheduling_strategy=place).remote() for place in places]

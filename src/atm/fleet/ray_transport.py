@@ -14,7 +14,7 @@ from typing import Any
 from atm.errors import Problem
 from atm.fleet import ray_relay
 from atm.fleet.ray_local import LocalRay, local_token
-from atm.fleet.ray_session import RaySession
+from atm.fleet.ray_session import RaySession, too_few_nodes
 from atm.fleet.sealed_channel import SealedChannel
 from atm.fleet.transport import FleetError, Link, LinkLostError
 from atm.models.ray_address import RayAddress
@@ -122,9 +122,12 @@ class RayTransport:
         self._links: list[RayLink] = []
 
     async def count_nodes(self) -> int:
-        """Return how many nodes could have a worker each. Raises FleetError."""
+        """Return how many nodes could have a worker each. Raises FleetError, also if there are none."""
         session = await self._connected(1)
-        return len(await asyncio.to_thread(session.nodes))
+        nodes = len(await asyncio.to_thread(session.nodes))
+        if nodes == 0:
+            raise FleetError(too_few_nodes(1, 0, 0))
+        return nodes
 
     def ray_versions(self) -> dict[str, str]:
         """Return the version of Ray on each worker's node, by the name of the worker."""

@@ -59,18 +59,22 @@ class FleetSpec(SpecModel):
 
     def _fill(self, data: Mapping[str, Any] | None, path: Path, findings: Findings) -> None:
         super()._fill(data, path, findings)
+        # A wrong value is reported once: it is not missing, too.
+        given = data or {}
         if self.on is not None and self.processes is not None:
             what = "`processes` are on this machine, and `on` names a cluster"
             findings.add((*path, "processes"), what, "conflict", "Remove one of them; on a cluster, write `workers`")
-        elif self.on is not None and self.workers is None:
+        elif self.on is not None and given.get("workers") is None:
             what = "the number of workers on the cluster is missing"
             findings.add((*path, "workers"), what, "missing_field", "Write `workers`, or `--workers N`")
-        elif self.on is None and self.workers is not None:
+        elif given.get("on") is None and self.workers is not None:
             what = "`workers` are on a cluster, which `on` names"
             findings.add(
                 (*path, "on"), what, "missing_field", "Write `on`, or `--on ray://HOST:PORT`; here, write `processes`"
             )
-        count = self.processes if self.on is None else self.workers
-        if self.min_workers is not None and self.min_workers > (count or 1):
-            what = f"`min_workers` is {self.min_workers}, and the run has {count or 1}"
+        name = "processes" if given.get("on") is None else "workers"
+        count = getattr(self, name) or 1
+        is_wrong = given.get(name) is not None and getattr(self, name) is None
+        if self.min_workers is not None and self.min_workers > count and not is_wrong:
+            what = f"`min_workers` is {self.min_workers}, and the run has {count}"
             findings.add((*path, "min_workers"), what, "conflict", "Write a lower number")

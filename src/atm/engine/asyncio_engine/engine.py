@@ -153,8 +153,11 @@ class _LoadThread(threading.Thread):
         what = f"the run was ended while code blocked it: {place.text if place else 'unknown place'}"
         hint = "Use `await user.think(…)` or `await asyncio.sleep(…)`, and asyncio.to_thread for calls that block"
         self._is_given_up = True
-        self.handover.fail(EngineError(Problem(what, "code_blocked", hint=hint)))
-        watch.interrupt()
+        try:
+            run.give_up()
+        finally:
+            self.handover.fail(EngineError(Problem(what, "code_blocked", hint=hint)))
+            watch.interrupt()
 
     def set_secret(self, slot: str, value: str) -> None:
         require_sendable(slot, value)

@@ -206,6 +206,12 @@ class Run:
         """Return the lanes to stop: those that have not ended, and none after a crash."""
         return [] if self._done.done() else [lane for lane in self._lanes if not lane.has_ended]
 
+    def give_up(self) -> None:
+        """Emit what was counted up to now, because code blocks the loop for good; called from another thread."""
+        now = monotonic_ns()
+        self._roll(now)
+        self._ledger.end_last_second(now, self._state_at(now))
+
     def crash(self, error: BaseException) -> None:
         """End the run because of a defect of this engine."""
         if not self._done.done():

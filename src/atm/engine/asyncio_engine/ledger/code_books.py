@@ -69,6 +69,7 @@ class CodeBooks:
 
     def endpoint(self, flow: int, name: str, method: str, url: str) -> int:
         """Return the endpoint of a name in a flow, new or known; beyond the limit, the one for others."""
+        name, url = self._masker.text(name), self._masker.text(url)
         names = self._endpoints[flow]
         index = names.get(name)
         if index is None:
@@ -87,7 +88,7 @@ class CodeBooks:
         if len(self.checks) >= MOST_CHECKS:
             return None
         index = self.checks[name, endpoint] = len(self.checks)
-        self._new_checks.append(AnnouncedCheck(index, name, endpoint))
+        self._new_checks.append(AnnouncedCheck(index, self._masker.text(name), endpoint))
         return index
 
     def ended(self, flow: int, used: Sequence[int], *, is_warm_up: bool) -> None:

@@ -84,7 +84,8 @@ class Health:
             stalled_ns=self._stalled,
             longest_stall_ns=self._longest_stall,
             cpu_seconds=(process - self._process) / 1e9,
-            busiest_thread_share=min(1.0, (thread - self._thread) / max(1, now - self._taken)),
+            # Another thread asks if code blocks that of the load, whose share is then unknown.
+            busiest_thread_share=min(1.0, max(0, thread - self._thread) / max(1, now - self._taken)),
             steal_share=(stolen - self._stolen) / (ticks - self._ticks) if ticks > self._ticks else 0.0,
             memory_bytes=_resident_bytes(),
             users=users,

@@ -20,6 +20,7 @@ from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.errors import DataError, EngineError, Problem
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import Code, LoadPlan
+from atm.plan.templates import SETUP_SLOT
 
 
 class CodeFlows:
@@ -28,6 +29,12 @@ class CodeFlows:
     def __init__(self, loop: asyncio.AbstractEventLoop, plan: LoadPlan, secrets: Mapping[str, str]) -> None:
         """Raises EngineError for a file that cannot be loaded, or is another one than that of the plan."""
         self._runner = runner_of(loop)
+        self._secret_values = {
+            slot.removeprefix(SETUP_SLOT): value
+            for slot, value in secrets.items()
+            if slot.startswith(SETUP_SLOT) and value
+        }
+        """Those of `setup`, by the names of its variables."""
         self._plan = plan
         self._scope = Context(plan.seed, secrets)
         self._modules = {flow: _loaded(planned.code) for flow, planned in enumerate(plan.flows) if planned.code}
@@ -57,6 +64,7 @@ class CodeFlows:
             plan=self._plan,
             flow=planned,
             code=planned.code,
+            variables={**self._secret_values, **dict(planned.code.variables)},
             module=self._modules[flow],
             renderer=CallRenderer(self.models[flow], context.ledger, self._scope, context.origins, origin_of),
             scope=self._scope,

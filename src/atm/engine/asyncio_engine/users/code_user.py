@@ -7,7 +7,7 @@ The outcomes of responses that the code has seen are counted when it waits again
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -47,6 +47,8 @@ class CodeContext(UserContext):
     plan: LoadPlan
     flow: Flow
     code: Code
+    variables: Mapping[str, Any]
+    """What the spec and `setup` give to every user."""
     module: CodeModule
     renderer: CallRenderer
     scope: Context
@@ -130,7 +132,7 @@ class CodeUser(User):
         user_number = self._number or number
         if self._api is None or not code.flow.keeps_session:
             self._api = CodeOfUser(self, user_number)
-            self._api.variables.update(code.code.variables)
+            self._api.variables.update(code.variables)
             self.jar = Jar() if code.flow.uses_cookies else None
         self._api.begin(number)
         self._session.begin(number, user_number)
