@@ -20,7 +20,7 @@ NATIVE_SOURCES := $(shell find native -name target -prune -o \( -name '*.rs' -o 
 	-o -name Cargo.lock \) -print 2>/dev/null)
 READY += $(NATIVE)
 
-# The dashboard, for the targets that serve or package it. The name of its stamp depends on the presence of npm.
+# The dashboard, for the targets that check, serve or package it. The name of its stamp depends on the presence of npm.
 DASHBOARD := .venv/.dashboard-$(if $(shell command -v npm 2>/dev/null),built,absent)
 DASHBOARD_SOURCES := $(shell find docs webapp/src webapp/static webapp/package-lock.json webapp/*.js webapp/*.ts -type f \
 	2>/dev/null)
@@ -47,7 +47,7 @@ test: $(READY) $(DASHBOARD) $(RAY) ## Run all tests
 prove: $(READY) $(DASHBOARD) $(RAY) ## Run all tests at full counts; writes docs/proof/
 	@$(BIN)/python -m tools.suites --prove
 
-lint: $(READY) ## Check style, types, imports, generated files, locks and wording
+lint: $(READY) $(DASHBOARD) ## Check style, types, imports, generated files, locks and wording
 	@$(BIN)/python -m tools.lint
 
 format: $(READY) ## Format the code, apply automatic fixes, regenerate the generated files

@@ -1,4 +1,5 @@
-"""How many examples a property test tries: at least what it asks for in `make test`, twenty times that in `make prove`.
+"""How many examples a property test tries. In `make test` they are those it asks for, but at most a hundred; in
+`make prove` twenty times those it asks for.
 
 @given(...)
 @examples(100)
@@ -12,12 +13,14 @@ import os
 from hypothesis import settings
 
 PROFILE = os.environ.get("ATM_TEST_PROFILE", "test")
-_FACTORS = {"test": 1, "prove": 20}
+_PROFILES = ("test", "prove")
+_MOST_OF_A_TEST = 100
+_FACTOR_OF_A_PROOF = 20
 
-if PROFILE not in _FACTORS:
-    raise ValueError(f"ATM_TEST_PROFILE is {PROFILE!r}, known are {', '.join(_FACTORS)}")
+if PROFILE not in _PROFILES:
+    raise ValueError(f"ATM_TEST_PROFILE is {PROFILE!r}, known are {', '.join(_PROFILES)}")
 
 
 def examples(count: int) -> settings:
-    """A decorator that has a property test try `count` examples, and more of them under `make prove`."""
-    return settings(max_examples=count * _FACTORS[PROFILE])
+    """Decorate a property test with its number of examples."""
+    return settings(max_examples=_FACTOR_OF_A_PROOF * count if PROFILE == "prove" else min(count, _MOST_OF_A_TEST))

@@ -28,6 +28,7 @@ _SHARE_A_CLUSTER = ("tests/contract/test_fleet_transports", "tests/fleet/test_ra
 _LONG = (
     *_SHARE_A_CLUSTER,
     "tests/faults/test_kills",
+    "tests/tools/test_build",
     *(
         f"tests/security/test_{name}"
         for name in ("stuck_processes", "one_request", "seal_rotation", "fuzz_server", "working_directory", "audit")

@@ -43,6 +43,8 @@ def run_pytest(folder: Path, profile: str, *arguments: str) -> str:
         "tests.conftest",
         "-p",
         "no:cacheprovider",
+        "-p",
+        "no:schemathesis",
         "-s",
         "-c",
         "pyproject.toml",

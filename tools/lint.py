@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from tools.repository import ROOT
@@ -29,7 +31,11 @@ CHECKS: tuple[tuple[str, list[str]], ...] = (
 )
 
 _CARGO = ("--locked", "--manifest-path", str(ROOT / "native" / "Cargo.toml"))
-_DASHBOARD_TYPES = ["npm", "run", "--silent", "--prefix", "webapp", "types", "--", "--check"]
+_NPM = ["npm", "run", "--silent", "--prefix", "webapp"]
+DASHBOARD_CHECKS: tuple[tuple[str, list[str]], ...] = (
+    ("dashboard", [*_NPM, "static"]),
+    ("dashboard types", [*_NPM, "types", "--", "--check"]),
+)
 _STUBS = [sys.executable, "-m", "mypy.stubtest", "atm_engine"]
 NATIVE_CHECKS: tuple[tuple[str, list[str]], ...] = (
     ("Rust format", ["cargo", "fmt", "--check", "--all", *_CARGO[1:]]),
@@ -38,39 +44,56 @@ NATIVE_CHECKS: tuple[tuple[str, list[str]], ...] = (
 
 
 def checks() -> Iterator[tuple[str, list[str]]]:
-    """Yield the checks that can run on this machine: those of the native engine need a Rust toolchain, that of the
-    types generated from openapi.json the packages of the dashboard."""
+    """Yield the checks that can run on this machine: those of the native engine need a Rust toolchain, those of
+    the dashboard its packages."""
     yield from CHECKS
     if shutil.which("cargo"):
         yield from NATIVE_CHECKS
     else:
         print("lint: no Rust toolchain, so native/ is not checked", flush=True)
     if (ROOT / "webapp" / "node_modules").is_dir():
-        yield "dashboard types", _DASHBOARD_TYPES
+        yield from DASHBOARD_CHECKS
     else:
-        print("lint: webapp/node_modules is missing, so the dashboard's types are not checked", flush=True)
+        print("lint: webapp/node_modules is missing, so the dashboard is not checked", flush=True)
     if importlib.util.find_spec("atm_engine"):
         yield "native stubs", _STUBS
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Result of a check: `output` is what it printed."""
+
+    name: str
+    status: int
+    seconds: float
+    output: str
+
+
+def run(check: tuple[str, list[str]]) -> Outcome:
+    name, command = check
+    start = time.monotonic()
+    result = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "CARGO_TARGET_DIR": str(ROOT / "native" / "target")},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    return Outcome(name, result.returncode, time.monotonic() - start, result.stdout + result.stderr)
+
+
 def main() -> int:
     failed = False
-    for name, command in checks():
-        start = time.monotonic()
-        result = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "CARGO_TARGET_DIR": str(ROOT / "native" / "target")},
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        seconds = time.monotonic() - start
-        print(f"lint: {name:16} {'ok' if result.returncode == 0 else 'FAILED'}  {seconds:4.1f} s", flush=True)
-        if result.returncode != 0:
-            failed = True
-            print(result.stdout + result.stderr, flush=True)
+    # Two at a time: most checks keep one core busy.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for outcome in pool.map(run, checks()):
+            word = "FAILED" if outcome.status else "ok"
+            print(f"lint: {outcome.name:16} {word}  {outcome.seconds:4.1f} s", flush=True)
+            if outcome.status:
+                failed = True
+                print(outcome.output, flush=True)
     return 1 if failed else 0
 
 

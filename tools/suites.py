@@ -45,6 +45,8 @@ _CARGO_TEST = (
 _PYTEST = (sys.executable, "-u", "-m", "pytest")
 _PROCESSES = f"--numprocesses={min(2 * (os.cpu_count() or 1) + 1, 9)}"
 """More processes than cores, as tests mostly wait; tests/scheduling.py distributes the files."""
+_PARALLEL = (_PROCESSES, "-p", "no:schemathesis")
+"""Each process would take most of a second to import the plugin of schemathesis, which only tests/api uses."""
 _PATIENT = "--override-ini=timeout=1800"
 _CONTROL = (
     # These start servers and databases, which is slow on a busy machine.
@@ -59,7 +61,7 @@ _AGENTS = (
 )
 """Tests of schedules, notifications and tools for LLM agents."""
 _REST = tuple(f"--ignore={path}" for path in (*_CONTROL, *_AGENTS) if path.startswith("tests/"))
-# Style, types, logic, and then the pages in a browser against a real server.
+# Logic, and then the pages in a browser against a real server; `make lint` checks style and types.
 _DASHBOARD = ("npm", "run", "--silent", "--prefix", "webapp", "suite")
 
 SUITES: tuple[Suite, ...] = (
@@ -67,8 +69,8 @@ SUITES: tuple[Suite, ...] = (
     *((Suite("native", command=_CARGO_TEST),) if shutil.which("cargo") else ()),
     *((Suite("dashboard", command=_DASHBOARD),) if (ROOT / "webapp" / "node_modules").is_dir() else ()),
     Suite("control", command=(*_PYTEST, _PROCESSES, *_CONTROL), prove=(*_PYTEST, *_CONTROL, _PATIENT)),
-    Suite("agents", command=(*_PYTEST, _PROCESSES, *_AGENTS), prove=(*_PYTEST, *_AGENTS, _PATIENT)),
-    Suite("core", command=(*_PYTEST, _PROCESSES, *_REST), prove=(*_PYTEST, _PATIENT, *_REST)),
+    Suite("agents", command=(*_PYTEST, *_PARALLEL, *_AGENTS), prove=(*_PYTEST, *_AGENTS, _PATIENT)),
+    Suite("core", command=(*_PYTEST, *_PARALLEL, *_REST), prove=(*_PYTEST, _PATIENT, *_REST)),
 )
 
 
@@ -178,6 +180,14 @@ def closing_lines(outcomes: list[Outcome]) -> list[str]:
     return [*lines, f" {summary or 'no tests'} in {seconds:.2f}s ".center(80, "=")]
 
 
+def compile_tests() -> subprocess.Popen[bytes]:
+    """Start to compile the tests of a new checkout, beside the first suites. Otherwise each process of pytest-xdist
+    compiles all of them."""
+    return subprocess.Popen(
+        (*_PYTEST, "--collect-only", "-qq"), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+
+
 def main(arguments: list[str]) -> int:
     names = [argument for argument in arguments if argument != "--prove"]
     unknown = set(names) - {suite.name for suite in SUITES}
@@ -186,7 +196,10 @@ def main(arguments: list[str]) -> int:
         return 2
     postgresql.main()
     chromium.main()
+    compiler = None if (ROOT / "tests" / "__pycache__").exists() else compile_tests()
     outcomes = [run(suite, "--prove" in arguments) for suite in SUITES if not names or suite.name in names]
+    if compiler is not None:
+        compiler.wait()
     if len(outcomes) > 1:
         print(*closing_lines(outcomes), sep="\n", flush=True)
     return 0 if all(outcome.status == 0 for outcome in outcomes) else 1

@@ -48,5 +48,6 @@ export default defineConfig({
             "/health": { target: process.env.ATM_API_URL ?? "http://127.0.0.1:8000" },
         },
     },
-    test: { include: ["*.test.ts", "src/**/*.test.ts"], environment: "node" },
+    // The files share no state, so a process keeps its modules from file to file.
+    test: { include: ["*.test.ts", "src/**/*.test.ts"], environment: "node", isolate: false },
 });

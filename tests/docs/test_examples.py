@@ -5,6 +5,7 @@ The pages aim at the target server's usual address; here it is another one, and 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -21,6 +22,7 @@ from atm.errors import SpecError
 from atm.library import compile_spec
 from atm.testing import TargetServer
 from tests.api.server import ApiServer
+from tests.cli.program import atm
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -119,20 +121,14 @@ def check(command: str, expected: int, folder: Path, known: Mapping[str, str]) -
     words = words[len(variables) :]
     assert words[0] == "atm", f"a page may only show commands of this project: {command}"
     arguments = words[1:] + (["--no-fail"] if words[1] == "run" and expected == 0 else [])
-    done = subprocess.run(
-        [sys.executable, "-m", "atm", *arguments],
-        cwd=folder,
-        env={**os.environ, **known, **variables, "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    more = {"ATM_NO_HISTORY": "1", **known, **variables, "NO_COLOR": "1"}
+    with contextlib.chdir(folder):
+        done = atm(Path(os.environ["ATM_DATA_DIR"]), *arguments, more=more)
     if expected == 0 and words[1] == "run":
         # No threshold of a page may fail, but where a busy machine spoiled the measurement, which then says so.
-        assert "✗ THRESHOLDS" not in done.stdout or "✗ MEASUREMENT" in done.stdout, f"{command}\n{done.stdout}"
-    assert done.returncode == expected or (expected == 99 and done.returncode == 4), (
-        f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        assert "✗ THRESHOLDS" not in done.out or "✗ MEASUREMENT" in done.out, f"{command}\n{done.out}"
+    assert done.code == expected or (expected == 99 and done.code == 4), (
+        f"{command}: exit {done.code}\n{done.out}{done.err}"
     )
 
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 
-import { open, PATIENCE_MS } from "./browser";
+import { content, open, PATIENCE_MS } from "./browser";
 import { ApiServer } from "./server";
 
 const target = inject("target");
@@ -37,9 +37,7 @@ test("all tests run as a batch, whose page shows each run live and leaves as rep
             page.waitForEvent("download"),
             page.getByRole("menuitem", { name }).click(),
         ]);
-        const chunks: Buffer[] = [];
-        for await (const chunk of await download.createReadStream()) chunks.push(chunk as Buffer);
-        expect(Buffer.concat(chunks).toString("utf8").slice(0, beginning.length)).toBe(beginning);
+        expect((await content(download)).toString("utf8").slice(0, beginning.length)).toBe(beginning);
     }
     await page.getByRole("link", { name: "Batches" }).click();
     await page.getByRole("list", { name: "Batches" }).getByRole("listitem").first().waitFor();

@@ -1,10 +1,8 @@
-// One browser for a file of tests; each page remembers what went wrong in it.
+// Pages of the browser that setup.ts starts; each records its errors.
 import { createRequire } from "node:module";
 
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { afterAll, afterEach, expect } from "vitest";
-
-import { CHROMIUM } from "./chromium";
+import { type Browser, type BrowserContextOptions, chromium, type Download, type Page } from "playwright-core";
+import { inject } from "vitest";
 
 /** Waiting is for conditions; this is only when a test gives up. */
 export const PATIENCE_MS = 60_000;
@@ -13,11 +11,9 @@ const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 let browser: Browser | undefined;
 let pages: { page: Page; wrong: string[] }[] = [];
 
-export async function launched(): Promise<Browser> {
-    browser ??= await chromium.launch({
-        executablePath: CHROMIUM,
-        args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-    });
+/** Connect once per process of Vitest: all of them share one browser. */
+async function connected(): Promise<Browser> {
+    browser ??= await chromium.connect(inject("browser"));
     return browser;
 }
 
@@ -27,7 +23,7 @@ export async function open(
 ): Promise<Page> {
     const { expectTrouble, ...more } = options;
     const context = await (
-        await launched()
+        await connected()
     ).newContext({ viewport: { width: 1280, height: 900 }, colorScheme: "dark", ...more });
     context.setDefaultTimeout(PATIENCE_MS);
     const page = await context.newPage();
@@ -35,7 +31,8 @@ export async function open(
     const expected = expectTrouble === true ? /Failed to load resource|Not found/ : expectTrouble || null;
     // What a server refuses on purpose is in the console too; all else there is a fault of ours, a broken policy above all.
     page.on("console", (message) => {
-        if (message.type() === "error" && !expected?.test(message.text())) wrong.push(message.text());
+        if (message.type() === "error" && !expected?.test(message.text()))
+            wrong.push(`${message.text()} (${message.location().url})`);
     });
     page.on("pageerror", (error) => wrong.push(String(error)));
     pages.push({ page, wrong });
@@ -43,30 +40,36 @@ export async function open(
     return page;
 }
 
-afterEach(async () => {
-    const seen = pages;
+/** Close the pages of a test and return the errors that they recorded. */
+export async function closed(): Promise<string[]> {
+    const opened = pages;
     pages = [];
-    for (const { page } of seen) await page.context().close();
-    expect(seen.flatMap(({ wrong }) => wrong)).toEqual([]);
-});
+    for (const { page } of opened) await page.context().close();
+    return opened.flatMap(({ wrong }) => wrong);
+}
 
-afterAll(async () => {
-    await browser?.close();
-    browser = undefined;
-});
+/** The content of a download. Its path is of no use, as the browser belongs to another process. */
+export async function content(download: Download): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of await download.createReadStream()) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks);
+}
 
-/** Serious and critical findings of axe, as `rule: where`. */
-export async function faults(page: Page): Promise<string[]> {
+/** Serious and critical findings of axe, as `rule: where`: of all rules, or of some. */
+export async function faults(page: Page, rules?: string[]): Promise<string[]> {
     // Through the debugger, as the page's policy allows no foreign script.
     const { readFileSync } = await import("node:fs");
     await page.evaluate(readFileSync(AXE, "utf8"));
-    return page.evaluate(async () => {
+    return page.evaluate(async (rules) => {
         const { axe } = window as unknown as { axe: typeof import("axe-core") };
-        const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+        const { violations } = await axe.run(document, {
+            resultTypes: ["violations"],
+            ...(rules && { runOnly: rules }),
+        });
         return violations
             .filter((each) => each.impact === "serious" || each.impact === "critical")
             .flatMap((each) =>
                 each.nodes.map((node) => `${each.id}: ${node.target.join(" ")} ${node.failureSummary ?? ""}`),
             );
-    });
+    }, rules);
 }

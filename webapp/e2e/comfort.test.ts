@@ -1,9 +1,7 @@
 // What makes the dashboard quick to use: the command palette, keys in lists, charts as pictures, a notification at the end.
-import { readFileSync } from "node:fs";
-
 import { expect, inject, test } from "vitest";
 
-import { open } from "./browser";
+import { content, open } from "./browser";
 import { api, at, server, shop } from "./shared";
 
 const run = `/runs/${inject("shop")}`;
@@ -77,7 +75,7 @@ test("a chart is saved as a PNG of what is seen", async () => {
     await save.scrollIntoViewIfNeeded();
     const [download] = await Promise.all([page.waitForEvent("download"), save.click()]);
     expect(download.suggestedFilename()).toBe(`${inject("shop").slice(0, 8)}-The-run-over-time.png`);
-    const bytes = readFileSync(await download.path());
+    const bytes = await content(download);
     expect(bytes.subarray(1, 4).toString()).toBe("PNG");
     const box = await card.boundingBox();
     // Width and height stand at the head of the file.

@@ -1,12 +1,12 @@
 // A test with data files, a form, GraphQL, setup and stages, written in the form, saved, completed with files, and run.
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 
-import { faults } from "./browser";
+import { content, faults } from "./browser";
 import { until } from "./server";
 import { api, at, server, target } from "./shared";
 
@@ -186,7 +186,7 @@ describe("files of a test", () => {
             .toBe(1);
 
         const [download] = await Promise.all([page.waitForEvent("download"), listed.getByText("logins.csv").click()]);
-        expect(readFileSync(await download.path(), "utf8")).toBe("name\nlogins.csv\n");
+        expect((await content(download)).toString("utf8")).toBe("name\nlogins.csv\n");
 
         await listed.getByRole("button", { name: "Delete old.csv" }).click();
         await listed.getByText("old.csv").waitFor({ state: "detached" });

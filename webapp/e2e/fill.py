@@ -1,6 +1,6 @@
-"""Fills a fresh installation for the tests in a browser: 10,000 runs, the newest one with two hours of intervals.
+"""Fills a fresh installation for the tests in a browser: runs, the newest one with two hours of intervals.
 
-Usage: python webapp/e2e/fill.py DATA_DIR
+Usage: python webapp/e2e/fill.py DATA_DIR RUNS
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ from atm.storage import open_storage
 from atm.storage.records import RunQuery
 from benches import storage as bench
 
-RUNS = 10_000
 
-
-async def main(folder: Path) -> None:
+async def main(folder: Path, runs: int) -> None:
     """Fill it, and say the id of the run that has seconds."""
     settings = Settings(data_dir=folder)
     await (await open_storage(settings)).close()
-    bench.RUNS = RUNS
+    bench.RUNS = runs
     bench.fill_runs(settings.database_file)
     with sqlite3.connect(settings.database_file) as connection:
         # What the benchmark fills its documents with are no figures; a run that was cancelled early has none either.
@@ -43,4 +41,4 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))

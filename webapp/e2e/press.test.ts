@@ -2,6 +2,7 @@
 import type { Locator, Page, Request } from "playwright-core";
 import { describe, expect, it } from "vitest";
 
+import { PROVING } from "./chromium";
 import { until } from "./server";
 import { api, at, target } from "./shared";
 
@@ -72,12 +73,13 @@ async function buttons(page: Page, within: string): Promise<Locator[]> {
     return all.length ? all : Promise.reject(new Error(`no button in ${within}`));
 }
 
-/** Presses each button of it slowly, in each state; gives back those that were not clicked. */
+/** Presses each button of it slowly; gives back those that were not clicked. `make prove` presses each in each state,
+ *  `make test` in one of them, by turns. */
 async function lost(page: Page, within: string, states: State[]): Promise<string[]> {
     await noteClicks(page);
     const found: string[] = [];
-    for (const button of await buttons(page, within)) {
-        for (const state of states) {
+    for (const [at, button] of (await buttons(page, within)).entries()) {
+        for (const state of PROVING ? states : states.slice(at % states.length).slice(0, 1)) {
             await button.scrollIntoViewIfNeeded();
             await state.before(page);
             const handle = await button.elementHandle();

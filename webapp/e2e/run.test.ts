@@ -1,7 +1,7 @@
 import type { Locator } from "playwright-core";
 import { inject, expect, test } from "vitest";
 
-import { open, PATIENCE_MS } from "./browser";
+import { content, open, PATIENCE_MS } from "./browser";
 import { SHOP } from "./setup";
 
 const server = inject("server");
@@ -283,9 +283,7 @@ test("results leave the page as JSON, reports, CSV and bundle", async () => {
             page.waitForEvent("download"),
             page.getByRole("menuitem", { name }).click(),
         ]);
-        const chunks: Buffer[] = [];
-        for await (const chunk of await download.createReadStream()) chunks.push(chunk as Buffer);
-        const text = Buffer.concat(chunks).toString("latin1");
+        const text = (await content(download)).toString("latin1");
         expect(text.slice(0, beginning.length), name).toBe(beginning);
     }
 });

@@ -1,10 +1,13 @@
-// One target and one server for all files; those that stop or lock theirs start their own.
+// One browser, one target and one server for all files; those that stop or lock their server start their own.
+import { chromium } from "playwright-core";
 import type { TestProject } from "vitest/node";
 
+import { CHROMIUM } from "./chromium";
 import { ApiServer, Target } from "./server";
 
 declare module "vitest" {
     export interface ProvidedContext {
+        browser: string;
         target: string;
         server: string;
         shop: string;
@@ -29,16 +32,23 @@ export const SHOP = (target: string): object => ({
 });
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-    const [target, server] = await Promise.all([
+    const [browser, target, server] = await Promise.all([
+        chromium.launchServer({
+            executablePath: CHROMIUM,
+            host: "127.0.0.1",
+            args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+        }),
         new Target().open(),
         new ApiServer({ ATM_MAX_CONCURRENT_RUNS: "4", ATM_MAX_PROCESSES: "3", ATM_FLEET_CLUSTERS: CLUSTER }).open(),
     ]);
     const shop = await server.run(SHOP(target.url), ["nightly"]);
     await server.ended(shop);
+    project.provide("browser", browser.wsEndpoint());
     project.provide("target", target.url);
     project.provide("server", server.url);
     project.provide("shop", shop);
     return async () => {
+        await browser.close();
         await server.close();
         await target.close();
     };
