@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from argparse import Namespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 from atm.code.locust.argument_parser import LocustArgumentParser
 from atm.code.locust.body import basic, encoded, quoted, with_params, without_credentials
 from atm.code.locust.distribution import users_of
+from atm.code.locust.environment import Environment, Runner
+from atm.code.locust.event import Events
 from atm.code.locust.headers import Headers
 from atm.code.locust.recognition import is_locustfile
 from atm.code.locust.shape import LoadTestShape, stages, users_by_second
@@ -64,13 +68,17 @@ def test_headers_are_found_in_any_case() -> None:
     assert list(headers) == ["set-cookie", "X-One"]
 
 
+def _runner() -> Runner:
+    return Environment(Events(), [], Namespace(), "").runner
+
+
 class _Steps(LoadTestShape):
     def tick(self) -> tuple[int, float] | None:
         return (4, 2) if self.get_run_time() < 3 else (1, 3) if self.get_run_time() < 5 else None
 
 
 def test_a_shape_becomes_stages() -> None:
-    users = users_by_second(_Steps())
+    users = users_by_second(_Steps(), _runner())
     assert users == [2, 4, 4, 1, 1]
     joined = stages(users)
     assert [(stage["duration"], stage["target"]) for stage in joined] == [(2, 4), (1, 4), (1, 1), (1, 1)]
@@ -83,7 +91,41 @@ class _Endless(LoadTestShape):
 
 def test_a_shape_without_an_end_is_refused() -> None:
     with pytest.raises(ValueError, match="24 hours"):
-        users_by_second(_Endless())
+        users_by_second(_Endless(), _runner())
+
+
+class _AddsUsers(LoadTestShape):
+    def tick(self) -> tuple[int, float] | None:
+        assert self.runner is not None
+        assert self.runner.user_count == self.get_current_user_count()
+        return None if self.get_run_time() >= 3 else (self.runner.user_count + 2, 2)
+
+
+def test_a_shape_sees_how_many_users_there_are() -> None:
+    assert users_by_second(_AddsUsers(), _runner()) == [2, 4, 6]
+
+
+class _Wrong(LoadTestShape):
+    def __init__(self, wanted: Any) -> None:
+        super().__init__()
+        self.wanted = wanted
+
+    def tick(self) -> Any:
+        return self.wanted["users"] if isinstance(self.wanted, dict) else self.wanted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({}, r"tick\(\) raised KeyError \(test_locust_parts.py:\d+\) at 0 s: 'users'"),
+        (5, r"tick\(\) returns 5 at 0 s: return users and spawn rate"),
+        ((1, "x"), "return users and spawn rate"),
+        ((1, 1, [HttpUser]), "user classes"),
+    ],
+)
+def test_what_a_shape_does_wrong_is_named(wanted: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        users_by_second(_Wrong(wanted), _runner())
 
 
 @given(

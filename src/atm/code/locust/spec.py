@@ -72,7 +72,7 @@ def _loads(file: Locustfile, overrides: Overrides) -> Mapping[type[User], dict[s
     if without := [user.__name__ for user in file.user_classes if not user.tasks]:
         raise ValueError(f"{', '.join(without)} has no tasks: use @task, or choose other tags")
     if overrides.concurrency is None and overrides.stages is None and file.shape is not None:
-        return _shared(file, stages(users_by_second(file.shape)))
+        return _shared(file, stages(users_by_second(file.shape, file.environment.runner)))
     if overrides.stages is not None:
         return _shared(file, _stages(overrides.stages))
     users = overrides.concurrency or 1
