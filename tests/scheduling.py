@@ -19,7 +19,24 @@ _LOOK_AT_THE_CLOCK = (
 )
 
 
-_SHARE_A_SERVER = ("tests/agent/", "tests/api/", "tests/client/", "tests/faults/test_over_http", "tests/security/")
+_SHARE_A_SERVER = (
+    *(f"tests/{place}/" for place in ("agent", "api", "client", "security")),
+    "tests/faults/test_over_http",
+    "tests/cli/monitor/test_screens",
+    "tests/cli/test_history",
+    "tests/cli/test_push",
+    "tests/code/test_hooks_elsewhere",
+    "tests/code/test_server",
+    "tests/docs/test_server_pages",
+    # No server, but what `make build` makes.
+    "tests/tools/test_build",
+)
+
+
+_SHARE_A_DATABASE = (
+    *(f"tests/contract/test_storage_{name}" for name in ("batches", "files", "own_metrics", "scenarios")),
+    "tests/contract/test_graphql_statements",
+)
 
 
 _SHARE_A_CLUSTER = ("tests/contract/test_fleet_transports", "tests/fleet/test_ray")
@@ -29,6 +46,7 @@ _LONG = (
     *_SHARE_A_CLUSTER,
     "tests/faults/test_kills",
     "tests/tools/test_build",
+    "tests/cli/monitor/test_screens",
     *(
         f"tests/security/test_{name}"
         for name in ("stuck_processes", "one_request", "seal_rotation", "fuzz_server", "working_directory", "audit")
@@ -53,4 +71,6 @@ class OneAfterAnother(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes
             return nodeid.partition("::")[0]
         if nodeid.startswith(_SHARE_A_CLUSTER):
             return "tests/fleet/test_ray"
+        if nodeid.startswith(_SHARE_A_DATABASE):
+            return "database"
         return "clock" if nodeid.startswith(_LOOK_AT_THE_CLOCK) else nodeid

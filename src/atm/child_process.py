@@ -32,14 +32,13 @@ CLUSTER_PREFIXES = ("RAY_AUTH_", "RAY_TLS_", "RAY_USE_TLS")
 """Prefixes of the variables with which Ray proves who connects to a cluster."""
 
 
-def environment(*prefixes: str, base: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(*prefixes: str) -> dict[str, str]:
     """Return the variables that every process needs, and those that begin with one of `prefixes`.
 
     API keys, the sealing key, database URLs and other variables of the parent are left out.
     """
-    base = os.environ if base is None else base
     passed = (*_PASSED_PREFIXES, *prefixes)
-    return isolated({name: value for name, value in base.items() if name in _PASSED or name.startswith(passed)})
+    return isolated({name: value for name, value in os.environ.items() if name in _PASSED or name.startswith(passed)})
 
 
 def isolated(variables: Mapping[str, str]) -> dict[str, str]:

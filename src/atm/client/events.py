@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -86,17 +86,10 @@ def _lines(text: str) -> Iterator[str]:
     yield from parts
 
 
-async def follow_run(
-    connection: Connection,
-    run_id: str,
-    after: int = 0,
-    *,
-    patience_seconds: float = PATIENCE_SECONDS,
-    clock: Callable[[], float] = time.monotonic,
-) -> AsyncIterator[AnyRunEvent]:
+async def follow_run(connection: Connection, run_id: str, after: int = 0) -> AsyncIterator[AnyRunEvent]:
     """Yield every event of a run after sequence number `after`, each once and in order, across lost connections.
 
-    Ends after `finished`. Raises NotFoundError, and ServerUnreachableError after `patience_seconds` without a server.
+    Ends after `finished`. Raises NotFoundError, and ServerUnreachableError after `PATIENCE_SECONDS` without a server.
     """
     last = after
     parser = MessageParser()
@@ -116,12 +109,12 @@ async def follow_run(
                     if isinstance(event, FinishedEvent):
                         return
         except (ServerUnreachableError, StorageUnavailableError):
-            away_since = clock() if away_since is None else away_since
-            if clock() - away_since >= patience_seconds:
+            away_since = time.monotonic() if away_since is None else away_since
+            if time.monotonic() - away_since >= PATIENCE_SECONDS:
                 raise
         except httpx.TransportError:
             # The connection broke off; the next attempt shows whether the server is gone.
-            away_since = clock() if away_since is None else away_since
+            away_since = time.monotonic() if away_since is None else away_since
         await asyncio.sleep(RETRY_SECONDS if parser.retry_seconds is None else parser.retry_seconds)
 
 

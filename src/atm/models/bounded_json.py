@@ -22,7 +22,7 @@ class JsonBoundsError(ValueError):
         self.code = code
 
 
-def load_bounded(data: bytes, *, depth: int = MAXIMUM_DEPTH, largest: int | None = None) -> Any:
+def load_bounded(data: bytes, *, largest: int | None = None) -> Any:
     """Parse the document. Raises JsonBoundsError, and ValueError for invalid JSON.
 
     `largest` limits the absolute value of integers; without it they may have 400 digits.
@@ -43,9 +43,9 @@ def load_bounded(data: bytes, *, depth: int = MAXIMUM_DEPTH, largest: int | None
     try:
         document = json.loads(data, parse_float=_number, parse_int=integer, parse_constant=_constant)
     except RecursionError:
-        raise _too_deep(depth) from None
-    if _is_deeper(document, depth):
-        raise _too_deep(depth)
+        raise _too_deep() from None
+    if _is_deeper(document, MAXIMUM_DEPTH):
+        raise _too_deep()
     if _SURROGATE.search(data) and not _is_unicode(document):
         raise JsonBoundsError("a lone surrogate is not text", "not_unicode")
     return document
@@ -81,5 +81,5 @@ def _is_unicode(document: Any) -> bool:
     return True
 
 
-def _too_deep(depth: int) -> JsonBoundsError:
-    return JsonBoundsError(f"it is nested deeper than {depth} levels", "too_deep")
+def _too_deep() -> JsonBoundsError:
+    return JsonBoundsError(f"it is nested deeper than {MAXIMUM_DEPTH} levels", "too_deep")

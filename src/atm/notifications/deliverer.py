@@ -45,14 +45,12 @@ class Deliverer:
         channels: Mapping[str, Channel],
         *,
         clock: Clock | None = None,
-        pauses_seconds: Sequence[float] = PAUSES_SECONDS,
     ) -> None:
         """`channels` maps the `type` of a target to its channel."""
         self._storage = storage
         self._sealer = sealer
         self._channels = channels
         self._clock = clock or SystemClock()
-        self._pauses = pauses_seconds
         self._random = random.Random()
         self._task: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
@@ -132,8 +130,8 @@ class Deliverer:
     def _retried_or_failed(self, delivery: Delivery, reason: str, *, final: bool) -> Delivery:
         """Return a delivery after a failed attempt, scheduled for a retry or failed for good."""
         error = reason[:MOST_ERROR_CHARACTERS]
-        if final or delivery.attempts > len(self._pauses):
+        if final or delivery.attempts > len(PAUSES_SECONDS):
             return replace(delivery, status=DeliveryStatus.FAILED, next_attempt_at=None, error=error)
         # Jitter: deliveries that failed together are not retried together.
-        pause = self._pauses[delivery.attempts - 1] * self._random.uniform(1.0, 1.2)
+        pause = PAUSES_SECONDS[delivery.attempts - 1] * self._random.uniform(1.0, 1.2)
         return replace(delivery, next_attempt_at=self._clock.now() + timedelta(seconds=pause), error=error)

@@ -1,4 +1,4 @@
-"""Batches of runs: their state is derived from their runs, so a batch survives whatever its runs survive.
+"""Batches of runs: their state is derived from their runs, so a batch survives a restart as its runs do.
 
 After a restart of the server, queued runs of a batch are started as any others.
 """

@@ -45,6 +45,8 @@ LEFT_SECONDS = 86_400.0
 """Age of hidden files and folders beside the spools that no process can need any more."""
 CANCEL_POLL_SECONDS = 0.1
 """How often a run is checked for a cancel while its recorder is starting."""
+CANCEL_SECONDS = 10.0
+"""Time for cancelled runs to end at shutdown."""
 RUNNER_END_SECONDS = 5.0
 """How long the runner may take to write its end after its recorder has died."""
 
@@ -139,7 +141,7 @@ class Supervisor:
         """Try to claim now instead of at the next poll, as a run may be pending."""
         self._wake.set()
 
-    async def stop(self, *, cancel_runs: bool = False, patience_seconds: float = 10.0) -> None:
+    async def stop(self, *, cancel_runs: bool = False) -> None:
         """Stop claiming and watching. Runs continue in their own processes unless `cancel_runs`."""
         for task in self._tasks:
             task.cancel()
@@ -150,7 +152,7 @@ class Supervisor:
                     await self._storage.leases.request_cancel(run_id, CancelRequest.NOW, self._clock.now())
                 except StorageError as error:
                     log.warning("run %s could not be cancelled at shutdown: %s", run_id, error)
-            await asyncio.wait(self._wait_tasks, timeout=patience_seconds)
+            await asyncio.wait(self._wait_tasks, timeout=CANCEL_SECONDS)
         for task in self._wait_tasks:
             task.cancel()
         await asyncio.gather(*self._wait_tasks, return_exceptions=True)

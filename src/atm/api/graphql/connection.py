@@ -27,7 +27,7 @@ class RunEdge:
 
 @dataclass(frozen=True)
 class PageInfo:
-    """Where a page is in its list; pages follow each other forwards, by `first` and `after`."""
+    """Position of a page in its list. Paging is forward only, by `first` and `after`."""
 
     has_next_page: bool
     has_previous_page: bool

@@ -1,4 +1,4 @@
-"""What resolvers know of a request: its connection, the caller, the services, and loaders that join their queries."""
+"""Context of resolvers: the connection, the caller, the services, and loaders that batch their queries."""
 
 from __future__ import annotations
 

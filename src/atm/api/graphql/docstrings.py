@@ -1,4 +1,4 @@
-"""The texts below the fields of our models, which become the descriptions of GraphQL fields."""
+"""Read the docstrings of model fields, for the descriptions of GraphQL fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The route `/graphql`. The library is imported with the first request, in a thread, so that no start waits for it."""
+"""The route `/graphql`. Strawberry is imported in a thread at the first request, to keep the start fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of GraphQL answers: the codes and problems of the REST API in `extensions`, and no word of unexpected ones."""
+"""Errors of GraphQL answers: codes and problems of the REST API in `extensions`, no details of unexpected errors."""
 
 from __future__ import annotations
 

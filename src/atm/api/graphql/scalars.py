@@ -1,4 +1,4 @@
-"""The scalars that GraphQL has none for."""
+"""Scalars that GraphQL lacks: figures, long integers, JSON and times."""
 
 from __future__ import annotations
 

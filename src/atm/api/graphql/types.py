@@ -29,7 +29,7 @@ from atm.models.run_figures import _FigureSchema as FigureMark
 _UNIONS = (Union, python_types.UnionType)
 _PLAIN = (str, bool, float, datetime, date)
 _NAMES: dict[type, str] = {CompareAnswer: "RunComparison", RunSummaryView: "Run", Second: "RunSecond"}
-"""Names that are not those of the models without their suffix."""
+"""Type names other than the name of the model without its suffix."""
 _SAME: dict[type, type] = {EndpointMetricsView: NamedEndpointMetrics, RunView: RunSummaryView}
 """Models without a type of their own: they are shown as another one."""
 _SUFFIX = re.compile(r"(View|Answer|Request)$")

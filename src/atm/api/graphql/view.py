@@ -1,4 +1,4 @@
-"""The endpoint itself: operations over HTTP, and over WebSocket by the protocol graphql-transport-ws."""
+"""The view of Strawberry: operations over HTTP, and over WebSocket (graphql-transport-ws)."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ TERMINAL = replace(
         "scrollbar-corner-color": "ansi_default",
     },
 )
-"""Only the colours of the terminal, so that it suits light and dark ones."""
+"""Only colours of the terminal, for light and dark backgrounds."""
 
 
 class MonitorApp(App[None]):

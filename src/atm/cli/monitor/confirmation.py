@@ -1,4 +1,4 @@
-"""The question before an action that changes something."""
+"""Confirmation dialog before an action that changes something."""
 
 from __future__ import annotations
 

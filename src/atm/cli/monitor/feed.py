@@ -17,7 +17,7 @@ LOADED_RUNS = 200
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What the list shows: runs with all words in their name, URL or tags; a word that is an outcome narrows to it."""
+    """Filter of the list: all words must be in name, URL, tags or id; a word that is an outcome filters by outcome."""
 
     text: str = ""
     outcome: RunOutcome | None = None
@@ -44,7 +44,7 @@ class RunFeed:
         self._changed = changed
         self.runs: dict[str, RunSummaryView] = {}
         self.lost = ""
-        """Why the history is out of reach; empty while it is not."""
+        """Error of the last attempt to read the history; empty while it can be read."""
 
     async def follow(self) -> None:
         """Keep `runs` current; calls `changed` after each change."""

@@ -24,7 +24,7 @@ from atm.models.outcome import RunStatus
 REDRAWS_PER_SECOND = 2
 _SCROLLBAR = 1
 _SEARCH_SECONDS = 0.3
-"""How long typing rests before older runs are searched."""
+"""Pause in typing after which older runs are searched, in seconds."""
 
 
 class RunTable(OptionList):

@@ -1,4 +1,4 @@
-"""Cancel, stop and rerun, from either screen: asks, does it, and says how it went."""
+"""Cancel, stop and rerun from both screens: confirm, call the history, show the result."""
 
 from __future__ import annotations
 

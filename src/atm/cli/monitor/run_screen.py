@@ -26,7 +26,7 @@ from atm.models.events import FinishedEvent
 REDRAWS_PER_SECOND = 4
 RETRY_SECONDS = 1.0
 _ROWS_BESIDE_CHARTS = 19
-"""Rows that the rest of the screen gets before the charts grow."""
+"""Rows reserved for the figures before the charts grow."""
 _LEAST_HEIGHT_WITH_CHARTS = 14
 _LOWEST_CHART, _HIGHEST_CHART = 3, 10
 

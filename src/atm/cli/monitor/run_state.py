@@ -22,7 +22,7 @@ from atm.models.run import RunResult
 from atm.models.run_figures import Stretch
 
 ALL_ROWS = 1000
-"""The figures scroll, so tables have all their rows."""
+"""The screen scrolls, so tables show all rows."""
 LATE_SECONDS = 2.0
 """The clock of a run advances for this long after its last second, then waits for the next."""
 
@@ -35,7 +35,7 @@ class RunState:
         self.run: RunView | None = None
         self.result: RunResult | None = None
         self.message = ""
-        """What is being waited for, such as the end of requests in flight."""
+        """Action in progress, such as waiting for requests in flight."""
         self.forget_events()
 
     def forget_events(self) -> None:

@@ -1,4 +1,4 @@
-"""The rows of the list of runs, and the orders that they can have. Pure."""
+"""Rows and sort orders of the list of runs. Pure."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ from atm.reports.pdf.sheet import BODY, LEFT, RIGHT, SMALL, Sheet, tint
 from atm.reports.pdf.tables import Cell, Column, draw_table
 
 OUTCOME_KINDS = {RunOutcome.PASSED: "pass", RunOutcome.STOPPED: "warn", RunOutcome.CANCELLED: "warn"}
-"""The colour of an outcome; `fail` for those that are missing here."""
+"""The colour of each outcome; `fail` for any other."""
 
 
 def render_pdf(result: RunResult) -> bytes:

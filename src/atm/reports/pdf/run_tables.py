@@ -1,4 +1,4 @@
-"""The tables of a run's report; each section is left out when it has nothing to show."""
+"""The tables of a run's report; sections without rows are left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from atm.reports.pdf.sheet import Sheet
 from atm.reports.pdf.tables import Cell, Column, Row, draw_table
 
 _COLUMNS = tuple((title, name) for title, name in PERCENTILES if title != "p90")
-"""Percentiles of wide tables: a page has less room than a screen."""
+"""Percentiles of wide tables, fewer than on a screen."""
 
 
 def times(sheet: Sheet, result: RunResult) -> None:

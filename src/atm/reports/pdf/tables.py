@@ -13,7 +13,7 @@ _PADDING = 4.5
 _GAP = 10.0
 MOST_LINES = 3
 _FEWEST_BARS = 20
-"""The width of a bar in a trend is that of at least this number of bars; the newest is at the right."""
+"""A trend has space for at least this number of bars; the newest is at the right."""
 
 
 @dataclass(frozen=True, slots=True)
