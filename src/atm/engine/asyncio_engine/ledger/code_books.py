@@ -21,7 +21,6 @@ MOST_CHECKS = 1_000
 """Most names of checks in one run."""
 MOST_MESSAGES = 100
 """Most distinct messages of exceptions in one second."""
-TRACEBACKS_PER_MESSAGE = 1
 
 
 class _Reached:
