@@ -1,6 +1,6 @@
 """Fills a fresh installation for the tests in a browser: runs, the newest one with two hours of intervals.
 
-Usage: python webapp/e2e/fill.py DATA_DIR RUNS
+Usage: python webapp/e2e/fill.py DATA_DIR RUNS ENDPOINTS
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from atm.storage.records import RunQuery
 from benches import storage as bench
 
 
-async def main(folder: Path, runs: int) -> None:
+async def main(folder: Path, runs: int, endpoint_count: int) -> None:
     """Fill it, and say the id of the run that has seconds."""
     settings = Settings(data_dir=folder)
     await (await open_storage(settings)).close()
-    bench.RUNS = runs
+    bench.RUNS, bench.ENDPOINTS = runs, endpoint_count
     bench.fill_runs(settings.database_file)
     with sqlite3.connect(settings.database_file) as connection:
         # What the benchmark fills its documents with are no figures; a run that was cancelled early has none either.
@@ -41,4 +41,4 @@ async def main(folder: Path, runs: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
