@@ -61,6 +61,8 @@ def test_the_command_line_polls_a_run_from_its_first_moment_and_cancels_it(
     assert first["metrics"]["total_requests"] >= 0
     assert set(first["spec"]) >= SPEC_FIELDS
     assert first["spec"]["timeout_seconds"] == 30.0
+    # Sampled requests can be stored after the counts of their second.
+    until(client, run_id, lambda view: view["sampled_requests"])
     seen = until(client, run_id, lambda view: view["metrics"]["successful_requests"] >= 20)
     assert seen["status"] == "running"
     assert seen["metrics"]["latency_p95_ms"] > 0

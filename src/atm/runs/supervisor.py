@@ -152,7 +152,8 @@ class Supervisor:
                     await self._storage.leases.request_cancel(run_id, CancelRequest.NOW, self._clock.now())
                 except StorageError as error:
                     log.warning("run %s could not be cancelled at shutdown: %s", run_id, error)
-            await asyncio.wait(self._wait_tasks, timeout=CANCEL_SECONDS)
+            if self._wait_tasks:  # otherwise the runs have ended meanwhile
+                await asyncio.wait(self._wait_tasks, timeout=CANCEL_SECONDS)
         for task in self._wait_tasks:
             task.cancel()
         await asyncio.gather(*self._wait_tasks, return_exceptions=True)
