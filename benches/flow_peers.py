@@ -72,8 +72,8 @@ def _gatling(base_url: str, scratch: Path) -> Command:
     classes = f"{folder / 'classes'}:{folder / 'lib'}/*"
     # -nr: no report.
     options = ("-s", "Flow", "-rf", str(scratch), "-nr")
-    # As in the start script of Gatling.
-    machine = ("-server", "-Xmx1G", "--add-opens", "java.base/java.lang=ALL-UNNAMED")
+    # As in the start script of Gatling. With one processor its only thread would wait for another one.
+    machine = ("-server", "-Xmx1G", "-XX:ActiveProcessorCount=2", "--add-opens", "java.base/java.lang=ALL-UNNAMED")
     argv = ("java", *machine, "-cp", classes, "io.gatling.app.Gatling", *options)
     return Command(argv, {"TARGET": base_url, "SECONDS": str(_SPARE_SECONDS), "USERS": str(USERS)})
 

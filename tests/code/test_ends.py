@@ -69,7 +69,12 @@ from atm.engine.base import Control
 
 control = Control()
 result = asyncio.run(atm.run(sys.argv[1], on_interval=lambda _second: control.stop(), control=control))
-print(json.dumps([result.run.status, result.run.error, result.metrics.total_requests]), flush=True)
+[scenario] = result.scenarios
+ended = scenario.completed + scenario.failed + scenario.unfinished
+metrics = result.metrics
+parts = metrics.successful_requests + metrics.failed_requests + metrics.unfinished
+counts = [metrics.total_requests, parts, scenario.started, ended]
+print(json.dumps([result.run.status, result.run.error, counts]), flush=True)
 os._exit(0)
 """
 """The thread that the code blocks keeps its connections as long as its process lives."""
@@ -85,8 +90,9 @@ def test_code_that_blocks_the_loop_is_named_and_given_up(tmp_path: Path, target:
     done = subprocess.run(
         [sys.executable, "-c", IN_A_PROCESS, str(path)], capture_output=True, text=True, timeout=120, check=True
     )
-    status, error, requests = json.loads(done.stdout)
+    status, error, (requests, ended, iterations, iterations_ended) = json.loads(done.stdout)
     assert status == RunStatus.FAILED
     assert "while code blocked it: s (shop.py:12)" in error
     # Three before the pause, and what was counted in the second in which the code blocked.
-    assert requests > 3
+    assert requests == ended > 3
+    assert iterations == iterations_ended == 3

@@ -242,11 +242,15 @@ class LaneRun:
         """Leave the requests in flight unfinished, and end."""
         if self.has_ended:
             return
+        self.leave_all_unfinished()
+        self._end()
+
+    def leave_all_unfinished(self) -> None:
+        """Leave what is in progress unfinished."""
         for user in self.schedule.users:
             if user.is_busy:
                 user.leave_unfinished()
         self.schedule.leave_unfinished()
-        self._end()
 
     def _end(self) -> None:
         self.close()

@@ -207,9 +207,14 @@ class Run:
         return [] if self._done.done() else [lane for lane in self._lanes if not lane.has_ended]
 
     def give_up(self) -> None:
-        """Emit what was counted up to now, because code blocks the loop for good; called from another thread."""
+        """Emit what was counted up to now, because code blocks the loop for good; called from another thread.
+
+        The loop does not turn meanwhile. What is in progress counts as unfinished.
+        """
         now = monotonic_ns()
         self._roll(now)
+        for lane in self._active_lanes():
+            lane.leave_all_unfinished()
         self._ledger.end_last_second(now, self._state_at(now))
 
     def crash(self, error: BaseException) -> None:
