@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
+from atm.engine.asyncio_engine.ledger.health import Health
 from atm.engine.asyncio_engine.ledger.ledger import Ledger, LoadState
 from atm.engine.asyncio_engine.ledger.masker import Masker
 from atm.engine.asyncio_engine.ledger.sampler import Sampler
@@ -192,3 +194,18 @@ def test_samples_are_the_first_the_failed_and_the_slowest_without_secrets() -> N
     assert samples[1].response.headers == (("Set-Cookie", "***"),)
     assert samples[6].response is None
     assert sampler.take() == []
+
+
+def test_seconds_that_are_taken_at_once_share_one_cpu_share() -> None:
+    health = Health()
+    taken_ns = 10_000_000
+    # A busy machine may interrupt this thread between the seconds.
+    while taken_ns >= 10_000_000:
+        until = time.thread_time() + 0.02
+        while time.thread_time() < until:
+            pass
+        begin = time.monotonic_ns()
+        shares = [health.take(users=1, in_flight=0, waiting=0).busiest_thread_share for _ in range(3)]
+        taken_ns = time.monotonic_ns() - begin
+    assert 0 < shares[0] <= 1
+    assert shares == [shares[0]] * 3

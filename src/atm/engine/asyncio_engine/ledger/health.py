@@ -13,6 +13,8 @@ from atm.metrics.interval import GeneratorInterval
 
 STALL_NS = 10_000_000
 """A wake-up later than this counts as a stall."""
+_SHORTEST_NS = 10_000_000
+"""CPU shares are measured over this time at least. After a stall several seconds are taken at once: they share one."""
 
 _IS_LINUX = platform.system() == "Linux"
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -37,6 +39,7 @@ class Health:
         self._longest_stall = 0
         self._process = time.process_time_ns()
         self._thread = time.thread_time_ns()
+        self._thread_share = 0.0
         self._taken = time.monotonic_ns()
         self._stolen, self._ticks = _steal()
 
@@ -78,14 +81,17 @@ class Health:
         """Return the figures since the last call."""
         now, process, thread = time.monotonic_ns(), time.process_time_ns(), time.thread_time_ns()
         stolen, ticks = _steal()
+        if now - self._taken >= _SHORTEST_NS:
+            # Another thread asks if code blocks that of the load, whose share is then unknown.
+            self._thread_share = min(1.0, max(0, thread - self._thread) / (now - self._taken))
+            self._taken, self._thread = now, thread
         figures = GeneratorInterval(
             schedule_lag=as_histogram(self._lag),
             stalls=self._stalls,
             stalled_ns=self._stalled,
             longest_stall_ns=self._longest_stall,
             cpu_seconds=(process - self._process) / 1e9,
-            # Another thread asks if code blocks that of the load, whose share is then unknown.
-            busiest_thread_share=min(1.0, max(0, thread - self._thread) / max(1, now - self._taken)),
+            busiest_thread_share=self._thread_share,
             steal_share=(stolen - self._stolen) / (ticks - self._ticks) if ticks > self._ticks else 0.0,
             memory_bytes=_resident_bytes(),
             users=users,
@@ -102,7 +108,7 @@ class Health:
         self._lag, self._connect, self._tls, self._dns = (defaultdict(int) for _ in range(4))
         self._dials = self._connections_lost = self._stalls = self._stalled = self._longest_stall = 0
         self.saturated = False
-        self._taken, self._process, self._thread = now, process, thread
+        self._process = process
         self._stolen, self._ticks = stolen, ticks
         return figures
 
