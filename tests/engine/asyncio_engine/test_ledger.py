@@ -198,7 +198,7 @@ def test_samples_are_the_first_the_failed_and_the_slowest_without_secrets() -> N
 
 def test_seconds_that_are_taken_at_once_share_one_cpu_share() -> None:
     health = Health()
-    taken_ns = 10_000_000
+    shares, taken_ns = [0.0], 10_000_000
     # A busy machine may interrupt this thread between the seconds.
     while taken_ns >= 10_000_000:
         until = time.thread_time() + 0.02
