@@ -48,4 +48,4 @@ def with_parameter_groups(function: Callable[..., Any]) -> Callable[..., Any]:
     result: Any = expanded_coroutine if inspect.iscoroutinefunction(function) else expanded
     result.__signature__ = signature.replace(parameters=parameters)
     result.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return result  # type: ignore[no-any-return]
+    return result  # type: ignore[no-any-return]  # it needs Any for the two attributes

@@ -147,7 +147,7 @@ def killed_in_the_middle(environment: dict[str, Any]) -> bytes:
 
 async def _until_one_is_sealed_anew(settings: Settings, process: subprocess.Popen[str], before: bytes) -> None:
     """Look at one of the values only, as reading all takes as long as sealing them anew."""
-    while process.poll() is None and settings.key_file.read_bytes().split()[0] == before:  # noqa: ASYNC110
+    while process.poll() is None and settings.key_file.read_bytes().split()[0] == before:  # noqa: ASYNC110  # another process writes it
         await asyncio.sleep(0.005)
     new = settings.key_file.read_bytes().split()[0]
     storage = await open_storage(settings)

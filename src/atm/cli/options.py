@@ -21,12 +21,12 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show the stack trace
 def _output(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document, also for errors.")] = False,
     color: _ColorOption = Color.AUTO,
-    debug: DebugOption = False,  # noqa: ARG001
+    debug: DebugOption = False,  # noqa: ARG001  # `main` reads it
 ) -> Output:
     return Output.of(color, json=json)
 
 
-def _text_output(color: _ColorOption = Color.AUTO, debug: DebugOption = False) -> Output:  # noqa: ARG001
+def _text_output(color: _ColorOption = Color.AUTO, debug: DebugOption = False) -> Output:  # noqa: ARG001  # the same
     return Output.of(color)
 
 

@@ -90,7 +90,7 @@ class Commands(typer.Typer):
     def __init__(self) -> None:
         super().__init__(cls=PlainGroup, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
-    def command(self, name: str, **settings: Any) -> Callable[[Any], Any]:  # type: ignore[override]
+    def command(self, name: str, **settings: Any) -> Callable[[Any], Any]:  # type: ignore[override]  # here a name is required
         """Return the decorator that adds a command under this name."""
         register = super().command(name, cls=PlainCommand, **settings)
         return lambda command: register(with_parameter_groups(command))

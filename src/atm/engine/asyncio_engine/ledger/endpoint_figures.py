@@ -104,6 +104,7 @@ class EndpointFigures:
     def count_ok(self, status: int, response: int, service: int, first_byte: int) -> None:
         """Count an ok response. Times in ns, `first_byte` <= `service` <= `response`."""
         if first_byte == response <= HIGHEST_NS:
+            # The bucket of `bucketed`, without a call.
             shift = response.bit_length() - 11
             bucket = response if shift <= 0 else (shift << 10) + (response >> shift)
             self.at_once[bucket << _STATUS_BITS | status] += 1
