@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from atm import data_directory
 from atm.config import Settings
+from atm.dataclass import dataclass
 from atm.notifications.apprise_channel import AppriseChannel
 from atm.notifications.channel import Channel
 from atm.notifications.deliverer import Deliverer

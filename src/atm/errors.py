@@ -27,8 +27,9 @@ A failed request is a sample and a missed threshold is a verdict: neither is an 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from atm.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

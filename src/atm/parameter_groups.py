@@ -8,8 +8,9 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from atm.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import hmac
 import logging
 import secrets
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -16,6 +16,7 @@ from starlette.types import Scope
 from atm.api.local_access import LocalAccess
 from atm.api.throttle import Throttle
 from atm.config import Settings
+from atm.dataclass import dataclass
 from atm.errors import NotFoundError
 from atm.storage import StorageInterface
 from atm.storage.access import ActorKind, Session

@@ -12,7 +12,6 @@ import json
 import mimetypes
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -24,6 +23,7 @@ from starlette.types import Scope
 
 from atm.api.paths import route_path
 from atm.api.request_head import GRAPHQL, is_graphql_page
+from atm.dataclass import dataclass
 
 STATIC = Path(__file__).parent / "static"
 NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>API Test Machine</title>

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +17,7 @@ from atm.api.auth import Principal, client_address
 from atm.api.deps import SAFE_METHODS
 from atm.api.errors import ApiError
 from atm.bootstrap import ControlPlane
+from atm.dataclass import dataclass
 from atm.errors import NotFoundError, Problem
 from atm.models.figures import counted
 from atm.runs.lookup import whole_run_id

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from atm.cli.output import Output
 from atm.cli.run_output import finish, write_files
 from atm.cli.specs import compile_document, document_of, is_folder
 from atm.cli.text import Style
+from atm.dataclass import dataclass
 from atm.engine.choose import choose_engine
 from atm.errors import AtmError, CapabilityError, OutputError, Problem, SpecError
 from atm.models.exit_code import ExitCode, first_of

@@ -5,10 +5,9 @@ How many rows each has depends only on the course of the run and the terminal, s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from atm.cli.progress import Course
 from atm.cli.text import Line, Paper, Style
+from atm.dataclass import dataclass
 from atm.metrics.snapshot import Snapshot
 from atm.models import figures
 from atm.models.fleet_figures import WorkerSecond

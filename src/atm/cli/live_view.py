@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from atm.cli.live_lines import data_line, own_metrics_line
 from atm.cli.live_tables import endpoint_entries, endpoint_lines, table_rows, worker_lines
 from atm.cli.output import WIDEST, Surface
 from atm.cli.progress import Course
 from atm.cli.text import Line, Paper, Style, cells
+from atm.dataclass import dataclass
 from atm.metrics.live_status import LiveStatus
 from atm.metrics.snapshot import Snapshot
 from atm.models import figures

@@ -6,11 +6,11 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 
+from atm.dataclass import dataclass
 from atm.engine.environment import usable_cores
 from atm.version import VERSION
 

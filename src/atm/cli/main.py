@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +16,7 @@ from typer.exceptions import TyperException
 from atm.cli.error_code import code_of
 from atm.cli.output import Color, Output
 from atm.cli.parsing import Commands, PlainGroup
+from atm.dataclass import dataclass
 from atm.errors import AtmError, OutputError, Problem
 from atm.models.exit_code import ExitCode
 

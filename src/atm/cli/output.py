@@ -11,11 +11,11 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TextIO
 
 from atm.cli.text import Line, Paper, Style, joined
+from atm.dataclass import dataclass
 from atm.errors import OutputError, Problem
 
 NARROWEST = 40

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from atm.dataclass import dataclass
 from atm.metrics.live_status import LiveStatus
 from atm.models import figures
 from atm.plan.forecast import forecast, most_in_flight

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Annotated, Any
 
 import typer
 
 from atm.cli.options import OPEN_CLUSTER_HELP
 from atm.cli.specs import body_text, secret_text
+from atm.dataclass import dataclass
 from atm.parameter_groups import ParameterGroup
 from atm.plan.document_change import FLAGS
 from atm.plan.overrides import Overrides

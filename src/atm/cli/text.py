@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from atm.dataclass import dataclass
 from atm.models.sanitize import printable
 
 _ESCAPE = "\x1b["

@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 import httpx
 from pydantic import ValidationError
 
+from atm.dataclass import dataclass
 from atm.errors import ApiRefusedError, Problem, ServerUnreachableError, StorageUnavailableError
 from atm.models.events import EVENTS, AnyRunEvent, FinishedEvent, ProgressEvent
 

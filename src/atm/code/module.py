@@ -6,7 +6,6 @@ import ast
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from atm.code.locust.recognition import is_locustfile
 from atm.code.own_metrics import metrics_of
 from atm.code.scenario import CodeScenario, Declarations, Declaring
+from atm.dataclass import dataclass
 from atm.errors import DataError, Problem
 from atm.models.own_metric import OwnMetric
 from atm.plan.code_scenarios import CodeFunction

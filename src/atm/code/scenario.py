@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from atm.dataclass import dataclass
 
 if TYPE_CHECKING:
     from atm.code.own_metrics import OwnMetric

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from atm.clock import Clock, SystemClock
+from atm.dataclass import dataclass
 from atm.engine.bounded_body import read_bounded
 from atm.engine.resolve import look_up
 from atm.errors import CredentialError, Problem

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from atm.dataclass import dataclass
 from atm.metrics.interval import Interval
 from atm.models.fleet_figures import FleetFigures
 from atm.models.outcome import StopReason

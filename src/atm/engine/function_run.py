@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from atm.code.hook_file import hooks_of
 from atm.code.hooks import Context
 from atm.code.module import load
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.users.code_errors import described
 from atm.errors import DataError, EngineError, Problem
 from atm.models.figures import planned

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.engine import AsyncioEngine
 from atm.engine.asyncio_engine.scenario.value import UNSET, Value, text_form
 from atm.engine.base import Control, EngineReport

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.scenario.value import UNSET, Value, text_form
 from atm.engine.base import Control
 from atm.engine.hook_run import HookRun

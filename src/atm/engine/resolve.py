@@ -12,8 +12,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from atm.dataclass import dataclass
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import Interval
 from atm.plan.connections import Origin

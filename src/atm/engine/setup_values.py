@@ -8,8 +8,9 @@ change any more are replaced by their result.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.scenario.answer import Answer
 from atm.engine.asyncio_engine.scenario.condition import condition_of
 from atm.engine.asyncio_engine.scenario.filter import filter_of

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from atm.dataclass import dataclass
 from atm.fleet.messages import Message
 
 LoadKey: TypeAlias = tuple[int, int]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from atm.dataclass import dataclass
 from atm.errors import Problem
 from atm.fleet import messages
 from atm.fleet.clocks import ClockEstimate

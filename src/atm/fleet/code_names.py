@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from atm.dataclass import dataclass
 from atm.metrics.code_interval import NO_CODE, AnnouncedCheck, AnnouncedEndpoint, CodeInterval
 from atm.metrics.interval import EndpointInterval, Interval
 from atm.metrics.sample import IterationSample

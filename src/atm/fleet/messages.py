@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from atm.dataclass import dataclass
 from atm.engine.base import Command, EngineReport
 from atm.errors import Problem
 from atm.plan.plan_decoder import decode as decode_dataclass

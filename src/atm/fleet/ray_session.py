@@ -11,9 +11,9 @@ import os
 import platform
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.errors import Problem
 from atm.fleet import ray_relay
 from atm.fleet.ray_access import NOT_INSTALLED, check_access

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from atm.dataclass import dataclass
 from atm.engine.base import EngineReport
 from atm.fleet.clocks import ClockEstimate
 from atm.fleet.messages import Message

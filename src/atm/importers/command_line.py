@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, SpecError
 
 _BEGIN, _END = "\ud800", "\udbff"

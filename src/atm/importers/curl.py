@@ -6,10 +6,10 @@ One request becomes a spec with a `url`, several become `endpoints`. Notes list 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from atm.dataclass import dataclass
 from atm.importers import posix_shell, windows_shells
 from atm.importers.command_line import (
     Command,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
+from atm.dataclass import dataclass
 from atm.errors import SpecError
 from atm.importers.command_line import as_template, encoded, variables, wrong_command
 

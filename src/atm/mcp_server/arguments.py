@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, SpecError
 from atm.parameter_groups import ParameterGroup
 from atm.plan.spec_reader import read_spec_text

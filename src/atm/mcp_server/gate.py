@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mcp.server.mcpserver import Context
 
 from atm.client import ControlClient
+from atm.dataclass import dataclass
 from atm.errors import ApiRefusedError, Problem, SpecError
 from atm.mcp_server.confirmation import Confirmation, can_ask
 from atm.mcp_server.limits import Demand, Excess, Limits, Used

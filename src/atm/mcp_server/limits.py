@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from atm.config import Settings
+from atm.dataclass import dataclass
 from atm.models import figures
 from atm.models.control.specs import PlanView
 

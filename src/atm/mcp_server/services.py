@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from atm.client import ControlClient
 from atm.config import Settings
+from atm.dataclass import dataclass
 from atm.errors import ApiRefusedError, NotFoundError, Problem, SpecError
 from atm.mcp_server.backend import Backend
 from atm.mcp_server.gate import Gate

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.metrics.code_interval import BlockingGroup, CodeInterval, RaisedGroup
 from atm.models.outline import ScenarioSteps
 from atm.models.run_figures import BlockingFigures, ExceptionFigures

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from atm.dataclass import dataclass
 from atm.metrics.code_interval import CodeInterval
 from atm.metrics.code_totals import CodeTotals
 from atm.metrics.histogram import Histogram

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.metrics.histogram import Histogram
 from atm.metrics.timeline import milliseconds
 from atm.models.endpoint_metrics import EndpointMetrics

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from atm.dataclass import dataclass
 from atm.metrics.collector import Collector
 from atm.models.fleet_figures import FleetFigures
 from atm.models.outcome import Outcome

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.metrics.code_interval import NO_CODE, CodeInterval
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval_fields import counts_of, decoded, encoded, histograms_of

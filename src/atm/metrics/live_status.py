@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from atm.dataclass import dataclass
 from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances, evidence_of
 from atm.metrics.snapshot import Snapshot

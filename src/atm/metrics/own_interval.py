@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.metrics.value_histogram import ValueHistogram
 
 OWN_COUNTS = ("count", "total", "drained")

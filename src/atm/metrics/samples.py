@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from atm.dataclass import dataclass
 from atm.metrics.interval import FailureGroup
 from atm.metrics.sample import IterationSample, Sample
 from atm.models.outcome import Outcome

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval_fields import counts_of, decoded, histograms_of
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from atm.dataclass import dataclass
 from atm.metrics.interval import EndpointInterval
 from atm.metrics.scenarios import check_figures, scenarios_so_far
 from atm.metrics.timeline import milliseconds

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances, evidence_of, measured_offered
 from atm.metrics.histogram import Histogram

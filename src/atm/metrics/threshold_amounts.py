@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
+from atm.dataclass import dataclass
 from atm.metrics.collector import Collector
 from atm.metrics.histogram import HIGHEST_NS, Histogram, highest_of, index_of, lowest_of
 from atm.metrics.interval import EndpointInterval, Interval

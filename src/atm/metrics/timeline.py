@@ -11,9 +11,10 @@ finish; the point includes them, because they loaded the target.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import Interval
 from atm.models.outcome import FAILED, Outcome

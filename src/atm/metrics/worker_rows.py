@@ -7,8 +7,9 @@ figures of all together hide it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from atm.dataclass import dataclass
 from atm.metrics.evidence import Evidence, lag_limits_ms
 from atm.models import figures
 from atm.models.fleet_figures import WorkerFigures

@@ -7,12 +7,12 @@ Stored events have consecutive sequence numbers from 1; a reader can resume afte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from atm.dataclass import dataclass
 from atm.models.fleet_figures import WorkerSecond
 from atm.models.forecast import Forecast
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason

@@ -10,9 +10,9 @@ and replaced by its default, so that one pass finds every problem.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, SpecError
 from atm.models.field_types import INVALID, Kind
 from atm.models.written_values import SecretText

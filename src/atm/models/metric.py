@@ -7,9 +7,9 @@ it, and tests/models/test_metric.py fails for every place that lacks it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from atm.dataclass import dataclass
 from atm.models.outcome import FAILED, Outcome
 
 

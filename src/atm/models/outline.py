@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from atm.dataclass import dataclass
 
 OTHER_ENDPOINT = "(other)"
 """The step of a scenario in code for requests beyond the limit of names."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from atm.dataclass import dataclass
 from atm.models.metric import Statistic
 
 SCALE = 1_000_000_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.models.duration import plain_number
 from atm.models.metric import Comparison, Statistic
 from atm.models.own_metric import STATISTICS, OwnKind, OwnMetric

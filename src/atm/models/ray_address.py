@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from atm.access.loopback import is_loopback
+from atm.dataclass import dataclass
 from atm.errors import Problem, SpecError
 
 DEFAULT_PORT = 10001

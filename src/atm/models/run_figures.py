@@ -7,9 +7,10 @@ are in ms and end in `_ms`; None is no data, and +∞ ("Infinity" in JSON) means
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, Literal
 
+from atm.dataclass import dataclass
 from atm.models.figures import count, duration, own_value
 from atm.models.outcome import Outcome
 from atm.models.own_metric import OwnKind

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.models.duration import format_seconds, parse_duration, plain_number
 from atm.models.metric import METRICS, Comparison, Metric, Statistic, Unit
 from atm.models.outline import CheckName, ScenarioSteps

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, SpecError
 from atm.models.metric import METRICS, Metric, Source
 from atm.models.outline import CheckName, ScenarioSteps

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
+
+from atm.dataclass import dataclass
 
 SEND_SECONDS = 15.0
 """How long one attempt may take."""

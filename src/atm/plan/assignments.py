@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from atm.dataclass import dataclass
 from atm.plan.program import All, Comparison, Condition, Negation
 from atm.plan.template_parts import SlotSource
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.models.fields import Path
 from atm.models.request import GraphQl, MultipartPart
 from atm.plan.files import Files

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from atm.dataclass import dataclass
 from atm.models.fields import Path
 from atm.models.request import CheckSpec, RequestSpec
 from atm.models.spec import TestSpec

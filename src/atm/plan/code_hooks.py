@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePath
 
+from atm.dataclass import dataclass
 from atm.errors import DataError
 from atm.models.fields import Findings, Path
 from atm.models.nearest import listed, nearest

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 
+from atm.dataclass import dataclass
 from atm.errors import DataError, Problem
 from atm.models.fields import Path
 from atm.models.outline import OTHER_ENDPOINT

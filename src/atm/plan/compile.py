@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, SpecError
 from atm.models.auth import FetchedCredential
 from atm.models.fields import Findings

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from atm.dataclass import dataclass
 from atm.plan.targets import TargetRules
 
 DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.errors import SpecError
 from atm.models.fields import Findings, Path
 from atm.models.outline import CheckName, ScenarioSteps

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from typing import Literal
 
+from atm.dataclass import dataclass
 from atm.errors import DataError
 from atm.models.data_spec import DataSpec
 from atm.models.fields import Findings, Path

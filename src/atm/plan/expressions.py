@@ -23,9 +23,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from atm.dataclass import dataclass
 from atm.models.duration import parse_duration
 from atm.models.fields import Path
 from atm.plan.program import All, Comparison, Condition, Either, Negation, Subject

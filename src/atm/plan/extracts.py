@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from atm.dataclass import dataclass
 from atm.models.fields import Path
 from atm.models.request import ExtractSpec
 from atm.plan.program import Extract, Pick, Subject

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.errors import DataError
 from atm.models.fields import Path
 from atm.plan import json_schemas

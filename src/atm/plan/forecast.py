@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from atm.dataclass import dataclass
 from atm.models.forecast import Forecast, ForecastPhase, LevelPoint, Phase
 from atm.plan.connections import Origin
 from atm.plan.load_plan import Lane, Load, LoadPlan, Segment

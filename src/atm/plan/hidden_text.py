@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from atm.dataclass import dataclass
 from atm.models.fields import Path, path_text
 from atm.plan.spec_mask import SCHEMES, secret_spans
 from atm.plan.template_parts import Encoding, LiteralPart, Part, SecretPart, Template, ValuePart

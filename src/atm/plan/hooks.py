@@ -7,9 +7,10 @@ The plan of a hook has one user and one iteration. Values that `setup` extracts 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, Literal
 
+from atm.dataclass import dataclass
 from atm.models.auth import FetchedCredential
 from atm.models.fields import Findings, Path
 from atm.models.scenario import ScenarioSpec

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from atm.dataclass import dataclass
 from atm.models.duration import format_seconds, parse_duration
 from atm.models.fields import Findings, Path
 from atm.models.scenario import ScenarioSpec

@@ -10,9 +10,10 @@ Random decisions are functions of (seed, request number), see `randomness.py`: e
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from atm.dataclass import dataclass
 from atm.models.own_metric import OwnMetric
 from atm.models.threshold import Threshold
 from atm.plan.connections import Connections, Origin

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.models import figures
 from atm.models.metric import METRICS
 from atm.models.threshold import Threshold

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.plan.document import SpecDocument
 from atm.plan.document_change import FLAGS, Change
 from atm.plan.request_overrides import change_request

@@ -9,9 +9,9 @@ Definitions for users: docs/reference/scenarios.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from atm.dataclass import dataclass
 from atm.models.outline import CheckName as CheckName
 from atm.plan.template_parts import Part, Template, ValuePart
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.models.auth import ApiKey, BasicAuth, BearerToken, FetchedCredential, Jwt, NoAuth
 from atm.models.fields import Path, path_text
 from atm.models.request import TOKEN, ExpectBody, HeaderValue, parse_status

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
+from atm.dataclass import dataclass
 from atm.models.fields import Findings, Path, path_text
 from atm.models.scenario import ScenarioSpec
 from atm.models.spec import TestSpec

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from itertools import pairwise
+
+from atm.dataclass import dataclass
 
 MOST_SHARES = 10_000
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from json import decoder
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, SpecError
 from atm.models.fields import Path, path_text
 from atm.models.written_values import WrittenFloat

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from atm.dataclass import dataclass
 from atm.models.fields import Findings, Path
 from atm.models.request import RequestSpec
 from atm.models.scenario import RequestStep

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, SpecError
 from atm.models.fields import Findings, Path, path_text
 from atm.models.scenario import (

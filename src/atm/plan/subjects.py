@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, NoReturn, cast
 
+from atm.dataclass import dataclass
 from atm.models.fields import Path
 from atm.plan import json_paths
 from atm.plan.patterns import PatternError, compiled

@@ -11,7 +11,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from atm.dataclass import dataclass
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
+
+from atm.dataclass import dataclass
 
 
 class Encoding(StrEnum):

@@ -14,9 +14,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal, cast, get_args
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, SpecError
 from atm.models.fields import Findings, Path, path_text
 from atm.plan.program import Slot

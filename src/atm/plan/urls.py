@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal, cast
 
+from atm.dataclass import dataclass
 from atm.models.fields import Findings, Path
 from atm.plan.connections import Origin
 from atm.plan.line_breaks import breaks_target

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, cast, get_args
 
+from atm.dataclass import dataclass
 from atm.models.duration import parse_duration
 from atm.models.fields import Path
 from atm.models.nearest import nearest

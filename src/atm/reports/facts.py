@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from atm.dataclass import dataclass
 from atm.metrics.histogram import Histogram
 from atm.models import figures
 from atm.models.failure_reasons import failure_reasons

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.models.endpoint_metrics import NamedEndpointMetrics
 from atm.models.run import RunResult
 from atm.models.run_figures import CheckFigures, ScenarioMetrics, StepBefore, StepReach

@@ -9,9 +9,9 @@ and one for the measurement (failed if invalid).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from atm.dataclass import dataclass
 from atm.models import figures
 from atm.models.endpoint_metrics import NamedEndpointMetrics
 from atm.models.failure_reasons import failure_reasons

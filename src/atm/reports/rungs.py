@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.metrics.histogram import HIGHEST_NS, Histogram, index_of
 
 MOST_RUNGS = 10

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.models import figures
 from atm.models.run_figures import TimelinePoint
 

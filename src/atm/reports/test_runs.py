@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.models.control.runs import RunSummaryView
 from atm.models.outcome import RunOutcome
 

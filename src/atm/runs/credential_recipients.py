@@ -11,9 +11,9 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.errors import AtmError
 from atm.models.fields import Path
 from atm.plan.compile import CompiledTest

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, SpecError
 from atm.models.fields import Path, path_text
 from atm.plan.spec_mask import MASK, masked_spec

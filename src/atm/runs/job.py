@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from atm.dataclass import dataclass
 from atm.models.field_types import INVALID
 from atm.models.fields import Findings
 from atm.models.spec import TestSpec

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from atm.dataclass import dataclass
 from atm.metrics.collector import Collector
 from atm.metrics.interval import Interval
 from atm.metrics.summary import RunTimes, endpoint_metrics, whole_metrics

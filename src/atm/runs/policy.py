@@ -6,11 +6,12 @@ The command line, which users run themselves, has no such limits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from atm.config import Settings
+from atm.dataclass import dataclass
 from atm.engine.environment import usable_cores
 from atm.errors import Problem, SpecError
 from atm.models import figures

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.metrics.interval import EndpointInterval
 from atm.metrics.own_interval import OwnInterval
 from atm.metrics.own_totals import own_figures

@@ -10,12 +10,13 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from atm.clock import Clock, SystemClock
 from atm.config import Settings
+from atm.dataclass import dataclass
 from atm.engine.executor import new_run_id
 from atm.models.outcome import RunStatus
 from atm.off_loop import off_loop

@@ -6,11 +6,11 @@ import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from atm.config import Settings
+from atm.dataclass import dataclass
 from atm.engine.choose import choose_engine
 from atm.off_loop import off_loop
 from atm.plan.compile import CompiledTest

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from atm.dataclass import dataclass
 from atm.errors import StaleLeaseError
 from atm.metrics.collector import Collector
 from atm.metrics.interval import Interval

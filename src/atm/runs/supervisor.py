@@ -14,11 +14,11 @@ import shutil
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from atm.clock import Clock, SystemClock
 from atm.config import Settings
+from atm.dataclass import dataclass
 from atm.errors import AtmError, NotFoundError, StorageError
 from atm.models.outcome import RunStatus, StopReason
 from atm.off_loop import off_loop

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from atm.dataclass import dataclass
 from atm.errors import DataError, NotFoundError, Problem
 from atm.plan.files import FILE_MISSING
 from atm.private_files import make_directory, private_opener

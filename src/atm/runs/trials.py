@@ -10,10 +10,10 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from atm import child_process
+from atm.dataclass import dataclass
 from atm.engine.executor import new_run_id
 from atm.errors import AtmError, CredentialError, EngineError, Problem
 from atm.models.run_figures import CheckFigures, ExceptionFigures

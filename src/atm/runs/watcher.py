@@ -11,9 +11,9 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
 from functools import partial
 
+from atm.dataclass import dataclass
 from atm.errors import AtmError, NotFoundError, StorageError, StorageUnavailableError
 from atm.models.events import AnyRunEvent, ProgressEvent, event_json
 from atm.models.outcome import RunStatus

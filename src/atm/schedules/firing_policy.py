@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, SpecError
 from atm.models.schedule import Misfire, Trigger
 from atm.schedules.triggers import DueTimes, due_times, missed

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from atm.dataclass import dataclass
 from atm.models.schedule import FiringOutcome, NotifyOn, WebhookDocument
 from atm.schedules.secrets import channel_name, masked
 from atm.storage.records import Run, RunSummary

@@ -13,11 +13,12 @@ import os
 import random
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from atm.clock import Clock, SystemClock
+from atm.dataclass import dataclass
 from atm.errors import AtmError, ConflictError, NotFoundError, Problem, SpecError, StorageUnavailableError
 from atm.models.schedule import FiringOutcome
 from atm.off_loop import off_loop

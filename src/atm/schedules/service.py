@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from atm.clock import Clock, SystemClock
+from atm.dataclass import dataclass
 from atm.engine.executor import new_run_id
 from atm.errors import ConflictError, NotFoundError, Problem, SpecError
 from atm.models.schedule import AppriseTarget, FiringOutcome, PreviewAnswer, PreviewRequest, ScheduleRequest, Webhook

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Protocol
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, SpecError
 from atm.models.schedule import CronTrigger, DateTrigger, IntervalTrigger, Trigger
 from atm.schedules.time_zones import moments, zone

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
+
+from atm.dataclass import dataclass
 
 MAXIMUM_ENTRIES = 1000
 """The maximum length of a page of the audit log."""

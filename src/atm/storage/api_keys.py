@@ -6,12 +6,13 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_network
 
 from atm.access.names import key_name
+from atm.dataclass import dataclass
 from atm.errors import NotFoundError, Problem
 from atm.storage.lookup import checked_name
 from atm.storage.records import checked_tags

@@ -22,10 +22,10 @@ loop. Methods do not read a clock: times are arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from atm.dataclass import dataclass
 from atm.metrics.interval import HISTOGRAMS, Interval
 from atm.models.outcome import RunStatus
 from atm.models.run import RunResult

@@ -23,12 +23,13 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from atm.dataclass import dataclass
 from atm.errors import BundleError, ConflictError, Problem
 from atm.metrics.interval import Interval
 from atm.models.bounded_json import JsonBoundsError, load_bounded

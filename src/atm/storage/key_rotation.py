@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 from atm.config import Settings
+from atm.dataclass import dataclass
 from atm.errors import StorageError
 from atm.storage.base import StorageInterface
 from atm.storage.errors import unavailable

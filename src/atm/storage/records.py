@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.errors import ConflictError, Problem
 from atm.models.failure_reasons import failure_reasons
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason, run_outcome

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.models.run import RunResult
 from atm.models.samples import SampledExchange, SampledIteration
 from atm.storage.errors import corrupt

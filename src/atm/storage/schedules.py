@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Protocol
 
+from atm.dataclass import dataclass
 from atm.models.schedule import DeliveryStatus, FiringOutcome, Misfire, Overlap
 from atm.storage.records import NewRun, RunSummary
 

@@ -10,11 +10,12 @@ import json
 import os
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atm.dataclass import dataclass
 from atm.models.outcome import Measurement, RunOutcome, RunStatus, StopReason, run_outcome
 from atm.storage.migrations import HEAD
 

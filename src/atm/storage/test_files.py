@@ -7,11 +7,11 @@ has not ended names them.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from atm.dataclass import dataclass
 from atm.errors import ConflictError, NotFoundError, Problem, SpecError
 
 MOST_FILES = 100

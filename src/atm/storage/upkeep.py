@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 
+from atm.dataclass import dataclass
 from atm.models.outcome import RunStatus
 
 

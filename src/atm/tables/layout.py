@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Literal
+
+from atm.dataclass import dataclass
 
 Format = Literal["csv", "json", "jsonl", "lines"]
 FORMATS: dict[str, Format] = {

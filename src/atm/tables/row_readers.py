@@ -8,9 +8,9 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from atm.dataclass import dataclass
 from atm.errors import DataError, Problem
 from atm.tables.json_rows import JsonArray, decoder
 from atm.tables.layout import LINE, Format, Layout

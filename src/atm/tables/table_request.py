@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.errors import DataError, Problem
 from atm.tables.layout import Layout
 

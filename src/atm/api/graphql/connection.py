@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 import strawberry
 from fastapi import Query
 
 from atm.api.views import read_cursor, write_cursor
+from atm.dataclass import dataclass
 from atm.models.control.base import Moment
 from atm.models.control.runs import RunSummaryView
 from atm.models.outcome import RunOutcome, RunStatus

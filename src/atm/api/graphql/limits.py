@@ -8,7 +8,7 @@ the limits.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from graphql import (
@@ -30,6 +30,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
 from atm.api.graphql.fields import COST, PAGE
+from atm.dataclass import dataclass
 
 MOST_TOKENS = 2_000
 MOST_DEPTH = 15

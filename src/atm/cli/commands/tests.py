@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from atm.cli.options import OutputOptions, TextOutputOptions
 from atm.cli.parsing import Commands
 from atm.cli.server_client import DEFAULT_SERVER, on_server, server_option
 from atm.cli.text import Style
+from atm.dataclass import dataclass
 from atm.errors import AtmError, NotFoundError, Problem, SpecError
 from atm.models.exit_code import ExitCode
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from atm.dataclass import dataclass
 from atm.errors import NotFoundError, Problem
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from atm.cli.text import Line, Paper, Style
+from atm.dataclass import dataclass
 from atm.models import figures
 from atm.models.run_figures import Stretch
 

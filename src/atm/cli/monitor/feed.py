@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from atm.cli.history import Filters, History
+from atm.dataclass import dataclass
 from atm.errors import AtmError
 from atm.models.control.runs import RunSummaryView
 from atm.models.outcome import RunOutcome

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from atm.cli.listing import age, outcome_sign
 from atm.cli.text import Line, Paper, Style, cells
+from atm.dataclass import dataclass
 from atm.models import figures
 from atm.models.control.runs import RunSummaryView
 from atm.models.outcome import Measurement, RunStatus

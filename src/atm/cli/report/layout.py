@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from atm.cli.text import Line, Paper, Style, short_id
+from atm.dataclass import dataclass
 from atm.models import figures
 from atm.models.metric import Metric, Unit
 from atm.models.outcome import Outcome

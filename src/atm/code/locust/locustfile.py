@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from atm.code.locust.shape import LoadTestShape
 from atm.code.locust.sleep import replace_sleep
 from atm.code.locust.task import select_tasks
 from atm.code.locust.user import FastHttpUser, HttpUser, User
+from atm.dataclass import dataclass
 
 if TYPE_CHECKING:
     from atm.code.locust.bridge import UsersOfClass

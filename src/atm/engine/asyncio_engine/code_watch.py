@@ -7,10 +7,11 @@ import linecache
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic_ns
 from types import FrameType
+
+from atm.dataclass import dataclass
 
 POLL_SECONDS = 0.02
 BLOCKED_NS = 100_000_000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Literal
 
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
 from atm.engine.asyncio_engine.ledger.ledger import Ledger
 from atm.engine.asyncio_engine.ledger.sending import Sending

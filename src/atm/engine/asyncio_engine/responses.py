@@ -8,7 +8,8 @@ from __future__ import annotations
 import codecs
 import re
 import zlib
-from dataclasses import dataclass
+
+from atm.dataclass import dataclass
 
 CHECKED_BYTES = 4 * 1024 * 1024
 """Bytes of a (decoded) body that checks see; the rest is only read and counted."""

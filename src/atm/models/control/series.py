@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pydantic import Field
 
+from atm.dataclass import dataclass
 from atm.models.control.base import Answer
 from atm.models.outcome import Outcome
 from atm.models.run_figures import CheckFigures, OwnFigures, ScenarioMetrics, Spread

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.reports.pdf.sheet import BODY, BOTTOM, LEFT, RIGHT, SMALL, Sheet
 
 _LINE = 11.5

@@ -8,10 +8,11 @@ same due time fires again and continues from the existing files.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from atm.dataclass import dataclass
 from atm.errors import NotFoundError
 from atm.models.outcome import RunStatus
 from atm.models.schedule import FiringOutcome

@@ -11,10 +11,11 @@ from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
+from atm.dataclass import dataclass
 from atm.metrics.interval import HISTOGRAMS, Interval
 from atm.models.samples import SampledExchange, SampledIteration
 from atm.storage.base import MAXIMUM_PAGE, Batch, RunSeries, Written

@@ -7,10 +7,11 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.models.earlier_result import earlier_passed, earlier_reason
 from atm.models.outcome import RunStatus
 from atm.models.run import Measurement

@@ -18,9 +18,9 @@ import sys
 import zlib
 from array import array
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import accumulate
 
+from atm.dataclass import dataclass
 from atm.metrics.histogram import HIGHEST_NS, Histogram, index_of
 from atm.metrics.interval import HISTOGRAMS
 from atm.metrics.scenario_interval import ITERATION_TIMES

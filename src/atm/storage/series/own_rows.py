@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.metrics.own_interval import OwnInterval
 from atm.metrics.own_totals import PERCENTS
 from atm.storage.result import dumps

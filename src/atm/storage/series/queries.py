@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.metrics.interval import HISTOGRAMS, Interval
 from atm.models.samples import SampledExchange
 from atm.storage.base import Batch, Written

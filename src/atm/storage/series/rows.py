@@ -10,9 +10,9 @@ import json
 import math
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.metrics.code_interval import NO_CODE, CodeInterval
 from atm.metrics.interval import COUNTS, HISTOGRAMS, EndpointInterval, FailureGroup, GeneratorInterval
 from atm.metrics.spread import in_milliseconds, spread_ns

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.metrics.scenario_interval import ITERATION_COUNTS, ITERATION_TIMES, CheckInterval, IterationInterval
 from atm.metrics.spread import spread_ns
 from atm.models.run_figures import Spread

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from atm.dataclass import dataclass
 from atm.metrics.interval import HISTOGRAMS, EndpointInterval
 from atm.metrics.own_interval import OwnInterval
 from atm.metrics.scenario_interval import CheckInterval, IterationInterval

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import LargeBinary, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from atm.dataclass import dataclass
 from atm.errors import NotFoundError
 from atm.metrics.interval import HISTOGRAMS, Interval
 from atm.models.outcome import RunStatus

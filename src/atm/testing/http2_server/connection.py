@@ -8,7 +8,7 @@ import json
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import cast
 
 import h2.config
@@ -18,6 +18,7 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
+from atm.dataclass import dataclass
 from atm.testing.http2_server.routes import respond
 
 _RESET = struct.pack("ii", 1, 0)

@@ -6,11 +6,11 @@ import http.client
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, TargetServerError
 from atm.testing.server_process import ServerProcess
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, TargetServerError
 from atm.testing.server_process import ServerProcess
 

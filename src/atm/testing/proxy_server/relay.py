@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
+
+from atm.dataclass import dataclass
 
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 _HOP_BY_HOP = frozenset({"proxy-authorization", "proxy-connection", "connection", "keep-alive"})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from atm.dataclass import dataclass
 from atm.errors import Problem, TargetServerError
 
 

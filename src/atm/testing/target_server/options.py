@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, TargetServerError
 
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")

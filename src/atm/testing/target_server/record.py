@@ -6,9 +6,10 @@ The server's recorder fills these types, and `TargetServer` returns them to test
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from atm.dataclass import dataclass
 
 
 class Outcome(StrEnum):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.testing.target_server.record import OUTCOMES, Outcome
 
 ROUTE_NAMES_LIMIT = 4096

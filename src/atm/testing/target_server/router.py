@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote
 
+from atm.dataclass import dataclass
 from atm.testing.target_server.exchange import Exchange
 from atm.testing.target_server.recorder import Recorder, RouteCounter
 

@@ -9,11 +9,11 @@ import json
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from atm.dataclass import dataclass
 from atm.errors import Problem, TargetServerError
 from atm.testing.server_process import ServerProcess
 from atm.testing.target_server.addresses import Addresses

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from heapq import heappush, heappushpop
 from typing import Literal, Protocol
 
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.ledger.masker import MASK, Masker
 from atm.engine.asyncio_engine.ledger.sampler import PendingSample, SampledRequest, SampledResponse
 from atm.metrics.sample import IterationSample, StepSample

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from atm.dataclass import dataclass
 
 MOST_COOKIES = 50
 """In one jar; after the expired ones, the oldest goes."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.scenario.value import Value
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from atm.dataclass import dataclass
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import Lane, LoadPlan
 from atm.plan.randomness import lane_seed

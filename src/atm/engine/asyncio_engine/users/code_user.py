@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from functools import partial
 from random import Random
 from time import monotonic_ns
@@ -18,6 +17,7 @@ from atm.code.module import CodeModule
 from atm.code.response import Response
 from atm.code.user import Call, IterationFailedError
 from atm.code.user import User as CodeOfUser
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.scenario.cookies import Jar
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.users.call_renderer import CallRenderer

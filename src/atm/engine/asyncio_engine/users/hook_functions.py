@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from atm.code.hook_file import called_function, hooks_of
 from atm.code.module import CodeModule, load
+from atm.dataclass import dataclass
 from atm.errors import DataError, EngineError, Problem
 from atm.plan.load_plan import CodeHooks, LoadPlan
 from atm.plan.program import CallOp

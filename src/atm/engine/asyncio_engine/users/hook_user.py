@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
 from random import Random
 from typing import Any, NoReturn
 
 from atm.code.user import Call
 from atm.code.user import User as UserOfCode
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.scenario.cookies import Jar
 from atm.engine.asyncio_engine.scenario.value import UNSET, Value
 from atm.engine.asyncio_engine.users.session import Session

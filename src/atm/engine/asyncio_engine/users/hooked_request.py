@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 from atm.code.hooks import Request as RequestOfCode
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.transport.exchange import Response

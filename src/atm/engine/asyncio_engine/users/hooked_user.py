@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from time import monotonic_ns
 
 from atm.code.user import IterationFailedError
 from atm.code.user import User as UserOfCode
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.scenario.value import UNSET
 from atm.engine.asyncio_engine.users.code_errors import described
 from atm.engine.asyncio_engine.users.connections import Connections

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from atm.code.hooks import Headers, Request
+from atm.dataclass import dataclass
 from atm.models.request import TOKEN
 from atm.plan.connections import Origin
 from atm.plan.line_breaks import breaks_header

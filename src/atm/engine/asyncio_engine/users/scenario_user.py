@@ -6,9 +6,9 @@ Plans without programs use `User` itself, so that they do not pay for this.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import monotonic_ns
 
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.scenario.cookies import Jar
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.users.connections import Connections

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.scenario.scope import Context
 from atm.engine.asyncio_engine.users.connections import Connections
 from atm.engine.asyncio_engine.users.data_rows import DataRows, Rows

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.scenario.cookies import Jar
 from atm.engine.asyncio_engine.scenario.value import UNSET, Value
 from atm.engine.asyncio_engine.users.data_rows import DataRows

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import monotonic_ns
 
+from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
 from atm.engine.asyncio_engine.ledger.ledger import IterationBooks, Ledger
 from atm.engine.asyncio_engine.ledger.sending import Sending

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import blake2b
+
+from atm.dataclass import dataclass
 
 SESSIONS_LIMIT = 1_000_000
 """Beyond it, the oldest session ends."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.testing.target_server.distributions import uniform
 
 _KINDS = ("Lamp", "Chair", "Kettle", "Notebook", "Backpack", "Clock", "Teapot", "Blanket", "Mirror", "Bicycle")

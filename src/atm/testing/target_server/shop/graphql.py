@@ -14,9 +14,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.testing.target_server.shop.catalogue import Catalogue, Product
 
 _TOKEN = re.compile(

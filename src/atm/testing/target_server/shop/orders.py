@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from atm.dataclass import dataclass
 from atm.testing.target_server.shop.accounts import Session
 from atm.testing.target_server.shop.catalogue import Catalogue, Product
 

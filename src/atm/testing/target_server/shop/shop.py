@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from atm.dataclass import dataclass
 from atm.testing.target_server.shop.accounts import Accounts
 from atm.testing.target_server.shop.catalogue import Catalogue
 from atm.testing.target_server.shop.orders import Orders
