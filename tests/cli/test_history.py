@@ -16,7 +16,7 @@ import pytest
 
 from atm.cli.history.base import resolve_run
 from atm.cli.history.local import StorageHistory
-from atm.cli.listing import age
+from atm.cli.run_list import age
 from atm.config import Settings
 from atm.errors import NotFoundError
 from atm.models.outcome import RunStatus

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from atm.engine.base import Command, EngineReport, LaneReport
 from atm.fleet import messages
-from atm.fleet.framing import frame, read_frame
+from atm.fleet.frames import frame, read_frame
 from atm.models.outcome import StopReason
 from tests.examples import examples
 

@@ -14,7 +14,7 @@ import pytest
 
 from atm import child_process
 from atm.fleet import messages
-from atm.fleet.framing import frame, read_frame
+from atm.fleet.frames import frame, read_frame
 from tests.fleet.processes import has_ended
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only this kernel signals the parent's death")

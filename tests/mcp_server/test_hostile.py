@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atm.mcp_server.server import AgentServer
-from atm.mcp_server.untrusted import WARNING, cleaned, cleaned_tree, quoted, without_credentials
+from atm.mcp_server.untrusted_text import WARNING, cleaned, cleaned_tree, quoted, without_credentials
 from atm.testing import TargetServer
 from tests.api.server import ApiServer
 from tests.examples import examples

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from atm.metrics.result_samples import sampled_iteration
 from atm.metrics.sample import IterationSample, StepSample
-from atm.metrics.sampled import sampled_iteration
 from atm.metrics.samples import MOST_ITERATION_BYTES, IterationShelf
 from atm.metrics.scenarios import ScenarioTotals
 from atm.models.outcome import Outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from atm.cli.listing import outcome_sign
+from atm.cli.run_list import outcome_sign
 from atm.cli.text import Line, Paper, Style, short_id
 from atm.models import figures
 from atm.models.outcome import Measurement

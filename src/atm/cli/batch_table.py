@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from atm.cli.listing import outcome_sign
+from atm.cli.run_list import outcome_sign
 from atm.cli.text import Line, Paper, Style, short_id
 from atm.models import figures
 from atm.models.exit_code import ExitCode

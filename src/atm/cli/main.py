@@ -14,8 +14,8 @@ import typer
 from typer.exceptions import TyperException
 
 from atm.cli.error_code import code_of
+from atm.cli.option_values import Commands, PlainGroup
 from atm.cli.output import Color, Output
-from atm.cli.parsing import Commands, PlainGroup
 from atm.dataclass import dataclass
 from atm.errors import AtmError, OutputError, Problem
 from atm.models.exit_code import ExitCode

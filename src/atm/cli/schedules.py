@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from atm.cli.listing import age
+from atm.cli.run_list import age
 from atm.cli.text import Line, Paper, Style, short_id
 from atm.models import figures
 from atm.models.schedule import DeliveryStatus, DeliveryView, FiringOutcome, FiringView, ScheduleView

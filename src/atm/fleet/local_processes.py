@@ -11,7 +11,7 @@ from typing import Self
 from atm import child_process
 from atm.engine.environment import usable_cores
 from atm.errors import Problem
-from atm.fleet.framing import frame, receive_frame
+from atm.fleet.frames import frame, receive_frame
 from atm.fleet.transport import FleetError, Link, LinkLostError
 
 _LAST_WORDS_BYTES = 4096

@@ -22,7 +22,7 @@ from functools import partial
 
 from atm import entry_point
 from atm.fleet import messages
-from atm.fleet.framing import frame, read_frame
+from atm.fleet.frames import frame, read_frame
 from atm.fleet.parent_death import signal_at_parents_death
 from atm.fleet.worker import Worker
 

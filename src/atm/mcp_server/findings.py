@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from atm.mcp_server import summaries
 from atm.mcp_server.answers import Finding
-from atm.mcp_server.untrusted import cleaned, quoted
+from atm.mcp_server.untrusted_text import cleaned, quoted
 from atm.models import figures
 from atm.models.endpoint_metrics import EndpointMetrics, NamedEndpointMetrics
 from atm.models.outcome import Outcome, RunOutcome

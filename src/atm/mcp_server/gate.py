@@ -15,7 +15,7 @@ from atm.dataclass import dataclass
 from atm.errors import ApiRefusedError, Problem, SpecError
 from atm.mcp_server.confirmation import Confirmation, can_ask
 from atm.mcp_server.limits import Demand, Excess, Limits, Used
-from atm.mcp_server.untrusted import quoted
+from atm.mcp_server.untrusted_text import quoted
 from atm.models.control.errors import ErrorEntry
 from atm.models.control.runs import RunSummaryView
 from atm.models.control.specs import PlanView

@@ -11,7 +11,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from atm.errors import AtmError, NotFoundError
 from atm.mcp_server.services import ToolServices
-from atm.mcp_server.untrusted import cleaned_tree, without_credentials
+from atm.mcp_server.untrusted_text import cleaned_tree, without_credentials
 from atm.models.metric import METRICS
 from atm.models.schema import spec_json_schema
 

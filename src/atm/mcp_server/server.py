@@ -15,7 +15,7 @@ from atm.mcp_server.resources import add_resources
 from atm.mcp_server.services import ToolServices
 from atm.mcp_server.tool import READ_ONLY, StrictTool
 from atm.mcp_server.tools import results, runs, schedules, specs
-from atm.mcp_server.untrusted import WARNING
+from atm.mcp_server.untrusted_text import WARNING
 from atm.version import VERSION
 
 NAME = "api-test-machine"

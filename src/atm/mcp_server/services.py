@@ -14,7 +14,7 @@ from atm.errors import ApiRefusedError, NotFoundError, Problem, SpecError
 from atm.mcp_server.backend import Backend
 from atm.mcp_server.gate import Gate
 from atm.mcp_server.limits import Limits
-from atm.mcp_server.untrusted import quoted
+from atm.mcp_server.untrusted_text import quoted
 
 CANCEL_SECONDS = 1.0
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from atm.mcp_server.answers import FailureGroup, Figures
-from atm.mcp_server.untrusted import cleaned, quoted
+from atm.mcp_server.untrusted_text import cleaned, quoted
 from atm.models import figures
 from atm.models.control.runs import RunSummaryView
 from atm.models.endpoint_metrics import EndpointMetrics

@@ -13,7 +13,7 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from atm.errors import AtmError, Problem
 from atm.mcp_server.confirmation import QuestionError
-from atm.mcp_server.untrusted import without_credentials
+from atm.mcp_server.untrusted_text import without_credentials
 from atm.models.nearest import nearest
 from atm.parameter_groups import with_parameter_groups
 

@@ -12,8 +12,8 @@ from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances, evidence_of, measured_offered
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval
+from atm.metrics.result_samples import exchange, sampled_iteration
 from atm.metrics.sample import Sample
-from atm.metrics.sampled import exchange, sampled_iteration
 from atm.metrics.samples import Failures
 from atm.metrics.scenarios import check_figures, scenario_metrics
 from atm.metrics.spread import spread

@@ -15,7 +15,7 @@ from atm.metrics.interval import Interval
 from atm.metrics.summary import RunTimes, endpoint_metrics, whole_metrics
 from atm.models.endpoint_metrics import Metrics, NamedEndpointMetrics
 from atm.models.outline import EndpointDescription
-from atm.runs.started import new_collector, requests_of, warm_up_ns
+from atm.runs.started_line import new_collector, requests_of, warm_up_ns
 from atm.storage import StorageInterface
 from atm.storage.records import Run
 

@@ -26,7 +26,7 @@ from atm.models.run import RunInfo, RunResult
 from atm.runs.local_history import pending, run_of
 from atm.runs.spool import Line, SpoolReader
 from atm.runs.spool_history import SpoolHistory
-from atm.runs.started import circumstances_of, new_collector, new_judge, warm_up_ns
+from atm.runs.started_line import circumstances_of, new_collector, new_judge, warm_up_ns
 from atm.storage import StorageInterface
 from atm.storage.base import RunSeries
 from atm.storage.records import Run

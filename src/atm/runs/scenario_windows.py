@@ -16,7 +16,7 @@ from atm.models.outline import CheckName, ScenarioSteps
 from atm.models.own_metric import OwnMetric
 from atm.models.run_figures import CheckFigures, OwnFigures, ScenarioMetrics
 from atm.runs.spool_history import MOST_LIVE_ITERATIONS, MOST_LIVE_SAMPLES
-from atm.runs.started import checks_of, own_metrics_of, scenarios_of
+from atm.runs.started_line import checks_of, own_metrics_of, scenarios_of
 from atm.storage import StorageInterface
 from atm.storage.series.windows import Window
 

@@ -11,14 +11,14 @@ from atm.errors import StaleLeaseError
 from atm.metrics.collector import Collector
 from atm.metrics.interval import Interval
 from atm.metrics.live_status import LiveStatus, judged
-from atm.metrics.sampled import exchange, sampled_iteration
+from atm.metrics.result_samples import exchange, sampled_iteration
 from atm.models.events import IntervalEvent, SampledIterationEvent, SampleEvent, StartedEvent
 from atm.models.outcome import RunOutcome, RunStatus, StopReason
 from atm.models.run import RunResult
 from atm.models.samples import SampledExchange, SampledIteration
 from atm.runs import events
 from atm.runs.spool import Line
-from atm.runs.started import circumstances_of, new_collector, new_judge
+from atm.runs.started_line import circumstances_of, new_collector, new_judge
 from atm.storage import Batch, StorageInterface
 from atm.storage.base import RunSeries
 from atm.storage.records import Finish, Lease, RunEvent

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from atm.engine.asyncio_engine.ledger.lane_end import LaneEnd
 from atm.engine.asyncio_engine.ledger.ledger import CheckBooks, Ledger, LoadState
 from atm.engine.asyncio_engine.ledger.masker import Masker
-from atm.engine.asyncio_engine.ledger.sending import Sending
 from atm.engine.asyncio_engine.transport.exchange import Exchange
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.engine.asyncio_engine.users.data_rows import DataRows
@@ -65,7 +65,7 @@ class Bench:
         self.ledger = Ledger(self.plan, Masker(self.plan, {}), self.intervals.append)
         self.ledger.begin(EPOCH, lambda _now: None)
         self.deadlines = Deadlines(lambda _at: None)
-        self.sending = Sending()
+        self.sending = LaneEnd()
         scenarios = Scenarios(self.plan, {"s": "secret"}, rows)
         context = replace(
             scenarios.context(

@@ -10,7 +10,7 @@ import pytest
 from atm.engine.asyncio_engine.responses import text_of
 from atm.engine.asyncio_engine.users.messages import check_of
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
-from atm.engine.asyncio_engine.users.rendering import renderer
+from atm.engine.asyncio_engine.users.renderer import renderer
 from atm.models.outcome import Outcome
 from atm.plan.connections import Origin
 from atm.plan.load_plan import Step

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atm.engine.asyncio_engine.ledger.lane_end import LaneEnd
 from atm.engine.asyncio_engine.ledger.ledger import Ledger, LoadState
 from atm.engine.asyncio_engine.ledger.masker import Masker
-from atm.engine.asyncio_engine.ledger.sending import Sending
 from atm.engine.asyncio_engine.responses import is_encoded, sets_cookie
 from atm.engine.asyncio_engine.transport.exchange import Exchange
 from atm.engine.asyncio_engine.transport.redirects import Redirects
@@ -59,7 +59,7 @@ class Bench:
         self.rings: list[int] = []
         self.deadlines = Deadlines(self.rings.append)
         self.steps = tuple(PreparedStep(made, one, {"s": "old"}) for flow in made.flows for one in flow.steps)
-        self.sending = Sending()
+        self.sending = LaneEnd()
         context = UserContext(
             (self.steps,),
             self.ledger,

@@ -15,8 +15,8 @@ from atm.metrics.interval import HISTOGRAMS, EndpointInterval, Interval
 from atm.metrics.spread import PERCENTILES, spread_ns
 from atm.models.outcome import Outcome
 from atm.storage.series import codec, queries
+from atm.storage.series.interval_decoder import intervals_of
 from atm.storage.series.queries import Selection
-from atm.storage.series.restored import intervals_of
 from atm.storage.series.rollup import Rollup, needed_to_resume
 from atm.storage.series.rows import (
     ALL,

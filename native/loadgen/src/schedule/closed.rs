@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::arrival::Arrival;
-use super::sending::Sending;
+use super::send_phase::SendPhase;
 use super::shard::Shard;
 use super::timetable::Timetable;
 use crate::counters::Counters;
@@ -93,7 +93,13 @@ impl ClosedSchedule {
 
     /// The next action of `user`.
     #[inline]
-    pub(super) fn next_action(&mut self, user: u32, now: u64, timetable: &Timetable, sending: &Sending) -> NextAction {
+    pub(super) fn next_action(
+        &mut self,
+        user: u32,
+        now: u64,
+        timetable: &Timetable,
+        sending: &SendPhase,
+    ) -> NextAction {
         if let Some(action) = self.pause_or_end(user, now, timetable, sending) {
             return action;
         }
@@ -109,7 +115,7 @@ impl ClosedSchedule {
         user: u32,
         now: u64,
         timetable: &Timetable,
-        sending: &Sending,
+        sending: &SendPhase,
     ) -> Option<NextAction> {
         if sending.is_over || sending.total_reached || now >= sending.ends_at() || sending.barrier.is_some() {
             return Some(NextAction::Park);
@@ -131,7 +137,7 @@ impl ClosedSchedule {
         intended: u64,
         now: u64,
         timetable: &Timetable,
-        sending: &mut Sending,
+        sending: &mut SendPhase,
     ) -> Option<Arrival> {
         let warm_up = intended < self.measured_from;
         if !warm_up && let Some(total) = self.total {

@@ -6,14 +6,14 @@
 //! - `mod.rs`: the schedule of a thread, in both load models;
 //! - `pacer.rs`: load profiles over time; `timetable.rs`: the plan's load as a sequence of arrivals, levels and legs;
 //! - `arrival.rs`: an iteration that is due; `flow_choice.rs`: its flow; `shard.rs`: the part of all that a thread sends;
-//! - `open.rs`, `closed.rs`: the rules of the two load models; `sending.rs`: whether iterations may still start.
+//! - `open.rs`, `closed.rs`: the rules of the two load models; `send_phase.rs`: whether iterations may still start.
 
 mod arrival;
 mod closed;
 mod flow_choice;
 mod open;
 pub mod pacer;
-mod sending;
+mod send_phase;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -34,13 +34,13 @@ pub use timetable::Timetable;
 
 use closed::ClosedSchedule;
 use open::OpenSchedule;
-use sending::Sending;
+use send_phase::SendPhase;
 
 /// The schedule of a thread.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     timetable: Timetable,
-    sending: Sending,
+    sending: SendPhase,
     /// The open model's schedule; idle in the closed model.
     open: OpenSchedule,
     /// The closed model's schedule; idle in the open model.
@@ -58,7 +58,7 @@ impl Schedule {
             timetable.skip_others();
         }
         Schedule {
-            sending: Sending::new(plan.graceful_stop_ns),
+            sending: SendPhase::new(plan.graceful_stop_ns),
             open: OpenSchedule::new(lane, &shard, Arc::clone(&counters)),
             closed: ClosedSchedule::new(plan, shard, &timetable, counters),
             timetable,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::arrival::{Arrival, Next};
-use super::sending::Sending;
+use super::send_phase::SendPhase;
 use super::shard::Shard;
 use super::timetable::Timetable;
 use crate::counters::Counters;
@@ -112,7 +112,7 @@ impl OpenSchedule {
     }
 
     /// Computes the next arrival.
-    pub(super) fn look_ahead(&mut self, timetable: &mut Timetable, sending: &mut Sending) {
+    pub(super) fn look_ahead(&mut self, timetable: &mut Timetable, sending: &mut SendPhase) {
         self.next_due = u64::MAX;
         match timetable.peek() {
             Next::Arrival(arrival) => self.next_due = arrival.intended,
@@ -130,7 +130,7 @@ impl OpenSchedule {
     }
 
     /// Takes the next arrival.
-    pub(super) fn take(&mut self, timetable: &mut Timetable, sending: &mut Sending) -> Option<Arrival> {
+    pub(super) fn take(&mut self, timetable: &mut Timetable, sending: &mut SendPhase) -> Option<Arrival> {
         let Next::Arrival(arrival) = timetable.peek() else { return None };
         timetable.advance();
         self.look_ahead(timetable, sending);

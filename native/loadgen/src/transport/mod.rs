@@ -6,18 +6,18 @@
 //! - `events.rs`: reports; `step.rs`: prepared steps; `exchange.rs`: the request in progress of a user;
 //! - `connection.rs`, `pool.rs`: one connection, and all of them; `tls.rs`: TLS sessions on byte buffers;
 //! - `dialer.rs`, `names.rs`, `resolver.rs`: addresses and name resolution;
-//! - `mod.rs`: the interface to the loop; `opening.rs`: opens connections, from the socket to the handshake;
+//! - `mod.rs`: the interface to the loop; `dial.rs`: opens connections, from the socket to the handshake;
 //! - `http1.rs`: requests and responses on a connection of one user; `multiplex`: on shared connections;
 //! - `redirects.rs`: follows redirects.
 
 mod connection;
+mod dial;
 mod dialer;
 mod events;
 mod exchange;
 mod http1;
 mod multiplex;
 mod names;
-mod opening;
 mod pool;
 mod redirects;
 mod resolver;

@@ -5,13 +5,13 @@
 //!   [`Ledger`] counts the results. None of the four knows the loop or another part.
 //! - `mod.rs` is the loop and its timing, `starts.rs` starts iterations, `parts.rs` passes the transport's reports
 //!   to users and ledger, `journeys.rs` continues iterations of several operations, `iterations.rs` samples them,
-//!   `steering.rs` handles stop, cancel, secrets and the end.
+//!   `commands.rs` handles stop, cancel, secrets and the end.
 
+mod commands;
 mod iterations;
 mod journeys;
 mod parts;
 mod starts;
-mod steering;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

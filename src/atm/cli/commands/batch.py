@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atm.cli.option_values import Commands
 from atm.cli.options import OutputOptions
 from atm.cli.output import Output
-from atm.cli.parsing import Commands
 from atm.cli.server_client import DEFAULT_SERVER, on_server, server_option
 from atm.cli.text import Style, short_id
 from atm.errors import NotFoundError, Problem

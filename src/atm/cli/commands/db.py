@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from atm.cli.option_values import Commands
 from atm.cli.options import OutputOptions
-from atm.cli.parsing import Commands
 from atm.cli.storage import change_storage, on_storage
 from atm.cli.text import Style
 from atm.errors import Problem, SpecError

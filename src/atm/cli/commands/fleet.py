@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from atm.cli.fleet_table import check_lines
+from atm.cli.option_values import Commands
 from atm.cli.options import AllowOpenClusterOption, OutputOptions
-from atm.cli.parsing import Commands
 from atm.models.exit_code import ExitCode
 
 if TYPE_CHECKING:

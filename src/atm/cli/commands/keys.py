@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from atm.cli.option_values import Commands
 from atm.cli.options import OutputOptions
-from atm.cli.parsing import Commands
 from atm.cli.storage import change_storage, on_storage
 from atm.cli.text import Line, Paper, Style
 from atm.errors import Problem, SpecError
@@ -183,7 +183,7 @@ def sessions(
     output: OutputOptions,
 ) -> int:
     """List the signed-in browser sessions, or end one within two seconds."""
-    from atm.cli.listing import age
+    from atm.cli.run_list import age
 
     now = datetime.now(UTC)
     if end is not None:
@@ -232,7 +232,7 @@ def _document(key: ApiKey) -> dict[str, Any]:
 
 
 def _lines(keys: list[ApiKey], paper: Paper, now: datetime) -> list[Line]:
-    from atm.cli.listing import age
+    from atm.cli.run_list import age
 
     lines = [
         paper.line(" name", Style.DIM)

@@ -15,7 +15,7 @@ from atm.models.exit_code import ExitCode
 from atm.models.outcome import Measurement, RunOutcome, RunStatus
 
 if TYPE_CHECKING:
-    from atm.cli.listing import ListedRun
+    from atm.cli.run_list import ListedRun
 
 MOST = 200
 
@@ -87,7 +87,7 @@ def command(
 
 
 def _listed(runs: Sequence[ListedRun], total: int | None, paper: Paper, now: datetime) -> list[Line]:
-    from atm.cli.listing import run_lines
+    from atm.cli.run_list import run_lines
 
     lines = run_lines(runs, paper, now)
     if total is not None and total > len(runs):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from atm.cli.option_values import Commands
 from atm.cli.options import OutputOptions
 from atm.cli.output import Output
-from atm.cli.parsing import Commands
 from atm.cli.schedule_fields import channel_of, moment_of, seconds_of, trigger_of, validated
 from atm.cli.server_client import DEFAULT_SERVER, on_server, server_option
 from atm.errors import Problem, SpecError

@@ -25,7 +25,7 @@ def command(
     """
     from atm.cli.history import with_history
     from atm.cli.history.sqlite_file import find, read
-    from atm.cli.listing import status_lines
+    from atm.cli.run_list import status_lines
 
     if output.json:
         output.document(with_history(server, lambda history: _view(history, run)).model_dump(mode="json"))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atm.cli.option_values import Commands
 from atm.cli.options import OutputOptions, TextOutputOptions
-from atm.cli.parsing import Commands
 from atm.cli.server_client import DEFAULT_SERVER, on_server, server_option
 from atm.cli.text import Style
 from atm.dataclass import dataclass

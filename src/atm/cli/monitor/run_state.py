@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from atm.cli.event_status import EventStatus, course_of_events
-from atm.cli.listing import outcome_sign, status_lines
 from atm.cli.live_view import Moment, frame
 from atm.cli.monitor.charts import chart_lines
 from atm.cli.progress import Course
 from atm.cli.report import report_lines
+from atm.cli.run_list import outcome_sign, status_lines
 from atm.cli.text import Line, Paper, Style, cells, short_id
 from atm.metrics.live_status import LiveStatus
 from atm.models import figures

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from atm.cli.listing import age, outcome_sign
+from atm.cli.run_list import age, outcome_sign
 from atm.cli.text import Line, Paper, Style, cells
 from atm.dataclass import dataclass
 from atm.models import figures

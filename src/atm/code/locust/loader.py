@@ -7,8 +7,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from atm.code.locust.bridge import UsersOfClass
+from atm.code.locust.compatibility import unsupported_in
 from atm.code.locust.locustfile import Locustfile, executed
-from atm.code.locust.unsupported import unsupported_in
 from atm.code.locust.user import FastHttpUser, HttpUser, User
 from atm.code.scenario import CodeScenario
 from atm.errors import DataError, Problem

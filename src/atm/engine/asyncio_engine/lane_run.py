@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
+from atm.engine.asyncio_engine.ledger.lane_end import LaneEnd
 from atm.engine.asyncio_engine.ledger.ledger import Ledger
-from atm.engine.asyncio_engine.ledger.sending import Sending
 from atm.engine.asyncio_engine.schedule.closed_schedule import ClosedSchedule
 from atm.engine.asyncio_engine.schedule.open_schedule import OpenSchedule
 from atm.engine.asyncio_engine.schedule.phases import Phases
@@ -72,7 +72,7 @@ class LaneRun:
             if self._is_closed
             else OpenSchedule(self._plan, lane, self, monotonic_ns, ceiling)
         )
-        self.sending = Sending()
+        self.sending = LaneEnd()
         self._make_user = self._new_user()
         self._users_made = 0
         self._are_leaving = False

@@ -23,7 +23,7 @@ from atm.mcp_server.answers import (
 from atm.mcp_server.findings import findings
 from atm.mcp_server.services import ToolServices
 from atm.mcp_server.tool import READS, StrictTool, answer, tool
-from atm.mcp_server.untrusted import WARNING, cleaned, cleaned_tree, quoted
+from atm.mcp_server.untrusted_text import WARNING, cleaned, cleaned_tree, quoted
 from atm.models import figures
 from atm.models.control.compare import CompareAnswer
 from atm.models.control.runs import RunSummaryView

@@ -18,7 +18,7 @@ from atm.mcp_server.answers import CancelAnswer, RunAnswer, RunState
 from atm.mcp_server.gate import ENDED, TAG, Admitted
 from atm.mcp_server.services import ToolServices
 from atm.mcp_server.tool import READS, StrictTool, answer, tool
-from atm.mcp_server.untrusted import cleaned, quoted
+from atm.mcp_server.untrusted_text import cleaned, quoted
 from atm.models import figures
 from atm.models.control.runs import RunView
 from atm.models.events import AnyRunEvent, FinishedEvent, IntervalEvent, ProgressEvent, StartedEvent

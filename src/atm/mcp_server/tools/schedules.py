@@ -18,7 +18,7 @@ from atm.mcp_server.answers import Deleted, FiringEntry, ScheduleEntry, Schedule
 from atm.mcp_server.gate import TAG
 from atm.mcp_server.services import ToolServices
 from atm.mcp_server.tool import READS, StrictTool, answer, tool
-from atm.mcp_server.untrusted import cleaned, cleaned_tree, quoted, without_credentials
+from atm.mcp_server.untrusted_text import cleaned, cleaned_tree, quoted, without_credentials
 from atm.models.duration import parse_duration
 from atm.models.schedule import (
     FiringView,

@@ -17,7 +17,7 @@ from atm.mcp_server.answers import PlanBounds, SpecAnswer, TestEntry, TestsAnswe
 from atm.mcp_server.limits import Demand
 from atm.mcp_server.services import ToolServices
 from atm.mcp_server.tool import READ_ONLY, READS, StrictTool, answer, tool
-from atm.mcp_server.untrusted import cleaned, cleaned_tree, quoted, without_credentials
+from atm.mcp_server.untrusted_text import cleaned, cleaned_tree, quoted, without_credentials
 from atm.models import figures
 from atm.models.control.errors import ErrorEntry
 from atm.models.control.specs import PlanView

@@ -12,7 +12,7 @@ from atm.storage.errors import sequence_gap
 from atm.storage.records import RunEvent, SampleQuery
 from atm.storage.result import StoredSample
 from atm.storage.series import scenario_rows
-from atm.storage.series.restored import intervals_of
+from atm.storage.series.interval_decoder import intervals_of
 from atm.storage.series.rollup import Rollup
 from atm.storage.series.rows import (
     RESOLUTIONS,

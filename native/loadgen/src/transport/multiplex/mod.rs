@@ -3,13 +3,13 @@
 //! # Layout
 //!
 //! - `mod.rs`: assigns users to connections, and handles the end of a connection;
-//! - `link.rs`: one shared connection, and all of them; `heads.rs`, `sending.rs`: outgoing data of streams;
+//! - `link.rs`: one shared connection, and all of them; `heads.rs`, `send.rs`: outgoing data of streams;
 //! - `stream_response.rs`, `sink.rs`: incoming data of streams;
 //! - `streams.rs`: the end of a request on a stream.
 
 pub(super) mod heads;
 pub(super) mod link;
-mod sending;
+mod send;
 mod sink;
 pub(super) mod stream_response;
 mod streams;

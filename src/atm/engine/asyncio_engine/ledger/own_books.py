@@ -13,7 +13,7 @@ from time import monotonic_ns
 from typing import Protocol
 
 from atm.code.own_metrics import Recording, recorder
-from atm.engine.asyncio_engine.ledger.sending import Sending
+from atm.engine.asyncio_engine.ledger.lane_end import LaneEnd
 from atm.metrics.own_interval import OwnInterval
 from atm.models.own_metric import OwnKind, OwnMetric
 
@@ -47,7 +47,7 @@ class _Cell:
 class OwnRecorder:
     """Takes the values of code in one phase of one lane."""
 
-    def __init__(self, books: OwnBooks, cells: Mapping[str, _Cell], sending: Sending | None) -> None:
+    def __init__(self, books: OwnBooks, cells: Mapping[str, _Cell], sending: LaneEnd | None) -> None:
         self._books = books
         self._seconds = books.seconds
         self._cells = cells
@@ -116,7 +116,7 @@ class OwnBooks:
         self.thread = get_ident()
         self.loop = asyncio.get_running_loop()
 
-    def recorder(self, sending: Sending | None, *, is_warm_up: bool) -> OwnRecorder:
+    def recorder(self, sending: LaneEnd | None, *, is_warm_up: bool) -> OwnRecorder:
         """Return what takes the values of iterations of a lane."""
         key = (id(sending), is_warm_up)
         known = self._recorders.get(key)
@@ -124,7 +124,7 @@ class OwnBooks:
             known = self._recorders[key] = OwnRecorder(self, self._cells[is_warm_up], sending)
         return known
 
-    def enter(self, sending: Sending, *, is_warm_up: bool) -> None:
+    def enter(self, sending: LaneEnd, *, is_warm_up: bool) -> None:
         """Let code that is called in this context, and in tasks that begin in it, record for a lane."""
         recorder.set(self.recorder(sending, is_warm_up=is_warm_up))
 

@@ -9,7 +9,7 @@ from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.engine.asyncio_engine.users.bodies import readable_request
 from atm.engine.asyncio_engine.users.messages import check_of, expected_text, timeout_text
-from atm.engine.asyncio_engine.users.rendering import Render, renderer
+from atm.engine.asyncio_engine.users.renderer import Render, renderer
 from atm.engine.secrets import slots_of
 from atm.plan.load_plan import BodyCheck, Flow, Header, LoadPlan, Step
 from atm.plan.template_parts import LiteralPart, Part, SecretPart, ValuePart

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.transport.known_response import KnownResponse
-from atm.engine.asyncio_engine.users.rendering import Render
+from atm.engine.asyncio_engine.users.renderer import Render
 
 
 class SentStep(Protocol):

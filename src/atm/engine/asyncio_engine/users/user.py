@@ -7,8 +7,8 @@ from time import monotonic_ns
 
 from atm.dataclass import dataclass
 from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
+from atm.engine.asyncio_engine.ledger.lane_end import LaneEnd
 from atm.engine.asyncio_engine.ledger.ledger import IterationBooks, Ledger
-from atm.engine.asyncio_engine.ledger.sending import Sending
 from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.transport.known_response import KnownResponse
 from atm.engine.asyncio_engine.transport.redirects import REDIRECTS, Redirects
@@ -27,7 +27,7 @@ class UserContext:
 
     flows: Sequence[Sequence[PreparedStep]]
     ledger: Ledger
-    sending: Sending
+    sending: LaneEnd
     deadlines: Deadlines
     redirects: Redirects
     origins: Origins

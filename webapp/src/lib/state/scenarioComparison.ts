@@ -2,7 +2,7 @@
 import type { CompareAnswer, Difference } from "$lib/api/schema";
 import { count, NO_DATA, share } from "$lib/format";
 
-import { changeText, type EndpointChange, figure, judged, labelOf } from "./comparing";
+import { changeText, type EndpointChange, figure, judged, labelOf } from "./comparison";
 
 export type ComparedScenario = CompareAnswer["scenarios"][number];
 

@@ -4,7 +4,7 @@ use crate::outcome::StopReason;
 
 /// The state of sending. Times are ns since the start of the run; `u64::MAX` means never.
 #[derive(Debug)]
-pub(super) struct Sending {
+pub(super) struct SendPhase {
     /// When this leg's sending ends.
     pub(super) leg_end: u64,
     /// Between a leg and the next one: the planned end of the leg.
@@ -21,9 +21,9 @@ pub(super) struct Sending {
     give_up_at: u64,
 }
 
-impl Sending {
-    pub(super) fn new(graceful_stop: u64) -> Sending {
-        Sending {
+impl SendPhase {
+    pub(super) fn new(graceful_stop: u64) -> SendPhase {
+        SendPhase {
             leg_end: u64::MAX,
             barrier: None,
             end: u64::MAX,

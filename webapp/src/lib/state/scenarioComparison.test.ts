@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 
 import type { CompareAnswer } from "$lib/api/schema";
 
-import type { EndpointChange } from "./comparing";
-import { byScenario, checkRows, type ComparedScenario, scenarioRows } from "./comparingScenarios";
+import type { EndpointChange } from "./comparison";
+import { byScenario, checkRows, type ComparedScenario, scenarioRows } from "./scenarioComparison";
 
 const difference = (name: string, a: number, b: number) => ({ name, a, b, change: (b - a) / a, better: b < a });
 const reached = (name: string, reached_share: number) => ({ name, endpoint: `browse/${name}`, reached_share });

@@ -5,7 +5,7 @@ from __future__ import annotations
 from atm.plan.pacer import NEVER
 
 
-class Sending:
+class LaneEnd:
     """When the sending of a lane ends, and when its last request or iteration finished."""
 
     __slots__ = ("end", "last_finish")
