@@ -13,7 +13,7 @@ def users_of(classes: Sequence[type[User]], total: int) -> Mapping[type[User], i
     """Return the users of each class: whole numbers whose sum is the total, as near to the weights as possible."""
     counts = dict.fromkeys(classes, 0)
     left = total
-    for fixed in [each for each in classes if each.fixed_count > 0]:
+    for fixed in [user_class for user_class in classes if user_class.fixed_count > 0]:
         counts[fixed] = min(fixed.fixed_count, left)
         left -= counts[fixed]
     weighted = [each for each in classes if each.fixed_count <= 0 and each.weight > 0]
