@@ -38,7 +38,7 @@ def _written(function: ast.AST) -> Iterator[tuple[str, str, str]]:
             if node.func.attr == "setdefault":
                 yield from _of(node.func.value, node.args[:1])
             elif node.func.attr == "update":
-                keys = [key for each in node.args if isinstance(each, ast.Dict) for key in each.keys if key]
+                keys = [key for argument in node.args if isinstance(argument, ast.Dict) for key in argument.keys if key]
                 words = [ast.Constant(word.arg) for word in node.keywords if word.arg]
                 yield from _of(node.func.value, [*keys, *words])
 

@@ -178,7 +178,7 @@ def _metrics_in(module: ModuleType) -> Iterator[OwnMetric]:
         if isinstance(value, OwnMetric):
             yield value
         elif isinstance(value, ModuleType) and Path(getattr(value, "__file__", None) or "/").parent == folder:
-            yield from (each for each in list(vars(value).values()) if isinstance(each, OwnMetric))
+            yield from (attribute for attribute in list(vars(value).values()) if isinstance(attribute, OwnMetric))
 
 
 def _caller() -> tuple[str, int]:

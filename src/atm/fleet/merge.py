@@ -78,7 +78,9 @@ def merge(
         ),
         iterations=iterations,
         checks=checks,
-        data=_data(seconds) if used_rows is None else used_rows.merged(part for each in seconds for part in each.data),
+        data=_data(seconds)
+        if used_rows is None
+        else used_rows.merged(part for interval in seconds for part in interval.data),
         sampled_iterations=sorted(
             (sample for interval in seconds for sample in interval.sampled_iterations),
             key=lambda sample: (sample.finish_ns, sample.flow, sample.number),
@@ -92,10 +94,10 @@ def _code(seconds: Sequence[Interval]) -> CodeInterval:
     """Return what the code of all workers reports; their announcements are different ones, in the run's numbers."""
     parts = [interval.code for interval in seconds if interval.code]
     return CodeInterval(
-        tuple(sorted((each for part in parts for each in part.endpoints), key=lambda endpoint: endpoint.index)),
-        tuple(sorted((each for part in parts for each in part.checks), key=lambda check: check.index)),
-        tuple(each for part in parts for each in part.exceptions),
-        tuple(each for part in parts for each in part.blocking),
+        tuple(sorted((endpoint for part in parts for endpoint in part.endpoints), key=lambda endpoint: endpoint.index)),
+        tuple(sorted((check for part in parts for check in part.checks), key=lambda check: check.index)),
+        tuple(exception for part in parts for exception in part.exceptions),
+        tuple(call for part in parts for call in part.blocking),
     )
 
 

@@ -58,7 +58,7 @@ class ServerCertificate:
             found = [path.stat() for path in (self.certificate, self.key)]
         except OSError:
             return None
-        return tuple((each.st_mtime_ns, each.st_size, each.st_ino) for each in found)
+        return tuple((status.st_mtime_ns, status.st_size, status.st_ino) for status in found)
 
     def _load(self) -> ssl.SSLContext:
         for path, variable in ((self.certificate, "ATM_TLS_CERT"), (self.key, "ATM_TLS_KEY")):

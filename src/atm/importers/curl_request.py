@@ -119,7 +119,7 @@ class CurlRequest:
         if content.startswith(("@", "<")):
             raise refused_file("-F", value)
         content, *attributes = content.split(";") if not content.startswith('"') else [content.strip('"')]
-        kind = next((each.partition("=")[2] for each in attributes if each.strip().startswith("type=")), "")
+        kind = next((item.partition("=")[2] for item in attributes if item.strip().startswith("type=")), "")
         self._add_part(name, content, kind)
 
     def add_form_string(self, value: str) -> None:

@@ -115,7 +115,8 @@ def figures_so_far(collector: Collector) -> FiguresSoFar:
         checks=check_figures(collector.scenarios, collector.endpoints),
         data=collector.data.figures(),
         exceptions=[
-            replace(each, traceback="") for each in collector.code.exceptions(collector.scenarios.scenarios)[:10]
+            replace(exception, traceback="")
+            for exception in collector.code.exceptions(collector.scenarios.scenarios)[:10]
         ],
         own_metrics=collector.own.figures(collector.window_ns / 1e9),
     )

@@ -359,9 +359,9 @@ class _OwnWindowJudge(_WindowJudge):
 
     def add(self, interval: Interval) -> None:
         part = OwnInterval(self._metric, warm_up=False)
-        for each in interval.own:
-            if each.metric == self._metric and not each.warm_up:
-                part.merge(each)
+        for own in interval.own:
+            if own.metric == self._metric and not own.warm_up:
+                part.merge(own)
         self._values.add(interval.second, part, interval.duration_ns / 1e9)
         if self._values.is_full:
             measured = measure_own(self._threshold, self._values.total(), self._values.seconds)

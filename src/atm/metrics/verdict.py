@@ -262,8 +262,8 @@ def blocking(evidence: Evidence) -> MeasurementReason | None:
     if not evidence.blocking:
         return None
     longest = evidence.blocking[0]
-    count = sum(each.count for each in evidence.blocking)
-    seconds = sum(each.seconds for each in evidence.blocking)
+    count = sum(call.count for call in evidence.blocking)
+    seconds = sum(call.seconds for call in evidence.blocking)
     calls = "a call of code" if count == 1 else f"{figures.count(count)} calls of code"
     return MeasurementReason(
         code="blocking",

@@ -59,7 +59,7 @@ class HookFile:
 
     def set_by(self, function: str) -> tuple[str, ...]:
         """Return the variables of the user that a function writes to."""
-        return tuple(name for each in self.sets if each.function == function for name in each.of_user)
+        return tuple(name for assignment in self.sets if assignment.function == function for name in assignment.of_user)
 
 
 OpenHooks = Callable[[str], HookFile]
@@ -114,19 +114,19 @@ class CodeHooksOfSpec:
     def setup_slots(self) -> dict[str, Slot]:
         """The variables that `setup` of the file sets, which are values of the run like those of `setup` steps."""
         slots: dict[str, Slot] = {}
-        for each in self.file.sets if self.file and SETUP_FUNCTION in self.function_of else ():
-            for name in (*each.of_run, *each.secrets_of_run):
+        for assignment in self.file.sets if self.file and SETUP_FUNCTION in self.function_of else ():
+            for name in (*assignment.of_run, *assignment.secrets_of_run):
                 if name in self.spec.variables or name in self._of_steps:
                     other = "one of the variables of the spec" if name in self.spec.variables else "a value of setup"
-                    what = f'"{name}" is set by {each.function} in the file and is also {other}'
+                    what = f'"{name}" is set by {assignment.function} in the file and is also {other}'
                     self._report(what, "duplicate_name", "Give one of them another name")
                 elif _VARIABLE.fullmatch(name):
-                    slots[name] = Slot(name, name in each.secrets_of_run or is_sensitive(name))
+                    slots[name] = Slot(name, name in assignment.secrets_of_run or is_sensitive(name))
         return slots
 
     def user_slots(self, taken: Iterable[str], steps: Iterable[CallStep]) -> dict[str, Slot]:
         """Return a slot for each variable of users that functions set, without those that are taken."""
-        names = dict.fromkeys(name for each in self.file.sets for name in each.of_user) if self.file else {}
+        names = dict.fromkeys(name for assignment in self.file.sets for name in assignment.of_user) if self.file else {}
         names |= dict.fromkeys(name for step in steps for name in step.sets)
         known = {*taken, *self.spec.variables, *self.names.setup_values}
         return {
@@ -148,7 +148,7 @@ class CodeHooksOfSpec:
     @property
     def set_any_time(self) -> tuple[str, ...]:
         """The variables that any function of the file sets."""
-        return tuple(name for each in self.file.sets for name in each.of_user) if self.file else ()
+        return tuple(name for assignment in self.file.sets for name in assignment.of_user) if self.file else ()
 
     def check_call(self, step: CallStep, path: Path) -> None:
         """Report a step that names no function, or one that a step cannot call."""

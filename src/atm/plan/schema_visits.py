@@ -83,8 +83,10 @@ class _Applied:
     def targets(self, node: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the schemas that a schema refers to."""
         references = (node.get(key) for key in _REFERENCES)
-        found = (_resolved(each, self._root, self._names) for each in references if isinstance(each, str))
-        return [each for each in found if isinstance(each, dict)]
+        found = (
+            _resolved(reference, self._root, self._names) for reference in references if isinstance(reference, str)
+        )
+        return [schema for schema in found if isinstance(schema, dict)]
 
 
 def _visits(root: dict[str, Any], applied: _Applied) -> int:
@@ -97,9 +99,9 @@ def _visits(root: dict[str, Any], applied: _Applied) -> int:
         inner = applied.inner(node)
         times = REPEATED if inner and any(key in node for key in _UNEVALUATED) else 1
         visits, members = 1, dict[str | int | None, int]()
-        for each in inner:
-            visits += times * (1 if id(each) in again else own[id(each)])
-            for key, count in {} if id(each) in again else below[id(each)].items():
+        for schema in inner:
+            visits += times * (1 if id(schema) in again else own[id(schema)])
+            for key, count in {} if id(schema) in again else below[id(schema)].items():
                 members[key] = members.get(key, 0) + times * count
         for key, member in _members(node):
             members[key] = members.get(key, 0) + (1 if id(member) in again else most[id(member)])
@@ -116,13 +118,13 @@ def _order(root: dict[str, Any], applied: _Applied) -> tuple[list[dict[str, Any]
     path = [(root, iter([*applied.inner(root), *(member for _, member in _members(root))]))]
     while path:
         node, further = path[-1]
-        for each in further:
-            if id(each) not in entered:
-                entered.add(id(each))
-                path.append((each, iter([*applied.inner(each), *(member for _, member in _members(each))])))
+        for schema in further:
+            if id(schema) not in entered:
+                entered.add(id(schema))
+                path.append((schema, iter([*applied.inner(schema), *(member for _, member in _members(schema))])))
                 break
-            if id(each) not in left:
-                again.add(id(each))
+            if id(schema) not in left:
+                again.add(id(schema))
         else:
             left.add(id(node))
             order.append(node)
@@ -135,12 +137,12 @@ def _members(node: dict[str, Any]) -> Iterator[tuple[str | int | None, dict[str,
     properties = node.get("properties")
     found: list[tuple[str | int | None, Any]] = list(properties.items()) if isinstance(properties, dict) else []
     patterns = node.get("patternProperties")
-    found += [(None, each) for each in patterns.values()] if isinstance(patterns, dict) else []
+    found += [(None, schema) for schema in patterns.values()] if isinstance(patterns, dict) else []
     for name in _LISTED_MEMBERS:
         listed = node.get(name)
         found += enumerate(listed) if isinstance(listed, list) else []
     found += [(None, node.get(name)) for name in _ANY_MEMBER]
-    yield from ((key, each) for key, each in found if isinstance(each, dict))
+    yield from ((key, schema) for key, schema in found if isinstance(schema, dict))
 
 
 def _too_much_to_compile(root: dict[str, Any], applied: _Applied) -> bool:
@@ -153,17 +155,17 @@ def _too_much_to_compile(root: dict[str, Any], applied: _Applied) -> bool:
             return False
         node, around = waiting.pop()
         inner, targets = _inline(node), applied.targets(node)
-        waiting += [(each, None) for each in inner]
+        waiting += [(schema, None) for schema in inner]
         if around is None:
             waiting += [(member, None) for _, member in _members(node)]
-            waiting += [(each, None) for each in targets if id(each) not in known]
-            known |= {id(each) for each in targets}
+            waiting += [(schema, None) for schema in targets if id(schema) not in known]
+            known |= {id(schema) for schema in targets}
             if any(key in node for key in _UNEVALUATED):
                 waiting.append((node, frozenset()))
         else:
             around |= {id(node)}
             waiting += [(node[key], None) for key in _ANY_MEMBER if isinstance(node.get(key), dict)]
-            waiting += [(each, around) for each in (*inner, *targets) if id(each) not in around]
+            waiting += [(schema, around) for schema in (*inner, *targets) if id(schema) not in around]
     return True
 
 
@@ -177,7 +179,7 @@ def _inline(node: dict[str, Any]) -> list[dict[str, Any]]:
     for key in _MAPS:
         mapped = node.get(key)
         found += mapped.values() if isinstance(mapped, dict) else []
-    return [each for each in found if isinstance(each, dict)]
+    return [schema for schema in found if isinstance(schema, dict)]
 
 
 def _resolved(reference: str, root: Any, names: dict[str, dict[str, Any]]) -> Any:

@@ -98,7 +98,7 @@ class SpoolHistory:
         samples = tuple(self._live_samples(interval))
         new_events += [_stored(events.sample(sample, self._next(), at)) for sample in samples]
         iterations = tuple(self._live_iterations(interval))
-        new_events += [_stored(events.sampled_iteration(each, self._next(), at)) for each in iterations]
+        new_events += [_stored(events.sampled_iteration(iteration, self._next(), at)) for iteration in iterations]
         for part in interval.endpoints:
             part.apart = part.endpoint in self._collector.endpoints_apart
         stored = replace(interval, samples=[], sampled_iterations=[])

@@ -127,7 +127,7 @@ def _index(name: str, names: list[str]) -> int:
 
 def _resolution(seconds: int) -> int:
     """Return the finest resolution with at most 1,200 points, as the plots of the dashboard draw them."""
-    return next((each for each in RESOLUTIONS if seconds <= 1200 * each), RESOLUTIONS[-1])
+    return next((length for length in RESOLUTIONS if seconds <= 1200 * length), RESOLUTIONS[-1])
 
 
 @router.get("/runs/{run_id}/samples", responses=_NOT_FOUND)

@@ -63,8 +63,8 @@ class MachineHistory(StorageHistory):
                 await asyncio.sleep(POLL_SECONDS)
             await self._until_stored(run_id)
         async with aclosing(self._stored_events(run_id, last)) as events:
-            async for each in events:
-                yield each
+            async for stored_event in events:
+                yield stored_event
 
     async def changes(self) -> AsyncGenerator[ListChange, None]:
         shown: dict[str, Run] = {}

@@ -16,12 +16,12 @@ def users_of(classes: Sequence[type[User]], total: int) -> Mapping[type[User], i
     for fixed in [user_class for user_class in classes if user_class.fixed_count > 0]:
         counts[fixed] = min(fixed.fixed_count, left)
         left -= counts[fixed]
-    weighted = [each for each in classes if each.fixed_count <= 0 and each.weight > 0]
-    sum_of_weights = sum(each.weight for each in weighted)
-    shares = {each: left * each.weight / sum_of_weights for each in weighted}
-    for each, share in shares.items():
-        counts[each] = int(share)
-    rest = left - sum(counts[each] for each in weighted)
-    for each in sorted(weighted, key=lambda each: counts[each] - shares[each])[: max(0, rest)]:
-        counts[each] += 1
+    weighted = [user_class for user_class in classes if user_class.fixed_count <= 0 and user_class.weight > 0]
+    sum_of_weights = sum(user_class.weight for user_class in weighted)
+    shares = {user_class: left * user_class.weight / sum_of_weights for user_class in weighted}
+    for user_class, share in shares.items():
+        counts[user_class] = int(share)
+    rest = left - sum(counts[user_class] for user_class in weighted)
+    for user_class in sorted(weighted, key=lambda user_class: counts[user_class] - shares[user_class])[: max(0, rest)]:
+        counts[user_class] += 1
     return counts

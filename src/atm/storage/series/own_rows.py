@@ -37,7 +37,7 @@ def own_rows(resolution: int, start: int, parts: Iterable[OwnInterval]) -> list[
         by_phase.setdefault(part.warm_up, []).append(part)
     for warm_up, members in by_phase.items():
         documents = [part.to_json() for part in members]
-        histograms = {str(each["metric"]): each.pop("values") for each in documents if "values" in each}
+        histograms = {str(document["metric"]): document.pop("values") for document in documents if "values" in document}
         percentiles = {str(part.metric): part.percentiles(PERCENTS) for part in members if part.values}
         encoded = dumps(histograms).encode() if histograms else b""
         rows.append(IntervalRow(resolution, start, OWN, warm_up, dumps(documents), dumps(percentiles), encoded))
@@ -49,7 +49,8 @@ def own_of(row: IntervalRow) -> list[OwnInterval]:
     try:
         histograms = json.loads(row.histograms) if row.histograms else {}
         return [
-            OwnInterval.from_json({**each, **_values(histograms, each["metric"])}) for each in json.loads(row.counts)
+            OwnInterval.from_json({**document, **_values(histograms, document["metric"])})
+            for document in json.loads(row.counts)
         ]
     except (TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"not a row of own metrics: {error!r}") from error
@@ -68,7 +69,7 @@ def own_points(rows: Iterable[IntervalRow]) -> list[OwnPoint]:
             continue
         try:
             percentiles = json.loads(row.figures)
-            parts = [OwnInterval.from_json(each) for each in json.loads(row.counts)]
+            parts = [OwnInterval.from_json(document) for document in json.loads(row.counts)]
             none = (None,) * len(PERCENTS)
             points += [OwnPoint(row.start, part, percentiles.get(str(part.metric), none)) for part in parts]
         except (TypeError, AttributeError) as error:
