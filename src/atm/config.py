@@ -196,8 +196,8 @@ class Settings(BaseSettings):
         given = {name: value.get_secret_value() for name in named if (value := getattr(self, name)) is not None}
         url = given.pop("database_url", "")
         password = re.match(r"[^:/]+://[^/@]*?:(.+)@", url)
-        found = [*given.values(), *((password[1], unquote(password[1])) if password else ())]
-        return tuple(value for value in found if value)
+        secrets = [*given.values(), *((password[1], unquote(password[1])) if password else ())]
+        return tuple(value for value in secrets if value)
 
     @property
     def database_file(self) -> Path:

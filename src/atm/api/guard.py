@@ -288,8 +288,8 @@ class Guard:
         if scope["type"] != "http":
             return receive
         most, setting = body_limit(self._settings, scope["method"], route_path(scope))
-        said = Headers(scope=scope).get("content-length", "0")
-        if said.isdecimal() and int(said) > most:
+        announced = Headers(scope=scope).get("content-length", "0")
+        if announced.isdecimal() and int(announced) > most:
             raise _too_large(most, setting)
         seen = 0
 

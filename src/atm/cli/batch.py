@@ -55,11 +55,11 @@ def expanded(given: Sequence[str]) -> list[str]:
         if not is_folder(source):
             sources.append(source)
             continue
-        found = sorted(str(file) for file in Path(source).iterdir() if file.suffix in _IN_FOLDERS and file.is_file())
-        if not found:
+        specs = sorted(str(file) for file in Path(source).iterdir() if file.suffix in _IN_FOLDERS and file.is_file())
+        if not specs:
             hint = "Specs in a folder end in .yaml or .yml"
             raise SpecError(Problem(f"there is no spec in {source}", "spec_not_found", path="SPEC", hint=hint))
-        sources += found
+        sources += specs
     return sources
 
 

@@ -42,22 +42,22 @@ def open_hooks(text: str, directory: Path) -> HookFile:
 
 def hooks_of(module: CodeModule) -> dict[str, Callable[..., Any]]:
     """Return the functions of the hooks of a file, by the names of the hooks. Raises DataError for two of one hook."""
-    found: dict[str, Callable[..., Any]] = {}
+    hooks: dict[str, Callable[..., Any]] = {}
     for name, function in module.hooks:
-        if name in found:
+        if name in hooks:
             place = f"{module.path.name}:{line_of(function)}"
-            what = f'two functions are the hook "{name}": {found[name].__name__} and {function.__name__}'
+            what = f'two functions are the hook "{name}": {hooks[name].__name__} and {function.__name__}'
             raise DataError(Problem(what, "duplicate_name", place=place, hint="Let one of them call the other"))
-        found[name] = function
-    declared = {id(function) for function in found.values()}
+        hooks[name] = function
+    declared = {id(function) for function in hooks.values()}
     for name, function in _own_functions(module):
         if name in ARGUMENTS and id(function) not in declared:
-            if name in found:
+            if name in hooks:
                 place = f"{module.path.name}:{line_of(function)}"
-                what = f'two functions are the hook "{name}": {found[name].__name__}, by its decorator, and {name}'
+                what = f'two functions are the hook "{name}": {hooks[name].__name__}, by its decorator, and {name}'
                 raise DataError(Problem(what, "duplicate_name", place=place, hint="Rename this one"))
-            found[name] = function
-    return found
+            hooks[name] = function
+    return hooks
 
 
 def called_function(module: CodeModule, name: str) -> Callable[..., Any]:

@@ -19,14 +19,14 @@ def variables_set_in(tree: ast.Module, setup: str) -> Iterator[SetVariables]:
         contexts = {_CONTEXT}
         if node.name == setup and node.args.args:
             contexts.add(node.args.args[0].arg)
-        found: dict[str, dict[str, None]] = {"user": {}, "run": {}, "secrets": {}}
+        names: dict[str, dict[str, None]] = {"user": {}, "run": {}, "secrets": {}}
         for owner, attribute, name in _written(node):
             if owner not in contexts:
-                found["user"][name] = None
+                names["user"][name] = None
             else:
-                found["run" if attribute == "variables" else "secrets"][name] = None
-        if any(found.values()):
-            yield SetVariables(node.name, tuple(found["user"]), tuple(found["run"]), tuple(found["secrets"]))
+                names["run" if attribute == "variables" else "secrets"][name] = None
+        if any(names.values()):
+            yield SetVariables(node.name, tuple(names["user"]), tuple(names["run"]), tuple(names["secrets"]))
 
 
 def _written(function: ast.AST) -> Iterator[tuple[str, str, str]]:

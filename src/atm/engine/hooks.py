@@ -120,11 +120,11 @@ class Hooks:
         from atm.code.hooks import Context
 
         slots, values = self._of_steps()
-        known = {slot.name: value for slot, value in zip(slots, values, strict=True) if value is not UNSET}
+        values_by_name = {slot.name: value for slot, value in zip(slots, values, strict=True) if value is not UNSET}
         hidden = {slot.name for slot in slots if slot.is_secret}
-        variables = {name: value for name, value in known.items() if name not in hidden}
+        variables = {name: value for name, value in values_by_name.items() if name not in hidden}
         secrets = {name: self.secrets[place] for name, place in hooks.secrets if place in self.secrets}
-        secrets |= {name: text_form(value) for name, value in known.items() if name in hidden}
+        secrets |= {name: text_form(value) for name, value in values_by_name.items() if name in hidden}
         return Context(self.test.plan.name, hooks.base_url, {**dict(hooks.variables), **variables}, secrets)
 
     def _of_steps(self) -> tuple[list[Slot], list[Value]]:

@@ -49,10 +49,10 @@ class CodeNames:
         if not self._has_code:
             return [interval for _, interval in parts]
         new: set[int] = set()
-        known = [dict(worker.endpoints) for worker in self._workers]
+        before = [dict(worker.endpoints) for worker in self._workers]
         announced = [self._announced(worker, interval.code, new) for worker, interval in parts]
         return [
-            self._renumbered(worker, interval, code, known[worker], new)
+            self._renumbered(worker, interval, code, before[worker], new)
             for (worker, interval), code in zip(parts, announced, strict=True)
         ]
 
@@ -94,7 +94,7 @@ class CodeNames:
         return index if index < self._planned else numbers[index]
 
     def _renumbered(
-        self, worker: int, interval: Interval, code: CodeInterval, known: dict[int, int], new: set[int]
+        self, worker: int, interval: Interval, code: CodeInterval, before: dict[int, int], new: set[int]
     ) -> Interval:
         numbers = self._workers[worker]
 
@@ -119,7 +119,7 @@ class CodeNames:
             interval,
             endpoints=[
                 *(replace(part, endpoint=endpoint(part.endpoint)) for part in interval.endpoints),
-                *self._not_reached(numbers, interval, set(known.values()), new),
+                *self._not_reached(numbers, interval, set(before.values()), new),
             ],
             failures=[replace(group, endpoint=endpoint(group.endpoint)) for group in interval.failures],
             samples=[replace(sample, endpoint=endpoint(sample.endpoint)) for sample in interval.samples],
@@ -129,7 +129,7 @@ class CodeNames:
         )
 
     def _not_reached(
-        self, worker: _Worker, interval: Interval, known: set[int], new: set[int]
+        self, worker: _Worker, interval: Interval, announced_here: set[int], new: set[int]
     ) -> list[EndpointInterval]:
         """Return the iterations of a worker that ended without the endpoints that only others have announced.
 
@@ -143,7 +143,7 @@ class CodeNames:
         for (flow, warm_up), before in {**dict.fromkeys(ended, 0), **worker.ended}.items():
             now = ended[flow, warm_up]
             for endpoint in self._of_flow[flow]:
-                if endpoint in known or (endpoint in announced and endpoint in new):
+                if endpoint in announced_here or (endpoint in announced and endpoint in new):
                     continue
                 earlier = before if endpoint in new else 0
                 count = -before if endpoint in announced else earlier + now

@@ -55,10 +55,10 @@ class ServerCertificate:
 
     def _look(self) -> Stamp | None:
         try:
-            found = [path.stat() for path in (self.certificate, self.key)]
+            statuses = [path.stat() for path in (self.certificate, self.key)]
         except OSError:
             return None
-        return tuple((status.st_mtime_ns, status.st_size, status.st_ino) for status in found)
+        return tuple((status.st_mtime_ns, status.st_size, status.st_ino) for status in statuses)
 
     def _load(self) -> ssl.SSLContext:
         for path, variable in ((self.certificate, "ATM_TLS_CERT"), (self.key, "ATM_TLS_KEY")):

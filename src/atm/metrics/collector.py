@@ -253,8 +253,8 @@ class Collector:
 
     def described(self, planned: Sequence[EndpointDescription]) -> list[EndpointDescription]:
         """Return name, method and URL of each endpoint: of those of the plan, and of those announced so far."""
-        known = [*planned, *([_UNKNOWN] * (len(self.measured) - len(planned)))]
-        return [self.announced.get(index, description) for index, description in enumerate(known)]
+        descriptions = [*planned, *([_UNKNOWN] * (len(self.measured) - len(planned)))]
+        return [self.announced.get(index, description) for index, description in enumerate(descriptions)]
 
     def _without_those_apart(self, interval: Interval) -> Interval:
         if not self.endpoints_apart:

@@ -101,8 +101,8 @@ class ThresholdJudge:
 
     def _announce(self, code: CodeInterval) -> None:
         """Judge the names that scenarios in code have used first, too."""
-        known = len(self._endpoints)
-        self._endpoints += tuple(endpoint.name for endpoint in code.endpoints if endpoint.index >= known)
+        planned = len(self._endpoints)
+        self._endpoints += tuple(endpoint.name for endpoint in code.endpoints if endpoint.index >= planned)
         self._scenarios = with_announced(self._scenarios, code)
         checks = [CheckName(check.name, check.endpoint) for check in code.checks if check.index >= len(self._checks)]
         self._checks = (*self._checks, *checks)

@@ -37,9 +37,9 @@ class UsedRows:
         totals: dict[int, DataInterval] = {}
         for part in parts:
             rows = self._rows(part)
-            known = self._used[part.table]
-            self._used[part.table] = known | rows
-            first = (rows & ~known).bit_count()
+            used = self._used[part.table]
+            self._used[part.table] = used | rows
+            first = (rows & ~used).bit_count()
             total = totals.setdefault(part.table, DataInterval(part.table))
             total.used += first
             total.repeated += part.repeated + part.used - first

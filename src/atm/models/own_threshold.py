@@ -98,7 +98,7 @@ def _metric(subject: str, metrics: Sequence[OwnMetric] | None, text: str) -> tup
     name = quoted["name"] if quoted else _split(subject)[0]
     names = [metric.name for metric in metrics]
     close = nearest(name, names)
-    hint = f'Did you mean "{close[0]}"?' if close else "It has: " + ", ".join(f'"{known}"' for known in names)
+    hint = f'Did you mean "{close[0]}"?' if close else "It has: " + ", ".join(f'"{candidate}"' for candidate in names)
     if not names:
         hint = f'Declare it at the top level of the Python file: `atm.Counter("{name}")`'
     raise threshold_problem(
@@ -123,7 +123,7 @@ def _guessed(name: str, written: str) -> tuple[OwnMetric, str]:
 
 def _statistic(metric: OwnMetric, written: str, text: str) -> tuple[float | None, Statistic | None]:
     percentile = re.fullmatch(_PERCENTILE, written, re.IGNORECASE)
-    known = STATISTICS[metric.kind]
+    statistics = STATISTICS[metric.kind]
     if metric.kind is OwnKind.TREND:
         if percentile:
             percent = float(percentile["percent"] or percentile["inside"] or "50")
@@ -133,11 +133,11 @@ def _statistic(metric: OwnMetric, written: str, text: str) -> tuple[float | None
                 )
             return percent, None
     elif not written:
-        return None, known[0]
+        return None, statistics[0]
     statistic = _WORDS.get(written.lower())
-    if statistic in known:
+    if statistic in statistics:
         return None, statistic
-    listed = ", ".join((*(("a percentile",) if metric.kind is OwnKind.TREND else ()), *known))
+    listed = ", ".join((*(("a percentile",) if metric.kind is OwnKind.TREND else ()), *statistics))
     what = f'"{written}", which a {metric.kind} does not have' if written else "no statistic of a trend"
     hint = f'"{metric.name}" has: {listed}. Example: "{_EXAMPLES[metric.kind]}"'
     raise threshold_problem(f'the threshold "{text}" judges {what}', hint)

@@ -84,7 +84,7 @@ class KnownNames:
 
         names = (*self._scenario_names, *self.endpoints)
         close = nearest(name, names)
-        listed = ", ".join(f'"{known}"' for known in names) or "none, because the spec has a single url"
+        listed = ", ".join(f'"{candidate}"' for candidate in names) or "none, because the spec has a single url"
         kind, plural = ("a scenario or step", "Scenarios and steps") if self.scenarios else ("an endpoint", "Endpoints")
         hint = f'Did you mean "{close[0]}"?' if close else f"{plural}: {listed}"
         what = f'the threshold "{self.text}" names {kind} "{name}", which does not exist'
@@ -98,9 +98,9 @@ class KnownNames:
         if self.checks is None:
             return name
         inside = [check.name for check in self.checks if self._is_inside(check.endpoint, scope)]
-        for known in inside:
-            if " ".join(known.split()) == name:
-                return known
+        for candidate in inside:
+            if " ".join(candidate.split()) == name:
+                return candidate
         if self._is_open(scope):
             return name
         what = f'the threshold "{self.text}" names a check "{name}", which does not exist'
@@ -109,7 +109,9 @@ class KnownNames:
         from atm.models.nearest import nearest
 
         close = nearest(name, inside)
-        listed = ", ".join(f'"{known}"' for known in dict.fromkeys(inside)) or "none; give one a name in `checks`"
+        listed = (
+            ", ".join(f'"{candidate}"' for candidate in dict.fromkeys(inside)) or "none; give one a name in `checks`"
+        )
         hint = f'Did you mean "{close[0]}"?' if close else f"Checks: {listed}"
         raise threshold_problem(what, hint, "unknown_check")
 

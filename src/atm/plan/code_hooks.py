@@ -128,9 +128,9 @@ class CodeHooksOfSpec:
         """Return a slot for each variable of users that functions set, without those that are taken."""
         names = dict.fromkeys(name for assignment in self.file.sets for name in assignment.of_user) if self.file else {}
         names |= dict.fromkeys(name for step in steps for name in step.sets)
-        known = {*taken, *self.spec.variables, *self.names.setup_values}
+        reserved = {*taken, *self.spec.variables, *self.names.setup_values}
         return {
-            name: Slot(name, is_sensitive(name)) for name in names if name not in known and _VARIABLE.fullmatch(name)
+            name: Slot(name, is_sensitive(name)) for name in names if name not in reserved and _VARIABLE.fullmatch(name)
         }
 
     @property

@@ -86,8 +86,8 @@ _Number = TypeVar("_Number", int, float)
 
 
 def _all_known(values: Sequence[_Number | None]) -> list[_Number] | None:
-    known = [value for value in values if value is not None]
-    return known if len(known) == len(values) else None
+    present = [value for value in values if value is not None]
+    return present if len(present) == len(values) else None
 
 
 def _sum_of_levels(parts: Sequence[_Part]) -> list[LevelPoint]:
@@ -270,8 +270,8 @@ def concurrency_of(plan: LoadPlan) -> int | None:
     Of several lanes the sum; None if one of them has no limit.
     """
     limits = [_concurrency(lane.load) for lane in plan.lanes]
-    known = _all_known(limits)
-    return None if known is None else sum(known)
+    all_limits = _all_known(limits)
+    return None if all_limits is None else sum(all_limits)
 
 
 def _concurrency(load: Load) -> int | None:
@@ -282,5 +282,5 @@ def _concurrency(load: Load) -> int | None:
 
 def most_in_flight(plan: LoadPlan) -> int | None:
     """Return the most requests in flight of all lanes; None if the engine decides for one of them."""
-    known = _all_known([most_at_once(lane.load) for lane in plan.lanes])
-    return None if known is None else sum(known)
+    all_limits = _all_known([most_at_once(lane.load) for lane in plan.lanes])
+    return None if all_limits is None else sum(all_limits)

@@ -324,8 +324,8 @@ class LoadPlan:
     def planned_end_ns(self) -> int | None:
         """The planned end of the last lane, since the start of the run; None if no time ends one of them."""
         ends = [lane.planned_end_ns for lane in self.lanes]
-        known = [end for end in ends if end is not None]
-        return max(known) if len(known) == len(ends) else None
+        planned = [end for end in ends if end is not None]
+        return max(planned) if len(planned) == len(ends) else None
 
     @property
     def total(self) -> int | None:

@@ -67,8 +67,8 @@ def _window(plan: LoadPlan, threshold: Threshold) -> Iterator[PlanNote]:
 def _most_samples(plan: LoadPlan, threshold: Threshold, window: int) -> float | None:
     """Return the most requests that a threshold's window can have on average; None if the target decides."""
     shares = [_most_of_lane(plan, lane, threshold, window) for lane in plan.lanes]
-    known = [share for share in shares if share is not None]
-    return sum(known) if len(known) == len(shares) else None
+    determined = [share for share in shares if share is not None]
+    return sum(determined) if len(determined) == len(shares) else None
 
 
 def _most_of_lane(plan: LoadPlan, lane: Lane, threshold: Threshold, window: int) -> float | None:

@@ -18,9 +18,9 @@ class OwnMetrics:
     def add(self, metrics: Sequence[OwnMetric], file: str, path: Path) -> None:
         """Add those of a file, which a field of the spec names."""
         for metric in metrics:
-            known, other = self._metrics.setdefault(metric.name, (metric, file))
-            if known != metric:
-                what = f'the metric "{metric.name}" is declared as {_described(known)} in {other}, and as '
+            declared, other = self._metrics.setdefault(metric.name, (metric, file))
+            if declared != metric:
+                what = f'the metric "{metric.name}" is declared as {_described(declared)} in {other}, and as '
                 what += f"{_described(metric)} in {file}"
                 self._findings.add(path, what, "conflict", "Give one of them another name, or import it")
         if len(self._metrics) > MOST_METRICS:

@@ -63,30 +63,30 @@ class _Applied:
         """Return the levels; without an end, more than are left."""
         if left < 0:
             return MOST_LEVELS + 1
-        known = self._levels.get(id(node))
-        if known is None:
+        levels = self._levels.get(id(node))
+        if levels is None:
             deepest = 0
             for inner in self.inner(node):
                 deepest = max(deepest, self.levels(inner, left - 1))
                 if deepest > MOST_LEVELS:
                     break
-            known = self._levels[id(node)] = deepest + 1
-        return known
+            levels = self._levels[id(node)] = deepest + 1
+        return levels
 
     def inner(self, node: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the schemas that a schema applies to the same value."""
-        known = self._inner.get(id(node))
-        if known is None:
-            known = self._inner[id(node)] = [*_inline(node), *self.targets(node)]
-        return known
+        schemas = self._inner.get(id(node))
+        if schemas is None:
+            schemas = self._inner[id(node)] = [*_inline(node), *self.targets(node)]
+        return schemas
 
     def targets(self, node: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the schemas that a schema refers to."""
         references = (node.get(key) for key in _REFERENCES)
-        found = (
+        targets = (
             _resolved(reference, self._root, self._names) for reference in references if isinstance(reference, str)
         )
-        return [schema for schema in found if isinstance(schema, dict)]
+        return [schema for schema in targets if isinstance(schema, dict)]
 
 
 def _visits(root: dict[str, Any], applied: _Applied) -> int:
@@ -135,19 +135,19 @@ def _order(root: dict[str, Any], applied: _Applied) -> tuple[list[dict[str, Any]
 def _members(node: dict[str, Any]) -> Iterator[tuple[str | int | None, dict[str, Any]]]:
     """Yield the schemas that a schema applies to members of the value, with the member's name or index; None is any."""
     properties = node.get("properties")
-    found: list[tuple[str | int | None, Any]] = list(properties.items()) if isinstance(properties, dict) else []
+    members: list[tuple[str | int | None, Any]] = list(properties.items()) if isinstance(properties, dict) else []
     patterns = node.get("patternProperties")
-    found += [(None, schema) for schema in patterns.values()] if isinstance(patterns, dict) else []
+    members += [(None, schema) for schema in patterns.values()] if isinstance(patterns, dict) else []
     for name in _LISTED_MEMBERS:
         listed = node.get(name)
-        found += enumerate(listed) if isinstance(listed, list) else []
-    found += [(None, node.get(name)) for name in _ANY_MEMBER]
-    yield from ((key, schema) for key, schema in found if isinstance(schema, dict))
+        members += enumerate(listed) if isinstance(listed, list) else []
+    members += [(None, node.get(name)) for name in _ANY_MEMBER]
+    yield from ((key, schema) for key, schema in members if isinstance(schema, dict))
 
 
 def _too_much_to_compile(root: dict[str, Any], applied: _Applied) -> bool:
     """Return whether the library would compile more than `MOST_COMPILED` schemas."""
-    known = {id(root)}
+    visited = {id(root)}
     # A schema to compile, and if only for what it evaluates, the ids of those around that are compiled for the same.
     waiting: list[tuple[dict[str, Any], frozenset[int] | None]] = [(root, None)]
     for _ in range(MOST_COMPILED):
@@ -158,8 +158,8 @@ def _too_much_to_compile(root: dict[str, Any], applied: _Applied) -> bool:
         waiting += [(schema, None) for schema in inner]
         if around is None:
             waiting += [(member, None) for _, member in _members(node)]
-            waiting += [(schema, None) for schema in targets if id(schema) not in known]
-            known |= {id(schema) for schema in targets}
+            waiting += [(schema, None) for schema in targets if id(schema) not in visited]
+            visited |= {id(schema) for schema in targets}
             if any(key in node for key in _UNEVALUATED):
                 waiting.append((node, frozenset()))
         else:
@@ -171,32 +171,32 @@ def _too_much_to_compile(root: dict[str, Any], applied: _Applied) -> bool:
 
 def _inline(node: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the schemas within a schema that it applies to the same value."""
-    found: list[Any] = []
+    schemas: list[Any] = []
     for key in _LISTS:
         listed = node.get(key)
-        found += listed if isinstance(listed, list) else []
-    found += [node.get(key) for key in _SCHEMAS]
+        schemas += listed if isinstance(listed, list) else []
+    schemas += [node.get(key) for key in _SCHEMAS]
     for key in _MAPS:
         mapped = node.get(key)
-        found += mapped.values() if isinstance(mapped, dict) else []
-    return [schema for schema in found if isinstance(schema, dict)]
+        schemas += mapped.values() if isinstance(mapped, dict) else []
+    return [schema for schema in schemas if isinstance(schema, dict)]
 
 
 def _resolved(reference: str, root: Any, names: dict[str, dict[str, Any]]) -> Any:
     """Return what a reference within the schema refers to; None for any other, which the library judges."""
     base, _, fragment = reference.partition("#")
-    found: Any = names.get(base) if base else root
+    target: Any = names.get(base) if base else root
     if not fragment.startswith("/"):
-        return names.get(f"#{fragment}") if fragment else found
+        return names.get(f"#{fragment}") if fragment else target
     for part in unquote(fragment)[1:].split("/"):
         key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, dict):
-            found = found.get(key)
-        elif isinstance(found, list) and key.isdecimal() and int(key) < len(found):
-            found = found[int(key)]
+        if isinstance(target, dict):
+            target = target.get(key)
+        elif isinstance(target, list) and key.isdecimal() and int(key) < len(target):
+            target = target[int(key)]
         else:
             return None
-    return found
+    return target
 
 
 def _nodes(schema: Any) -> Iterator[dict[str, Any]]:

@@ -29,9 +29,11 @@ class CodeDirectory:
         """Load `FILE.py:FUNCTION` in a process of its own. Raises DataError."""
         file, _, function = text.rpartition(":")
         base, inside = self._below(file)
-        found = self._read(base, "code", f"{inside}:{function}")["function"]
-        metrics = decode(tuple[OwnMetric, ...], found["metrics"])
-        return CodeFunction(found["file"], found["function"], found["digest"], frozenset(found["data"]), metrics)
+        description = self._read(base, "code", f"{inside}:{function}")["function"]
+        metrics = decode(tuple[OwnMetric, ...], description["metrics"])
+        return CodeFunction(
+            description["file"], description["function"], description["digest"], frozenset(description["data"]), metrics
+        )
 
     def open_hooks(self, text: str) -> HookFile:
         """Load `FILE.py` with hooks in a process of its own. Raises DataError."""

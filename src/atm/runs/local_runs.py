@@ -80,11 +80,11 @@ class LocalRuns:
 
     def get(self, run_id: str) -> Run | None:
         """Return a run in progress as it is now, or None. Raises CorruptDataError."""
-        found = self.find(run_id)
-        if found is None:
+        run = self.find(run_id)
+        if run is None:
             return None
         with self._lock:
-            local = self._known.setdefault(found.path, found)
+            local = self._known.setdefault(run.path, run)
             local.read()
             return local.run
 

@@ -55,15 +55,15 @@ class KnownTables:
     ) -> OpenedTable:
         """Return what `read` finds, or what is known of it if `require` does not raise."""
         key = _TableKey(digest, layout)
-        known = self._tables.get(key)
-        if known is None:
-            known = replace(read(), path="")
+        checked = self._tables.get(key)
+        if checked is None:
+            checked = replace(read(), path="")
             while len(self._tables) >= _MOST_KNOWN:
                 self._tables.pop(next(iter(self._tables)), None)
-            self._tables[key] = known
+            self._tables[key] = checked
         else:
             require()
-        return known
+        return checked
 
 
 class FileReader:

@@ -104,18 +104,18 @@ class Table:
             raise self._damaged(f"it has {len(self._map)} bytes instead of {size}")
         if not (1 <= columns <= MOST_COLUMNS and 1 <= rows <= MOST_ROWS and index + rows * 8 <= size):
             raise self._damaged("its header is not valid")
-        found = []
+        decoded = []
         try:
             for _ in range(columns):
                 (length,) = _LENGTH.unpack_from(self._map, names)
                 names += _LENGTH.size
                 if names + length > size:
                     raise self._damaged("the name of a column is outside of it")
-                found.append(self._map[names : names + length].decode())
+                decoded.append(self._map[names : names + length].decode())
                 names += length
         except (struct.error, OverflowError, UnicodeDecodeError) as error:
             raise self._damaged(f"the names of its columns cannot be read: {error}") from None
-        self.columns, self.rows, self._index = tuple(found), rows, index
+        self.columns, self.rows, self._index = tuple(decoded), rows, index
         self._ends = struct.Struct(f"<{columns}I")
 
     def _damaged(self, why: str) -> DataError:

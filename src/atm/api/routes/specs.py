@@ -76,11 +76,11 @@ def _load(spec: Mapping[str, Any]) -> LoadView | None:
 def _load_of_lanes(plan: LoadPlan) -> LoadView:
     """Return the load of scenarios, which only their plan tells."""
     limits = [most_at_once(lane.load) for lane in plan.lanes]
-    known = [limit for limit in limits if limit is not None]
+    limited = [limit for limit in limits if limit is not None]
     return LoadView(
         model=plan.model,
         arrival="poisson" if plan.is_poisson else "even",
-        most_at_once=sum(known) if len(known) == len(limits) else None,
+        most_at_once=sum(limited) if len(limited) == len(limits) else None,
         most_rate=plan.lanes[0].load.max_rate if len(plan.lanes) == 1 else None,
         total_requests=plan.total,
         forecast=forecast(plan),

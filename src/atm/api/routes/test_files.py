@@ -85,10 +85,10 @@ async def _received(plane: ControlPlane, request: Request) -> AsyncIterator[tupl
 )
 async def download_test_file(plane: Plane, test: Test, file: File) -> StreamingResponse:
     """Download a file of a test; for operators, as it may hold logins."""
-    found = await _find(plane, test, file)
-    disposition = f"attachment; filename*=UTF-8''{quote(found.name, safe='')}"
-    headers = {"Content-Disposition": disposition, "Content-Length": str(found.size)}
-    content = plane.storage.files.read(found.digest)
+    test_file = await _find(plane, test, file)
+    disposition = f"attachment; filename*=UTF-8''{quote(test_file.name, safe='')}"
+    headers = {"Content-Disposition": disposition, "Content-Length": str(test_file.size)}
+    content = plane.storage.files.read(test_file.digest)
     return StreamingResponse(content, media_type="application/octet-stream", headers=headers)
 
 
@@ -103,27 +103,31 @@ async def preview_test_file(
     columns: Annotated[list[str] | None, Query(max_length=1000)] = None,
 ) -> TestFilePreview:
     """Read columns, first rows and number of rows of a file, as data of a spec would; for operators."""
-    found = await _find(plane, test, file)
+    test_file = await _find(plane, test, file)
     with tempfile.TemporaryDirectory(prefix=".preview-", dir=plane.settings.data_dir / "spool") as folder:
         path = FilePath(folder) / "content"
-        await write_content(plane.storage.files.read(found.digest), path)
-        return await off_loop(preview, path, found.name, rows, format, separator, tuple(columns) if columns else None)
+        await write_content(plane.storage.files.read(test_file.digest), path)
+        return await off_loop(
+            preview, path, test_file.name, rows, format, separator, tuple(columns) if columns else None
+        )
 
 
 @router.delete("/tests/{test}/files/{file}", responses=_NOT_FOUND)
 async def delete_test_file(plane: Plane, test: Test, file: File) -> TestFileDeleted:
     """Delete a file of a test. Runs that wait for their start still have it."""
-    found = await _find(plane, test, file)
-    await plane.storage.files.delete(found.test_id, found.name)
-    return TestFileDeleted(id=found.test_id, name=found.name, message="the file is deleted")
+    test_file = await _find(plane, test, file)
+    await plane.storage.files.delete(test_file.test_id, test_file.name)
+    return TestFileDeleted(id=test_file.test_id, name=test_file.name, message="the file is deleted")
 
 
 async def _find(plane: ControlPlane, test: str, file: str) -> TestFile:
     config = await find_test(plane, test)
-    found = next((found for found in await plane.storage.files.of_test(config.id) if found.name == file), None)
-    if found is None:
+    test_file = next(
+        (test_file for test_file in await plane.storage.files.of_test(config.id) if test_file.name == file), None
+    )
+    if test_file is None:
         raise file_not_found(file)
-    return found
+    return test_file
 
 
 def _view(file: TestFile) -> TestFileView:

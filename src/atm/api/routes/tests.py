@@ -239,8 +239,8 @@ async def _chosen(plane: ControlPlane, wanted: RunAllRequest) -> Sequence[TestCo
     if wanted.tests is None:
         configs = list(await plane.storage.tests.all())
     else:
-        found = {config.id: config for config in [await find_test(plane, test) for test in wanted.tests]}
-        configs = sorted(found.values(), key=lambda config: config.name)
+        by_id = {config.id: config for config in [await find_test(plane, test) for test in wanted.tests]}
+        configs = sorted(by_id.values(), key=lambda config: config.name)
     return [
         config
         for config in configs

@@ -30,10 +30,10 @@ class LocustArgumentParser(argparse.ArgumentParser):
 
     def parsed(self, variables: Mapping[str, str]) -> argparse.Namespace:
         """Return all options, with the variables of the run. Raises ValueError."""
-        known = {action.dest: action for action in self._actions}
+        actions = {action.dest: action for action in self._actions}
         words: list[str] = []
         for name, value in {**self._variables, **variables}.items():
-            action = known.get(name.replace("-", "_"))
+            action = actions.get(name.replace("-", "_"))
             if action is not None:
                 words += _words(action, value)
         try:

@@ -9,8 +9,8 @@ from greenlet import getcurrent
 
 def chance() -> random.Random:
     """Return the generator of the user whose greenlet runs, or else the one of the process."""
-    found: random.Random | None = getattr(getcurrent(), "random", None)
-    return found or _of_process
+    generator: random.Random | None = getattr(getcurrent(), "random", None)
+    return generator or _of_process
 
 
 _of_process = random.Random()

@@ -89,13 +89,13 @@ def _select(holder: Any, tags: frozenset[str], excluded: frozenset[str], decided
 
 
 def _weighted(tasks: Mapping[Any, int] | Iterable[Any]) -> list[Any]:
-    found: list[Any] = []
+    expanded: list[Any] = []
     for item in tasks.items() if isinstance(tasks, Mapping) else tasks:
         if isinstance(item, tuple):
-            found += [item[0]] * item[1]
+            expanded += [item[0]] * item[1]
         else:
-            found.append(item)
-    return found
+            expanded.append(item)
+    return expanded
 
 
 def _decorated(value: Any) -> list[Any]:

@@ -132,8 +132,8 @@ def _row(
 
 def _trend(sheet: Sheet, x: float, y: float, width: float, values: Sequence[tuple[float | None, str]]) -> None:
     """Draw bars for the values of the last runs, each in its colour; a dot where there is no value. `y` is the base."""
-    known = [value for value, _ in values if value is not None and math.isfinite(value)]
-    high = max(known, default=0.0) or 1.0
+    finite = [value for value, _ in values if value is not None and math.isfinite(value)]
+    high = max(finite, default=0.0) or 1.0
     step = width / max(len(values), _FEWEST_BARS)
     x += width - step * len(values)
     for place, (value, colour) in enumerate(values):

@@ -39,19 +39,19 @@ def render_tests_pdf(tests: Sequence[TestRuns], at: datetime, tag: str | None = 
 
 
 def _banner(sheet: Sheet, tests: Sequence[TestRuns]) -> None:
-    known = [test for test in tests if test.last is not None]
+    judged = [test for test in tests if test.last is not None]
     failed = sum(test.failed for test in tests)
-    idle = len(tests) - len(known)
-    kind = "fail" if failed else "pass" if known else "info"
-    text = f"{failed} of {figures.counted(len(known), 'test')} did not pass" if failed else "All tests passed"
-    if not known:
+    idle = len(tests) - len(judged)
+    kind = "fail" if failed else "pass" if judged else "info"
+    text = f"{failed} of {figures.counted(len(judged), 'test')} did not pass" if failed else "All tests passed"
+    if not judged:
         text = "No test has run yet"
     sheet.box(LEFT, sheet.y, RIGHT - LEFT, 36, tint(kind, 0.09), radius=4)
     sheet.box(LEFT, sheet.y, 3, 36, kind)
-    if known:
+    if judged:
         sheet.sign(LEFT + 16, sheet.y + 23, kind, 9)
     sheet.text(LEFT + 32, sheet.y + 23.5, text, 14, bold=True, colour=kind)
-    if idle and known:
+    if idle and judged:
         sheet.text(RIGHT - 14, sheet.y + 22, f"{idle} not run yet", BODY, colour="muted", align="R")
     sheet.y += 36
 

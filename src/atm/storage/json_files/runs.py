@@ -76,32 +76,32 @@ class JsonRuns:
 
     @in_thread
     def get_many(self, ids: Sequence[str]) -> dict[str, Run]:
-        found = {}
+        runs = {}
         for run_id in ids:
             try:
-                found[run_id] = self._folder.with_documents(self._folder.state(run_id))
+                runs[run_id] = self._folder.with_documents(self._folder.state(run_id))
             except NotFoundError:
                 continue
-        return found
+        return runs
 
     async def results(self, ids: Sequence[str]) -> dict[str, RunResult]:
-        found = {}
+        results = {}
         for run_id in ids:
             try:
                 result = await self.result(run_id)
             except NotFoundError:
                 continue
             if result is not None:
-                found[run_id] = result
-        return found
+                results[run_id] = result
+        return results
 
     @in_thread
     def newest(self, names: Sequence[str], limit: int) -> dict[str, tuple[RunSummary, ...]]:
-        found: dict[str, list[RunSummary]] = {}
+        newest: dict[str, list[RunSummary]] = {}
         for run in sorted((state.summary for state in self._folder.states()), key=_sort_key, reverse=True):
-            if run.name in names and len(found.setdefault(run.name, [])) < limit:
-                found[run.name].append(run)
-        return {name: tuple(listed) for name, listed in found.items()}
+            if run.name in names and len(newest.setdefault(run.name, [])) < limit:
+                newest[run.name].append(run)
+        return {name: tuple(listed) for name, listed in newest.items()}
 
     @in_thread
     def result(self, run_id: str) -> RunResult | None:
@@ -139,9 +139,9 @@ class JsonRuns:
 
     @in_thread
     def batches(self, limit: int = 50, offset: int = 0) -> BatchPage:
-        found = sorted(self._batches(), key=lambda stored: (stored.created_at, stored.batch.id), reverse=True)
+        batches = sorted(self._batches(), key=lambda stored: (stored.created_at, stored.batch.id), reverse=True)
         first = max(0, offset)
-        return BatchPage(tuple(found[first : first + max(1, min(limit, MAXIMUM_PAGE))]), len(found))
+        return BatchPage(tuple(batches[first : first + max(1, min(limit, MAXIMUM_PAGE))]), len(batches))
 
     @in_thread
     def batch(self, batch_id: str) -> StoredBatch | None:

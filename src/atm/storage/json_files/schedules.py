@@ -338,8 +338,8 @@ class JsonSchedules:
         return tuple(sorted(matches, key=lambda firing: firing.due, reverse=True)[:limit])
 
     async def newest_firings(self, ids: Sequence[str], limit: int) -> dict[str, tuple[Firing, ...]]:
-        found = {schedule_id: await self.firings(schedule_id, limit=limit) for schedule_id in ids}
-        return {schedule_id: firings for schedule_id, firings in found.items() if firings}
+        newest = {schedule_id: await self.firings(schedule_id, limit=limit) for schedule_id in ids}
+        return {schedule_id: firings for schedule_id, firings in newest.items() if firings}
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -40,8 +40,8 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.resolution not in (*RESOLUTIONS, WHOLE):
-            known = ", ".join(map(str, RESOLUTIONS))
-            raise ValueError(f"a resolution is one of {known} seconds, or 0 for the whole run, not {self.resolution}")
+            allowed = ", ".join(map(str, RESOLUTIONS))
+            raise ValueError(f"a resolution is one of {allowed} seconds, or 0 for the whole run, not {self.resolution}")
 
     def includes(self, row: IntervalRow) -> bool:
         """Return whether a row is selected."""

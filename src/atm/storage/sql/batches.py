@@ -31,8 +31,8 @@ async def batch_page(database: Database, limit: int, offset: int) -> BatchPage:
     ordered = _BATCHES.order_by(func.min(runs.c.created_at).desc(), runs.c.batch_id.desc())
     total = select(func.count(runs.c.batch_id.distinct()))
     async with database.read() as connection:
-        found = tuple(_of_row(row) for row in await connection.execute(ordered.limit(limit).offset(offset)))
-        return BatchPage(found, (await connection.execute(total)).scalar_one())
+        batches = tuple(_of_row(row) for row in await connection.execute(ordered.limit(limit).offset(offset)))
+        return BatchPage(batches, (await connection.execute(total)).scalar_one())
 
 
 async def stored_batch(database: Database, batch_id: str) -> StoredBatch | None:

@@ -162,7 +162,7 @@ class SqlRuns:
 
     async def newest(self, names: Sequence[str], limit: int) -> dict[str, tuple[RunSummary, ...]]:
         order = (runs.c.created_at.desc(), runs.c.id.desc())
-        found: dict[str, list[RunSummary]] = {}
+        newest: dict[str, list[RunSummary]] = {}
         async with self._database.read() as connection:
             for start in range(0, len(names), MOST_PARTS):
                 # One query on the index of names for each, in one statement.
@@ -172,10 +172,10 @@ class SqlRuns:
                 ]
                 for row in await connection.execute(union_all(*parts)):
                     summary = summary_of(row)
-                    found.setdefault(summary.name, []).append(summary)
+                    newest.setdefault(summary.name, []).append(summary)
         return {
             name: tuple(sorted(listed, key=lambda run: (run.created_at, run.id), reverse=True))
-            for name, listed in found.items()
+            for name, listed in newest.items()
         }
 
     def _conditions(self, query: RunQuery, created_at: ColumnElement[Any]) -> list[ColumnElement[bool]]:

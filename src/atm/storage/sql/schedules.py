@@ -255,7 +255,7 @@ class SqlSchedules:
             return tuple(_firing_of(row) for row in await connection.execute(statement))
 
     async def newest_firings(self, ids: Sequence[str], limit: int) -> dict[str, tuple[Firing, ...]]:
-        found: dict[str, list[Firing]] = {}
+        newest: dict[str, list[Firing]] = {}
         of = schedule_firings.c
         async with self._database.read() as connection:
             for start in range(0, len(ids), MOST_PARTS):
@@ -270,10 +270,10 @@ class SqlSchedules:
                     for schedule_id in ids[start : start + MOST_PARTS]
                 ]
                 for row in await connection.execute(union_all(*parts)):
-                    found.setdefault(row.schedule_id, []).append(_firing_of(row))
+                    newest.setdefault(row.schedule_id, []).append(_firing_of(row))
         return {
             schedule_id: tuple(sorted(firings, key=lambda firing: firing.due, reverse=True))
-            for schedule_id, firings in found.items()
+            for schedule_id, firings in newest.items()
         }
 
     async def prune(self, before: datetime, *, dry_run: bool = False) -> int:

@@ -41,8 +41,8 @@ class SqlTestFiles:
             await connection.execute(insert(test_files).values(values))
 
     async def _add_content(self, connection: AsyncConnection, file: TestFile, source: Path, most_bytes: int) -> None:
-        known = select(file_contents.c.digest).where(file_contents.c.digest == file.digest)
-        if (await connection.execute(known)).scalar_one_or_none() is not None:
+        stored = select(file_contents.c.digest).where(file_contents.c.digest == file.digest)
+        if (await connection.execute(stored)).scalar_one_or_none() is not None:
             return
         check_room(await _total_bytes(connection), file.size, most_bytes)
         await connection.execute(insert(file_contents).values(digest=file.digest, size=file.size))
@@ -65,8 +65,8 @@ class SqlTestFiles:
 
     async def read(self, digest: str) -> AsyncIterator[bytes]:
         async with self._database.read() as connection:
-            known = select(file_contents.c.size).where(file_contents.c.digest == digest)
-            left = (await connection.execute(known)).scalar_one_or_none()
+            size = select(file_contents.c.size).where(file_contents.c.digest == digest)
+            left = (await connection.execute(size)).scalar_one_or_none()
         if left is None:
             raise file_not_found(digest)
         number = 0

@@ -119,10 +119,10 @@ class OwnBooks:
     def recorder(self, sending: LaneEnd | None, *, is_warm_up: bool) -> OwnRecorder:
         """Return what takes the values of iterations of a lane."""
         key = (id(sending), is_warm_up)
-        known = self._recorders.get(key)
-        if known is None:
-            known = self._recorders[key] = OwnRecorder(self, self._cells[is_warm_up], sending)
-        return known
+        recorder = self._recorders.get(key)
+        if recorder is None:
+            recorder = self._recorders[key] = OwnRecorder(self, self._cells[is_warm_up], sending)
+        return recorder
 
     def enter(self, sending: LaneEnd, *, is_warm_up: bool) -> None:
         """Let code that is called in this context, and in tasks that begin in it, record for a lane."""

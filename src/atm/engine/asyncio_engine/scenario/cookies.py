@@ -120,10 +120,10 @@ def _parsed(line: str, host: str, path: str, now_s: int) -> _Cookie | None:
     if pair is None or len(pair[0]) + len(pair[1]) > MOST_BYTES:
         return None
     name, value = pair
-    found = dict(_attributes(line.split(";")[1:]))
+    attributes = dict(_attributes(line.split(";")[1:]))
 
     domain, is_host_only = host, True
-    wanted = found.get("domain", "")
+    wanted = attributes.get("domain", "")
     if wanted and wanted != host:
         if "." not in wanted or not _domain_matches(host, wanted):
             return None
@@ -134,10 +134,10 @@ def _parsed(line: str, host: str, path: str, now_s: int) -> _Cookie | None:
         name,
         value,
         domain,
-        found.get("path") or _default_path(path),
+        attributes.get("path") or _default_path(path),
         is_host_only,
-        "secure" in found,
-        _end(found, now_s),
+        "secure" in attributes,
+        _end(attributes, now_s),
     )
 
 
@@ -170,13 +170,13 @@ def _attributes(attributes: list[str]) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _end(found: dict[str, str], now_s: int) -> int:
-    max_age = found.get("max-age")
+def _end(attributes: dict[str, str], now_s: int) -> int:
+    max_age = attributes.get("max-age")
     if max_age is not None:
         if max_age.startswith("-") or not max_age.strip("0"):
             return _ALREADY
         return _NEVER if len(max_age.lstrip("0")) > _MOST_DIGITS else now_s + int(max_age)
-    expires = cookie_date(found["expires"]) if "expires" in found else None
+    expires = cookie_date(attributes["expires"]) if "expires" in attributes else None
     return _NEVER if expires is None else expires
 
 

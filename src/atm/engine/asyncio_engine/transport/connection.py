@@ -159,24 +159,24 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         now = monotonic_ns()
-        known = exchange.known
-        if self.received or len(data) != known.size or not data.startswith(known.head):
+        last = exchange.known
+        if self.received or len(data) != last.size or not data.startswith(last.head):
             self._parse(exchange, data, now)
             return
         # It means the same as a known response.
-        known.misses = 0
-        self._known = known
+        last.misses = 0
+        self._known = last
         self.first_chunk = data
         self._later_chunks = None
         self.first_byte = now
-        self.received = known.size
-        self.status = known.status
+        self.received = last.size
+        self.status = last.status
         self._head_complete = True
-        self.body_bytes = known.size - known.body_at
-        self._body = data[known.body_at :] if exchange.wants_body else b""
+        self.body_bytes = last.size - last.body_at
+        self._body = data[last.body_at :] if exchange.wants_body else b""
         self.exchange = None
         self.reused = True
-        exchange.received += known.size
+        exchange.received += last.size
         if exchange.closes_connection or (exchange.sent > _LARGE_REQUEST and self._is_still_sending()):
             self.close()
         exchange.responded(self, now)
@@ -307,10 +307,10 @@ class Connection(asyncio.Protocol):
         ):
             self.close()
         else:
-            known = exchange.known
-            known.misses += 1
-            if known.misses & ROUND < TRIES and self.received == len(self.first_chunk):
-                known.learn(self.first_chunk, self.status, self.body_bytes)
+            last = exchange.known
+            last.misses += 1
+            if last.misses & ROUND < TRIES and self.received == len(self.first_chunk):
+                last.learn(self.first_chunk, self.status, self.body_bytes)
         exchange.responded(self, now)
 
     def _continue(self, exchange: Exchange, now: int) -> None:
