@@ -48,7 +48,7 @@ class EventHook:
 
 
 class Events:
-    """The events that a locustfile can listen to here; `unsupported.py` names the others."""
+    """The events that a locustfile can listen to here; `compatibility.py` names the others."""
 
     def __init__(self) -> None:
         self.init = EventHook()
