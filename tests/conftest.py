@@ -15,13 +15,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from atm.fleet.ray_session import RaySession
 from atm.testing import TargetServer
 from tests.contract.postgresql import PostgresqlServer
 from tests.examples import PROFILE
-from tests.fleet.ray_cluster import MISSING as RAY_MISSING
-from tests.fleet.ray_cluster import RayCluster
-from tests.fleet.ray_cluster import is_installed as ray_is_installed
 from tools.postgresql import MISSING, binaries
 
 settings.register_profile(
@@ -103,24 +99,6 @@ def target(one_target: TargetServer) -> TargetServer:
     one_target.settled_stats()
     one_target.reset()
     return one_target
-
-
-@pytest.fixture(scope="session")
-def ray_cluster() -> Iterator[RayCluster]:
-    """A Ray cluster of three nodes, whose token is in the environment of this process."""
-    if not ray_is_installed():
-        pytest.skip(RAY_MISSING)
-    cluster = RayCluster()
-    yield cluster
-    cluster.close()
-
-
-@pytest.fixture(scope="session")
-def ray_session(ray_cluster: RayCluster) -> Iterator[RaySession]:
-    """One connection for the tests that need none of their own, as each takes seconds."""
-    session = RaySession.connect(ray_cluster.address)
-    yield session
-    session.close()
 
 
 @pytest.fixture(scope="session")

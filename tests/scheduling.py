@@ -1,14 +1,16 @@
 """Who runs what where pytest-xdist runs the tests in several processes.
 
 The tests that look at the clock run in one process, one after another; most of their time they sleep. Tests of one file
-that share a server run in one process too. All others go to whichever process has nothing to do. The few that take most
-of a minute each begin first, each in another process: at the end all others would wait for them.
+that share a server run in one process too, and so do those of one file that take a few milliseconds each: to deal them
+one by one costs more than to run them. All others go to whichever process has nothing to do. The few that take most of
+a minute each begin first, each in another process: at the end all others would wait for them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 _LOOK_AT_THE_CLOCK = (
@@ -33,13 +35,19 @@ _SHARE_A_SERVER = (
 )
 
 
+_ONLY_COMPUTE = (
+    *(f"tests/{place}/" for place in ("importers", "metrics", "models", "plan", "reports", "tables")),
+    "tests/engine/asyncio_engine/scenario/",
+)
+
+
 _SHARE_A_DATABASE = (
     *(f"tests/contract/test_storage_{name}" for name in ("batches", "files", "own_metrics", "scenarios")),
     "tests/contract/test_graphql_statements",
 )
 
 
-_SHARE_A_CLUSTER = ("tests/contract/test_fleet_transports", "tests/fleet/test_ray")
+_SHARE_A_CLUSTER = ("tests/fleet/test_ray", "tests/fleet/test_transports")
 
 
 _LONG = (
@@ -59,15 +67,19 @@ _LONG = (
 class OneAfterAnother(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes without types
     """Keeps together what has the same scope, the longest and then the largest first."""
 
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        self._long: list[str] | None = None
+
     def _assign_work_unit(self, node: Any) -> None:
-        for scope in self.workqueue:
-            if scope.startswith(_LONG):
-                self.workqueue.move_to_end(scope, last=False)
-                break
+        if self._long is None:
+            self._long = [scope for scope in reversed(self.workqueue) if scope.startswith(_LONG)]
+        if self._long and (scope := self._long.pop()) in self.workqueue:
+            self.workqueue.move_to_end(scope, last=False)
         super()._assign_work_unit(node)
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(_SHARE_A_SERVER):
+        if nodeid.startswith((*_SHARE_A_SERVER, *_ONLY_COMPUTE)):
             return nodeid.partition("::")[0]
         if nodeid.startswith(_SHARE_A_CLUSTER):
             return "tests/fleet/test_ray"

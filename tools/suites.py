@@ -47,6 +47,8 @@ _PROCESSES = f"--numprocesses={min(2 * (os.cpu_count() or 1) + 1, 9)}"
 """More processes than cores, as tests mostly wait; tests/scheduling.py distributes the files."""
 _PARALLEL = (_PROCESSES, "-p", "no:schemathesis")
 """Each process would take most of a second to import the plugin of schemathesis, which only tests/api uses."""
+_FEWER_PROCESSES = (f"--numprocesses={min((os.cpu_count() or 1) + 2, 9)}", *_PARALLEL[1:])
+"""For core, whose thousands of small tests each process takes seconds to collect."""
 _PATIENT = "--override-ini=timeout=1800"
 _CONTROL = (
     # These start servers and databases, which is slow on a busy machine.
@@ -70,7 +72,7 @@ SUITES: tuple[Suite, ...] = (
     *((Suite("dashboard", command=_DASHBOARD),) if (ROOT / "webapp" / "node_modules").is_dir() else ()),
     Suite("control", command=(*_PYTEST, _PROCESSES, *_CONTROL), prove=(*_PYTEST, *_CONTROL, _PATIENT)),
     Suite("agents", command=(*_PYTEST, *_PARALLEL, *_AGENTS), prove=(*_PYTEST, *_AGENTS, _PATIENT)),
-    Suite("core", command=(*_PYTEST, *_PARALLEL, *_REST), prove=(*_PYTEST, _PATIENT, *_REST)),
+    Suite("core", command=(*_PYTEST, *_FEWER_PROCESSES, *_REST), prove=(*_PYTEST, _PATIENT, *_REST)),
 )
 
 

@@ -18,10 +18,10 @@ export default defineConfig({
         include: here ? ["e2e/**/*.test.ts"] : [],
         passWithNoTests: !here,
         environment: "node",
-        // Tests in a browser wait more than they compute: four files at a time keep two cores at work. What is measured
+        // Tests in a browser wait more than they compute: three files at a time keep two cores at work. What is measured
         // for a proof has the machine for itself.
         fileParallelism: process.env.ATM_TEST_PROFILE !== "prove",
-        maxWorkers: 4,
+        maxWorkers: 3,
         // A process keeps its modules and its connection to the browser from file to file.
         isolate: false,
         setupFiles: ["e2e/page_errors.ts"],

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import event
-from starlette.requests import HTTPConnection
 
-from atm.api.auth import LOCAL
-from atm.api.graphql.context import Context
-from atm.api.graphql.schema import SCHEMA
-from atm.bootstrap import ControlPlane
 from atm.config import Settings
 from atm.models.outcome import RunStatus
 from atm.runs.live_figures import LiveFigures
@@ -28,6 +23,9 @@ from atm.storage.test_configs import TestConfig
 from tests.contract.test_storage_schedules import fired, schedule
 from tests.storage.builders import at, new_run
 
+if TYPE_CHECKING:
+    from atm.api.graphql.context import Context
+
 pytestmark = pytest.mark.anyio
 
 QUERY = """{
@@ -39,6 +37,13 @@ QUERY = """{
 
 
 def _context(storage: StorageInterface, settings: Settings) -> Context:
+    # Not at the top: building the schema takes two seconds in each process that collects the tests.
+    from starlette.requests import HTTPConnection
+
+    from atm.api.auth import LOCAL
+    from atm.api.graphql.context import Context
+    from atm.bootstrap import ControlPlane
+
     sealer = Sealer(settings)
     runs = RunService(storage, settings, sealer)
     schedules = ScheduleService(storage, sealer, runs)
@@ -63,6 +68,8 @@ async def _add(storage: StorageInterface, name: str) -> None:
 
 async def _statements(storage: StorageInterface, context: Context) -> tuple[int, Any]:
     """The number of statements of the query, and its data."""
+    from atm.api.graphql.schema import SCHEMA
+
     statements = []
 
     def count(*arguments: Any) -> None:

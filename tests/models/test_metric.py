@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from atm.mcp_server.resources import figures_guide
 from atm.metrics.threshold_amounts import Part, amounts_of
 from atm.models.metric import METRICS, Metric, Source
 from atm.models.outcome import Outcome
@@ -60,6 +59,9 @@ def test_the_schema_has_an_example_of_every_metric() -> None:
 
 
 def test_agents_read_of_every_metric() -> None:
+    # Not at the top: the import takes half a second in each process that collects the tests.
+    from atm.mcp_server.resources import figures_guide
+
     assert all(f"`{example}`" in figures_guide() for example in EXAMPLES.values())
 
 

@@ -1,4 +1,4 @@
-// What admins see of others: their sessions, and what they changed.
+// A server with a key: how people sign in, and what admins see of others, their sessions and what they changed.
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 import { open } from "./browser";
@@ -30,6 +30,43 @@ async function signedIn(key: string): ReturnType<typeof open> {
     await page.getByText("Signed in as").waitFor();
     return page;
 }
+
+test("a wrong key is refused, the right one is taken for a cookie that no script sees, and forgotten again", async () => {
+    const page = await open(`${server.url}/tests`, { expectTrouble: true });
+    await page.waitForURL(/\/settings\?to=/);
+    await page.getByLabel("API key").fill("wrong");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByText("This key is not valid here").waitFor();
+    await page.getByLabel("API key").fill(KEY);
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/^[^?]*\/tests$/);
+    const kept = await page.evaluate(() =>
+        JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }, location.href]),
+    );
+    expect(kept).not.toContain(KEY);
+    expect(kept).not.toContain("atm_session");
+    const [cookie] = await page.context().cookies();
+    expect(cookie).toMatchObject({ name: "atm_session", httpOnly: true, sameSite: "Strict" });
+    expect(cookie?.value).not.toContain(KEY);
+    await page.goto(`${server.url}/settings`);
+    await page.getByText("can do everything").waitFor();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("API key").waitFor();
+
+    // A viewer is offered nothing that the server would refuse.
+    const headers = { "Content-Type": "application/json", "X-API-Key": KEY };
+    const body = JSON.stringify({ name: "reader of all", role: "viewer" });
+    const made = await fetch(`${server.url}/api/v1/keys`, { method: "POST", headers, body });
+    await page.getByLabel("API key").fill(((await made.json()) as { key: string }).key);
+    await page.keyboard.press("Enter");
+    await page.getByText("can view everything").waitFor();
+    await page.getByRole("link", { name: "read only" }).waitFor();
+    expect(await page.getByRole("link", { name: "New test" }).count()).toBe(0);
+    await page.goto(`${server.url}/tests`);
+    await page.getByText("No saved tests yet").waitFor();
+    await page.getByRole("link", { name: "read only" }).waitFor();
+    expect(await page.getByRole("button", { name: "Save tests from history" }).count()).toBe(0);
+});
 
 test("an admin sees all sessions and revokes one of them, after a question", async () => {
     const guest = await signedIn(await make("guest", "viewer"));

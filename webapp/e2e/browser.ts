@@ -1,7 +1,14 @@
 // Pages of the browser that setup.ts starts; each records its errors.
 import { createRequire } from "node:module";
 
-import { type Browser, type BrowserContextOptions, chromium, type Download, type Page } from "playwright-core";
+import {
+    type Browser,
+    type BrowserContext,
+    type BrowserContextOptions,
+    chromium,
+    type Download,
+    type Page,
+} from "playwright-core";
 import { inject } from "vitest";
 
 /** Waiting is for conditions; this is only when a test gives up. */
@@ -9,7 +16,9 @@ export const PATIENCE_MS = 60_000;
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 let browser: Browser | undefined;
-let pages: { page: Page; wrong: string[] }[] = [];
+let pages: { page: Page; wrong: string[]; key: string }[] = [];
+/** Contexts that no page uses, by their options. They keep the files of the dashboard, and nothing else. */
+const idle = new Map<string, BrowserContext[]>();
 
 /** Connect once per process of Vitest: all of them share one browser. */
 async function connected(): Promise<Browser> {
@@ -17,15 +26,22 @@ async function connected(): Promise<Browser> {
     return browser;
 }
 
+async function contextOf(key: string, fresh: boolean): Promise<BrowserContext> {
+    const found = fresh ? undefined : idle.get(key)?.pop();
+    if (found) return found;
+    const context = await (await connected()).newContext(JSON.parse(key) as BrowserContextOptions);
+    context.setDefaultTimeout(PATIENCE_MS);
+    return context;
+}
+
+/** A page, in a context of its own. A fresh one has nothing in its cache. */
 export async function open(
     url: string,
-    options: BrowserContextOptions & { expectTrouble?: boolean | RegExp } = {},
+    options: BrowserContextOptions & { expectTrouble?: boolean | RegExp; fresh?: boolean } = {},
 ): Promise<Page> {
-    const { expectTrouble, ...more } = options;
-    const context = await (
-        await connected()
-    ).newContext({ viewport: { width: 1280, height: 900 }, colorScheme: "dark", ...more });
-    context.setDefaultTimeout(PATIENCE_MS);
+    const { expectTrouble, fresh = false, ...more } = options;
+    const key = JSON.stringify({ viewport: { width: 1280, height: 900 }, colorScheme: "dark", ...more });
+    const context = await contextOf(key, fresh);
     const page = await context.newPage();
     const wrong: string[] = [];
     const expected = expectTrouble === true ? /Failed to load resource|Not found/ : expectTrouble || null;
@@ -35,7 +51,7 @@ export async function open(
             wrong.push(`${message.text()} (${message.location().url})`);
     });
     page.on("pageerror", (error) => wrong.push(String(error)));
-    pages.push({ page, wrong });
+    pages.push({ page, wrong, key });
     await page.goto(url);
     return page;
 }
@@ -44,7 +60,14 @@ export async function open(
 export async function closed(): Promise<string[]> {
     const opened = pages;
     pages = [];
-    for (const { page } of opened) await page.context().close();
+    for (const { page, key } of opened) {
+        const context = page.context();
+        await page.evaluate(() => localStorage.clear()).catch(() => undefined); // about:blank has none
+        await page.close();
+        await context.clearCookies();
+        await context.clearPermissions();
+        idle.set(key, [...(idle.get(key) ?? []), context]);
+    }
     return opened.flatMap(({ wrong }) => wrong);
 }
 

@@ -1,13 +1,11 @@
 // A run of Python code: its endpoints become known while it runs.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, inject, test } from "vitest";
 
 import { open, PATIENCE_MS } from "./browser";
-import { ApiServer } from "./server";
-import { target } from "./shared";
+import { api, server, target } from "./shared";
 
 const CODE = `
 import asyncio
@@ -25,28 +23,18 @@ async def browse(user: atm.User) -> None:
         raise ValueError("every twentieth one")
 `;
 
-const folder = mkdtempSync(join(tmpdir(), "atm-code-"));
-let server: ApiServer;
-
-beforeAll(async () => {
-    writeFileSync(join(folder, "shop.py"), CODE);
-    server = await new ApiServer({ ATM_CODE_DIR: folder }).open();
-});
-
-afterAll(async () => {
-    await server.close();
-    rmSync(folder, { recursive: true });
-});
+beforeAll(() => writeFileSync(join(inject("code"), "shop.py"), CODE));
 
 test("endpoints appear on the page when the code first uses them, and exceptions with their traceback", async () => {
-    const id = await server.run({
+    const spec = {
         name: "code",
         base_url: target,
         duration: "6s",
         concurrency: 2,
         scenarios: { browse: { code: "shop.py:browse" } },
-    });
-    const page = await open(`${server.url}/runs/${id}`);
+    };
+    const { id } = await api<{ id: string }>("/runs", { spec });
+    const page = await open(`${server}/runs/${id}`);
     const rows = page.getByRole("row");
     await rows.filter({ hasText: "first" }).first().waitFor();
     await rows.filter({ hasText: "later" }).first().waitFor();

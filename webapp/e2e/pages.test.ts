@@ -1,8 +1,7 @@
 // What people do on the pages that keep, schedule and compare tests: in a real browser, against a real server.
 import { describe, expect, it } from "vitest";
 
-import { open, PATIENCE_MS } from "./browser";
-import { ApiServer } from "./server";
+import { PATIENCE_MS } from "./browser";
 import { api, at, ran, server, shop, target } from "./shared";
 
 const HOSTILE = `<img src=x onerror="document.title='pwned'"> \u202eesrever ${"9".repeat(40)}`;
@@ -210,52 +209,6 @@ describe("hostile content", () => {
             expect(await page.locator("main img, main b, main i, main u, main script").count(), path).toBe(0);
             expect(await page.title()).not.toBe("pwned");
             expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), path).toBe(true);
-        }
-    });
-});
-
-describe("a server with a key", () => {
-    const KEY = "b7Qm2xVt9KsLw4Zr8NcFy6Hd";
-
-    it("refuses a wrong one, takes the right one for a cookie that no script sees, and forgets it again", async () => {
-        const locked = await new ApiServer({ API_TEST_MACHINE_API_KEY: KEY }).open();
-        try {
-            const page = await open(`${locked.url}/tests`, { expectTrouble: true });
-            await page.waitForURL(/\/settings\?to=/);
-            await page.getByLabel("API key").fill("wrong");
-            await page.getByRole("button", { name: "Sign in" }).click();
-            await page.getByText("This key is not valid here").waitFor();
-            await page.getByLabel("API key").fill(KEY);
-            await page.keyboard.press("Enter");
-            await page.waitForURL(/^[^?]*\/tests$/);
-            const kept = await page.evaluate(() =>
-                JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }, location.href]),
-            );
-            expect(kept).not.toContain(KEY);
-            expect(kept).not.toContain("atm_session");
-            const [cookie] = await page.context().cookies();
-            expect(cookie).toMatchObject({ name: "atm_session", httpOnly: true, sameSite: "Strict" });
-            expect(cookie?.value).not.toContain(KEY);
-            await page.goto(`${locked.url}/settings`);
-            await page.getByText("can do everything").waitFor();
-            await page.getByRole("button", { name: "Sign out" }).click();
-            await page.getByLabel("API key").waitFor();
-
-            // A viewer is offered nothing that the server would refuse.
-            const headers = { "Content-Type": "application/json", "X-API-Key": KEY };
-            const body = JSON.stringify({ name: "guest", role: "viewer" });
-            const made = await fetch(`${locked.url}/api/v1/keys`, { method: "POST", headers, body });
-            await page.getByLabel("API key").fill(((await made.json()) as { key: string }).key);
-            await page.keyboard.press("Enter");
-            await page.getByText("can view everything").waitFor();
-            await page.getByRole("link", { name: "read only" }).waitFor();
-            expect(await page.getByRole("link", { name: "New test" }).count()).toBe(0);
-            await page.goto(`${locked.url}/tests`);
-            await page.getByText("No saved tests yet").waitFor();
-            await page.getByRole("link", { name: "read only" }).waitFor();
-            expect(await page.getByRole("button", { name: "Save tests from history" }).count()).toBe(0);
-        } finally {
-            await locked.close();
         }
     });
 });

@@ -1,4 +1,8 @@
 // One browser, one target and one server for all files; those that stop or lock their server start their own.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import { chromium } from "playwright-core";
 import type { TestProject } from "vitest/node";
 
@@ -11,6 +15,8 @@ declare module "vitest" {
         target: string;
         server: string;
         shop: string;
+        /** Where the server looks for Python code. */
+        code: string;
     }
 }
 
@@ -32,6 +38,7 @@ export const SHOP = (target: string): object => ({
 });
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+    const code = mkdtempSync(join(tmpdir(), "atm-code-"));
     const [browser, target, server] = await Promise.all([
         chromium.launchServer({
             executablePath: CHROMIUM,
@@ -39,7 +46,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
             args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
         }),
         new Target().open(),
-        new ApiServer({ ATM_MAX_CONCURRENT_RUNS: "4", ATM_MAX_PROCESSES: "3", ATM_FLEET_CLUSTERS: CLUSTER }).open(),
+        new ApiServer({
+            ATM_MAX_CONCURRENT_RUNS: "4",
+            ATM_MAX_PROCESSES: "3",
+            ATM_FLEET_CLUSTERS: CLUSTER,
+            ATM_CODE_DIR: code,
+        }).open(),
     ]);
     const shop = await server.run(SHOP(target.url), ["nightly"]);
     await server.ended(shop);
@@ -47,9 +59,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
     project.provide("target", target.url);
     project.provide("server", server.url);
     project.provide("shop", shop);
+    project.provide("code", code);
     return async () => {
         await browser.close();
         await server.close();
         await target.close();
+        rmSync(code, { recursive: true });
     };
 }

@@ -8,9 +8,13 @@ import { until } from "./server";
 export const server = inject("server");
 export const target = inject("target");
 
-export async function api<Answer>(path: string, body?: unknown): Promise<Answer> {
+export async function api<Answer>(
+    path: string,
+    body?: unknown,
+    method = body === undefined ? "GET" : "POST",
+): Promise<Answer> {
     const response = await fetch(`${server}/api/v1${path}`, {
-        method: body === undefined ? "GET" : "POST",
+        method,
         headers: body === undefined ? {} : { "Content-Type": "application/json" },
         body: body === undefined ? undefined : JSON.stringify(body),
     });
@@ -19,8 +23,8 @@ export async function api<Answer>(path: string, body?: unknown): Promise<Answer>
 }
 
 /** A run that has ended. */
-export async function ran(spec: Record<string, unknown>): Promise<string> {
-    const { id } = await api<{ id: string }>("/runs", { spec });
+export async function ran(spec: Record<string, unknown>, tags: string[] = []): Promise<string> {
+    const { id } = await api<{ id: string }>("/runs", { spec, tags });
     await until(`the end of run ${id}`, async () => {
         const { status } = await api<{ status: string }>(`/runs/${id}`);
         return ["completed", "cancelled", "failed"].includes(status);

@@ -43,7 +43,7 @@ class Link(Protocol):
 
 
 class Transport(Protocol):
-    """Starts worker processes. All implementations pass one contract suite, tests/contract/test_fleet_transports.py."""
+    """Starts worker processes. All implementations pass one contract suite, tests/fleet/test_transports.py."""
 
     async def open(self, count: int, least: int | None = None) -> list[Link]:
         """Start `count` workers, each in a place of its own where the transport has places (nodes).
