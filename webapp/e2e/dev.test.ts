@@ -41,7 +41,7 @@ test("it answers with the page, its parts from their sources, and what the serve
     const start = /import\("([^"]+)"\)/.exec(page)?.[1] ?? "";
     expect((await fetch(new URL(start, url))).headers.get("content-type")).toContain("javascript");
     const list = await (await fetch(`${url}/src/routes/+page.svelte`)).text();
-    expect(list).toContain("$component");
+    expect(list).toContain("createHotContext");
     const own = (await (await fetch(`${url}/api/v1/runs?name=shop`)).json()) as { runs: { id: string }[] };
     expect(own.runs.map(({ id }) => id)).toContain(inject("shop"));
 });
