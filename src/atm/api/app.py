@@ -93,12 +93,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = given
     errors.install(app)
     strict = [Depends(refuse_unknown)]
-    app.include_router(health.bare, dependencies=strict)
-    app.include_router(health.router, prefix=PREFIX, dependencies=strict)
-    app.include_router(session.router, prefix=PREFIX, dependencies=strict)
+    health.bare.add_to(app, dependencies=strict)
+    health.router.add_to(app, prefix=PREFIX, dependencies=strict)
+    session.router.add_to(app, prefix=PREFIX, dependencies=strict)
     needs_principal = [Depends(require_principal), *strict]
-    app.include_router(metrics.router, dependencies=needs_principal)
-    app.include_router(live.router, prefix=PREFIX, dependencies=needs_principal)
+    metrics.router.add_to(app, dependencies=needs_principal)
+    live.router.add_to(app, prefix=PREFIX, dependencies=needs_principal)
     for part in (
         demo,
         runs,
@@ -121,7 +121,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         keys,
         audit,
     ):
-        app.include_router(part.router, prefix=PREFIX, dependencies=[*needs_principal, Depends(in_scope)])
+        part.router.add_to(app, prefix=PREFIX, dependencies=[*needs_principal, Depends(in_scope)])
     endpoint.install(app)
     dashboard.install(app, given.root_path, sign_in=session.sign_in_by_address)
     app.add_middleware(JsonBody)

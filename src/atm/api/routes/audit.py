@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from atm.api.deps import Admin, Plane
+from atm.api.late_route import Routes
 from atm.api.views import read_cursor, write_cursor
 from atm.models.control.audit import AuditEntryView, AuditList
 from atm.models.control.base import Moment
 from atm.storage.access import AuditEntry, AuditOutcome, AuditQuery
 from atm.storage.records import RunCursor
 
-router = APIRouter(tags=["audit"])
+router = Routes("audit")
 
 
 @router.get("/audit")

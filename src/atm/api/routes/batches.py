@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
 from atm.api.deps import Plane
+from atm.api.late_route import Routes
 from atm.api.routes.reports import attachment, file_name
 from atm.models.control.batches import BatchCancelled, BatchDetail, BatchList
 from atm.models.figures import counted
@@ -15,7 +16,7 @@ from atm.off_loop import off_loop
 from atm.reports.junit import NotRun, render_suites
 from atm.runs.batches import batch_detail, batch_view, cancel_batch, find_batch, runs_of
 
-router = APIRouter(tags=["batches"])
+router = Routes("batches")
 
 BatchId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$", description="Id of the batch.")]
 _NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "The batch does not exist"}}

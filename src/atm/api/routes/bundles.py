@@ -6,15 +6,16 @@ import tempfile
 from collections.abc import AsyncIterator
 from typing import IO, Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 
 from atm.api.deps import Plane, RunId
+from atm.api.late_route import Routes
 from atm.models.control.runs import RunView
 from atm.runs.views import run_view
 from atm.storage.bundle import FROM_OTHERS, bundle_name, export_run, import_run
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 
 IMPORT = "/import/bundle"
 IN_MEMORY_BYTES = 4 * 1024**2

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from atm.api.deps import Plane
 from atm.api.errors import ApiError
+from atm.api.late_route import Routes
 from atm.bootstrap import ControlPlane
 from atm.errors import Problem
 from atm.metrics.comparison import (
@@ -34,7 +35,7 @@ from atm.models.run import RunResult
 from atm.runs.lookup import whole_run_id
 from atm.runs.views import summary_view
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 
 Id = Annotated[str, Query(pattern="^[A-Za-z0-9_-]{1,64}$")]
 

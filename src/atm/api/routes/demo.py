@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from importlib.resources import files
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from atm.api.deps import Plane
+from atm.api.late_route import Routes
 from atm.api.views import accepted
 from atm.models.control.runs import RunAccepted
 from atm.runs.service import Request as RunRequest
 from atm.testing import TargetServer
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 
 
 class DemoTarget:

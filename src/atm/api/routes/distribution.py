@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from atm.api.deps import Plane, RunId
 from atm.api.errors import bad_request
+from atm.api.late_route import Routes
 from atm.api.routes.series import endpoint_names
 from atm.metrics.histogram import Histogram, highest_of
 from atm.metrics.interval import EndpointInterval
@@ -18,7 +19,7 @@ from atm.reports.rungs import rungs
 from atm.storage import StorageInterface
 from atm.storage.series.rows import ALL
 
-router = APIRouter(tags=["series"])
+router = Routes("series")
 
 MOST_COLUMNS = 120
 ROWS_PER_DECADE = 6

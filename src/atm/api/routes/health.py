@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from atm.api.deps import Plane
+from atm.api.late_route import Routes
 from atm.errors import StorageError
 from atm.models.control.server import HealthView, ReadyView
 from atm.version import VERSION
 
-router = APIRouter(tags=["server"])
-bare = APIRouter(tags=["server"])
+router = Routes("server")
+bare = Routes("server")
 
 
 @router.get("/health")

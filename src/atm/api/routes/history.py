@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from atm.api.deps import Plane
+from atm.api.late_route import Routes
 from atm.models.control.history import HistoryView, TestHistory
 from atm.runs.views import summary_view
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 
 
 @router.get("/history")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from atm.api.deps import Plane, RunId
 from atm.api.errors import ApiError
+from atm.api.late_route import Routes
 from atm.errors import Problem
 from atm.models.control.iterations import IterationSummary, iteration_summary
 from atm.models.samples import SampledIteration
 
-router = APIRouter(tags=["series"])
+router = Routes("series")
 
 _MOST_LISTED = 20
 Scenario = Annotated[str | None, Query(max_length=128, description="Only iterations of this scenario.")]

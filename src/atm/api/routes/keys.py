@@ -6,16 +6,17 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
 from atm.api.deps import Admin, Plane, ServerKeys
 from atm.api.errors import bad_request
+from atm.api.late_route import Routes
 from atm.models.control.keys import KeyCreated, KeyList, KeyRequest, KeyView
 from atm.models.control.runs import Deleted
 from atm.storage.api_keys import ApiKey, KeyLimits, Role, key_in_use, new_api_key
 
 log = logging.getLogger("atm.api")
-router = APIRouter(tags=["keys"])
+router = Routes("keys")
 
 _TAKEN: dict[int | str, dict[str, object]] = {409: {"description": "A key with this name already exists"}}
 _NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "The key does not exist or is revoked"}}

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Header, Query, WebSocket, WebSocketDisconnect, status
+from fastapi import Header, Query, WebSocket, WebSocketDisconnect, status
 from fastapi.responses import StreamingResponse
 
 from atm.api.deps import Plane, RunId
+from atm.api.late_route import Routes
 from atm.errors import NotFoundError
 from atm.models.control.runs import ListChange
 from atm.runs.lookup import whole_run_id
@@ -18,7 +19,7 @@ from atm.runs.views import summary_view
 from atm.runs.watcher import EncodedEvent
 from atm.storage.records import RunSummary
 
-router = APIRouter(tags=["live"])
+router = Routes("live")
 
 HEARTBEAT_SECONDS = 15.0
 _EVENT: dict[str, object] = {

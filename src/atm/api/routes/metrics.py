@@ -9,13 +9,14 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from fastapi import APIRouter, Header, Response
+from fastapi import Header, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from atm.api.deps import Plane
+from atm.api.late_route import Routes
 from atm.api.own_families import OwnFamilies
 from atm.api.routes.series import endpoint_names
 from atm.api.worker_metrics import WorkerFamilies
@@ -32,7 +33,7 @@ from atm.version import VERSION
 
 log = logging.getLogger("atm.api")
 
-router = APIRouter(tags=["server"])
+router = Routes("server")
 
 LINGER = timedelta(seconds=60)
 """A run is exported for this long after its end, so that a scrape sees its final figures."""

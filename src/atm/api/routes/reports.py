@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from atm.api.deps import Plane, RunId
+from atm.api.late_route import Routes
 from atm.api.routes.runs import read_result
 from atm.bootstrap import ControlPlane
 from atm.models.run import RunResult
 from atm.off_loop import off_loop
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 
 _ERRORS: dict[int | str, dict[str, object]] = {
     404: {"description": "The run does not exist"},

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from atm.api.deps import Key, Plane, RunId, Source
 from atm.api.errors import ApiError
+from atm.api.late_route import Routes
 from atm.api.routes.tests import files_of_test
 from atm.api.views import accepted, read_cursor, write_cursor
 from atm.bootstrap import ControlPlane
@@ -31,7 +32,7 @@ from atm.runs.service import Request as RunRequest
 from atm.runs.views import run_view, summary_view
 from atm.storage.records import FINAL, Order, Run, RunQuery
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 
 MOST_SAMPLES = 100
 _NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "The run does not exist"}}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from atm.api.deps import Plane
+from atm.api.late_route import Routes
 from atm.models.control.base import Moment
 from atm.models.control.runs import Deleted
 from atm.models.schedule import (
@@ -21,7 +22,7 @@ from atm.models.schedule import (
 )
 from atm.schedules.views import delivery_view, firing_list, schedule_view
 
-router = APIRouter(tags=["schedules"])
+router = Routes("schedules")
 
 Named = Annotated[str, Path(min_length=1, max_length=256, description="Id or name of the schedule.")]
 _NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "The schedule does not exist"}}

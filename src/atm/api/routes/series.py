@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from atm.api.deps import Plane, RunId
 from atm.api.errors import ApiError, bad_request
+from atm.api.late_route import Routes
 from atm.api.views import check_view, generator_view, iteration_view, own_view, point_view, window_view
 from atm.errors import Problem
 from atm.models.control.first_design import SampledRequest, sampled_request
@@ -22,7 +23,7 @@ from atm.storage.records import SampleQuery
 from atm.storage.series.rows import RESOLUTIONS
 from atm.storage.series.scenario_rows import ScenarioPoints
 
-router = APIRouter(tags=["series"])
+router = Routes("series")
 
 MOST_POINTS = 20_000
 _NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "The run does not exist"}}

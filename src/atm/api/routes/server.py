@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import platform
 
-from fastapi import APIRouter
-
 from atm.api.deps import Plane, ServerKeys
+from atm.api.late_route import Routes
 from atm.config import Settings
 from atm.engine.choose import LOADERS, PREFERENCE
 from atm.engine.environment import usable_cores
 from atm.models.control.server import EngineView, LimitsView, ServerView
 from atm.version import VERSION
 
-router = APIRouter(tags=["server"])
+router = Routes("server")
 
 
 @router.get("/server")

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 
 from atm.api.auth import COOKIE, Keys, Principal, TooManyWrongKeysError, client_address
 from atm.api.deps import Caller, ServerKeys
 from atm.api.errors import ApiError
+from atm.api.late_route import Routes
 from atm.api.security_headers import cookie_name, is_https
 from atm.errors import Problem
 from atm.models.control.keys import OpenSession, SessionList, SessionRequest, SessionView
@@ -18,7 +19,7 @@ from atm.storage.access import Session
 from atm.storage.api_keys import Role, hash_api_key
 from atm.storage.errors import session_not_found
 
-router = APIRouter(tags=["session"])
+router = Routes("session")
 
 _WRONG: dict[int | str, dict[str, object]] = {
     429: {"description": "Too many invalid keys from this address; Retry-After has the waiting time"}

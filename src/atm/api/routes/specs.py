@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from atm.api.deps import Plane
 from atm.api.errors import ApiError, bad_request, entries
+from atm.api.late_route import Routes
 from atm.api.routes.tests import files_of_test
 from atm.bootstrap import ControlPlane
 from atm.errors import CapabilityError, CredentialError, EngineError, SpecError
@@ -33,7 +34,7 @@ from atm.runs import credentials
 from atm.runs.test_files import TestFiles
 from atm.runs.trials import TooManyTrialsError, TrialTimeoutError
 
-router = APIRouter(tags=["specs"])
+router = Routes("specs")
 
 MOST_TRIED = 50
 

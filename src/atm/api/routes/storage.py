@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from atm.api.deps import Plane
+from atm.api.late_route import Routes
 from atm.bootstrap import ControlPlane
 from atm.config import Settings
 from atm.models.control.storage import DayView, NamedCount, RetentionView, StorageOverview, StorageStatusView
 from atm.storage.records import Order, RunQuery
 from atm.storage.views import status_view
 
-router = APIRouter(tags=["server"])
+router = Routes("server")
 
 MOST_TESTS = 10
 

@@ -14,11 +14,12 @@ from pathlib import Path as FilePath
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from atm.api.deps import Plane, require_operator
 from atm.api.file_preview import preview
+from atm.api.late_route import Routes
 from atm.api.routes.tests import Test, find_test
 from atm.bootstrap import ControlPlane
 from atm.models.control.test_files import TestFileDeleted, TestFileList, TestFilePreview, TestFileView
@@ -27,7 +28,7 @@ from atm.runs.test_files import write_content
 from atm.storage.test_files import TestFile, checked_file_name, file_not_found
 from atm.tables.layout import Format
 
-router = APIRouter(tags=["tests"])
+router = Routes("tests")
 
 File = Annotated[str, Path(min_length=1, max_length=256, description="Name of the file, without directories.")]
 _NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "The test or the file does not exist"}}

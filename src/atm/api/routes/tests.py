@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from atm.api.deps import Key, Plane, Source
 from atm.api.errors import entries, entry
+from atm.api.late_route import Routes
 from atm.api.views import accepted, test_view
 from atm.bootstrap import ControlPlane
 from atm.engine.executor import new_run_id
@@ -42,7 +43,7 @@ from atm.storage import lookup
 from atm.storage.records import RunBatch, RunSource, checked_tags
 from atm.storage.test_configs import TestConfig
 
-router = APIRouter(tags=["tests"])
+router = Routes("tests")
 
 Test = Annotated[str, Path(min_length=1, max_length=256, description="Id or name of the test.")]
 _BATCHES = uuid.UUID("6a0f4a1e-8f0e-4c55-9f60-6f5c1f0b7a52")

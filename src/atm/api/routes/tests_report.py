@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from atm.api.deps import Plane
+from atm.api.late_route import Routes
 from atm.api.routes.reports import attachment
 from atm.bootstrap import ControlPlane
 from atm.off_loop import off_loop
@@ -18,7 +19,7 @@ from atm.runs.views import summary_view
 from atm.storage.records import RunQuery
 from atm.storage.test_configs import TestConfig
 
-router = APIRouter(tags=["tests"])
+router = Routes("tests")
 
 MOST_TESTS = 500
 RECENT = 20

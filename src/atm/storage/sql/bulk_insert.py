@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from sqlalchemy import Table, insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from atm.errors import Problem, StorageUnavailableError
 from atm.storage.base import RunSeries
 from atm.storage.series.rollup import Rollup
+from atm.storage.sql.connection import AsyncConnection
 from atm.storage.sql.tables import run_events, run_intervals, run_samples
 from atm.storage.sql.values import event_values, row_values, sample_values
 

@@ -18,9 +18,9 @@ import aiosqlite
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, SQLAlchemyError, StatementError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from atm.errors import ConflictError, Problem, SchemaError, SettingsError, StorageUnavailableError
+from atm.storage.sql.connection import AsyncConnection, AsyncEngine
 
 BUSY_SECONDS = 10.0
 """How long a write waits for a write of another process, on SQLite."""
@@ -93,7 +93,7 @@ class Database:
 
     def _sqlite(self, echo: bool, migrating: bool) -> AsyncEngine:
         options = {"timeout": BUSY_SECONDS, "async_creator_fn": self._open}
-        engine = create_async_engine(self.url, echo=echo, connect_args=options)
+        engine = AsyncEngine(self.url, echo=echo, connect_args=options)
 
         @event.listens_for(engine.sync_engine, "connect")
         def prepare(connection: Any, _record: Any) -> None:
@@ -257,7 +257,7 @@ def _unusable(what: str) -> SettingsError:
 
 
 def _postgresql(url: URL, echo: bool) -> AsyncEngine:
-    return create_async_engine(
+    return AsyncEngine(
         url,
         echo=echo,
         # After a restart of the server the pool contains dead connections.

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from atm.models.schedule import DeliveryStatus
 from atm.storage.errors import corrupt
 from atm.storage.result import dumps
 from atm.storage.schedules import Delivery
+from atm.storage.sql.connection import AsyncConnection
 from atm.storage.sql.database import Database
 from atm.storage.sql.tables import schedule_deliveries
 

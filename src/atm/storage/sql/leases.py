@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Row, case, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from atm.models.outcome import RunStatus, StopReason
 from atm.storage.errors import idempotency_conflict, run_exists, run_not_found, stale_lease
@@ -22,6 +21,7 @@ from atm.storage.records import (
     checked_id,
 )
 from atm.storage.result import dumps
+from atm.storage.sql.connection import AsyncConnection
 from atm.storage.sql.database import Database
 from atm.storage.sql.run_rows import fetch, finish_values, insert_run, new_run_values
 from atm.storage.sql.series import SqlSeries

@@ -9,7 +9,6 @@ from enum import Enum
 from typing import Any, get_type_hints
 
 from sqlalchemy import Row, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from atm.models.outcome import RunStatus
 from atm.models.run import RunResult
@@ -18,6 +17,7 @@ from atm.storage import records
 from atm.storage.errors import corrupt, run_not_found
 from atm.storage.records import CancelRequest, Finish, NewRun, Run, RunSummary, checked_tags, figures_of, search_text
 from atm.storage.result import ResultDocuments, dumps, join, split
+from atm.storage.sql.connection import AsyncConnection
 from atm.storage.sql.tables import run_tags, runs
 
 _NAMES = {field.name: field.name for field in fields(RunSummary)} | {"tags": "tags_json"}

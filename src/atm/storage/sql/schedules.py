@@ -15,7 +15,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, func, insert, select, union_all, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from atm.models.outcome import RunStatus
 from atm.models.schedule import DeliveryStatus, FiringOutcome, Misfire, Overlap
@@ -33,6 +32,7 @@ from atm.storage.schedules import (
     decide,
     run_key,
 )
+from atm.storage.sql.connection import AsyncConnection
 from atm.storage.sql.database import Database
 from atm.storage.sql.deliveries import insert_deliveries
 from atm.storage.sql.run_rows import SUMMARY, insert_run, new_run_values, summary_of

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import LargeBinary, delete, func, insert, literal, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from atm.dataclass import dataclass
 from atm.errors import NotFoundError
@@ -25,6 +24,7 @@ from atm.storage.series.rollup import Rollup, needed_to_resume
 from atm.storage.series.rows import ALL, GENERATOR, RESOLUTIONS, WHOLE, GeneratorPoint, IntervalPoint, IntervalRow
 from atm.storage.series.scenario_rows import ScenarioPoints, keys_of
 from atm.storage.series.windows import Window
+from atm.storage.sql.connection import AsyncConnection
 from atm.storage.sql.database import Database
 from atm.storage.sql.tables import run_events, run_intervals, run_samples, runs
 from atm.storage.sql.values import event_values, row_values, sample_values

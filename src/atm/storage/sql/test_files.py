@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from sqlalchemy import delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from atm.models.outcome import RunStatus
 from atm.storage.errors import test_not_found
+from atm.storage.sql.connection import AsyncConnection
 from atm.storage.sql.database import Database
 from atm.storage.sql.tables import file_chunks, file_contents, runs, test_configs, test_files
 from atm.storage.test_files import CHUNK_BYTES, TestFile, check_number, check_room, file_not_found
