@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -109,3 +112,19 @@ def test_ctrl_c_ends_open_pages_at_once_and_who_comes_back_misses_nothing(
     assert received == list(range(1, len(received) + 1))
     assert rest[-1][1] == "finished"
     assert rest[-1][2]["status"] == "completed"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_of_a_parent_without_input_listens_and_ends(tmp_path: Path, workers: int) -> None:
+    command = [sys.executable, "-m", "atm.api", "--for-parent", "--port=0", f"--workers={workers}"]
+    ended = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "ATM_DATA_DIR": str(tmp_path)},
+        timeout=PATIENCE_SECONDS,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["url"].startswith("http://127.0.0.1:")
+    assert "Traceback" not in ended.stderr

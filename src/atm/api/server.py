@@ -11,7 +11,8 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import uvicorn
 from fastapi import FastAPI
@@ -107,7 +108,7 @@ def serve(host: str, port: int, workers: int, *, for_parent: bool) -> None:
         # Connections wait in the backlog until the workers accept them.
         listener.listen(config.backlog)
         _print_url(listener, is_tls=config.is_ssl)
-        threading.Thread(target=_wait_for_end_of_input, args=(supervisor.should_exit,), daemon=True).start()
+        _at_end_of_input(supervisor.should_exit.set)
     supervisor.run()
 
 
@@ -116,10 +117,16 @@ def _print_url(listener: socket.socket, *, is_tls: bool) -> None:
     os.write(1, json.dumps({"url": url_of(host, port, is_tls=is_tls)}).encode() + b"\n")
 
 
-def _wait_for_end_of_input(ended: threading.Event) -> None:
-    while os.read(0, 4096):
-        pass
-    ended.set()
+def _at_end_of_input(end: Callable[[], object]) -> None:
+    """Call a function, in a thread, when standard input ends."""
+
+    def read() -> None:
+        while os.read(0, 4096):
+            pass
+        end()
+
+    # No event loop can watch /dev/null or a file.
+    threading.Thread(target=read, name="standard input", daemon=True).start()
 
 
 class _Server(uvicorn.Server):
@@ -138,13 +145,17 @@ class _ParentsServer(_Server):
         if not self.started:
             return
         _print_url(self.servers[0].sockets[0], is_tls=self.config.is_ssl)
-        asyncio.get_running_loop().add_reader(0, self._read_input)
+        loop = asyncio.get_running_loop()
 
-    def _read_input(self) -> None:
-        if not os.read(0, 4096):
-            asyncio.get_running_loop().remove_reader(0)
-            self.lifespan.state[END_STREAMS]()
-            self.should_exit = True
+        def end() -> None:
+            with suppress(RuntimeError):  # the loop is closed: the server has ended
+                loop.call_soon_threadsafe(self._end)
+
+        _at_end_of_input(end)
+
+    def _end(self) -> None:
+        self.lifespan.state[END_STREAMS]()
+        self.should_exit = True
 
 
 async def _prepare(settings: Settings) -> bool:
