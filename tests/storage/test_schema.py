@@ -17,7 +17,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import SecretStr
-from sqlalchemy import Connection, insert, inspect
+from sqlalchemy import Connection, insert, inspect, text
 from sqlalchemy.engine import URL
 
 from atm.config import Settings
@@ -124,7 +124,7 @@ async def test_a_database_of_a_newer_version_is_refused(empty: Settings) -> None
     await upgrade_storage(empty)
     database = Database(schema.url_of(empty))
     async with database.write() as connection:
-        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     await database.close()
     for attempt in (open_storage(empty), upgrade_storage(empty)):
         with pytest.raises(SchemaError, match="9999 of a newer version") as caught:
@@ -135,7 +135,7 @@ async def test_a_database_of_a_newer_version_is_refused(empty: Settings) -> None
 async def test_a_database_with_other_tables_is_left_alone(empty: Settings) -> None:
     database = Database(schema.url_of(empty))
     async with database.write() as connection:
-        await connection.exec_driver_sql("CREATE TABLE customers (id INTEGER)")
+        await connection.execute(text("CREATE TABLE customers (id INTEGER)"))
     await database.close()
     for attempt in (open_storage(empty), upgrade_storage(empty)):
         with pytest.raises(SchemaError, match="tables of another program"):
