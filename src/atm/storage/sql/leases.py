@@ -23,6 +23,7 @@ from atm.storage.records import (
 from atm.storage.result import dumps
 from atm.storage.sql.connection import AsyncConnection
 from atm.storage.sql.database import Database
+from atm.storage.sql.nothing_found import NothingFound
 from atm.storage.sql.run_rows import fetch, finish_values, insert_run, new_run_values
 from atm.storage.sql.series import SqlSeries
 from atm.storage.sql.tables import run_samples, runs
@@ -37,11 +38,17 @@ class SqlLeases:
     def __init__(self, database: Database, series: SqlSeries) -> None:
         self._database = database
         self._series = series
+        self._none_pending = NothingFound(database)
+        self._none_running = NothingFound(database)
 
     async def claim(self, owner: str, token: str, maximum: int) -> Run | None:
         # Usually nothing is pending; checked first without the write lock.
+        if self._none_pending.holds:
+            return None
+        state = self._none_pending.state()
         async with self._database.read() as connection:
             if await self._next(connection) is None:
+                self._none_pending.keep(state)
                 return None
         async with self._database.write() as connection:
             await self._database.lock_claims(connection)
@@ -143,6 +150,9 @@ class SqlLeases:
         self._series.forget(lease.run_id)
 
     async def states(self) -> tuple[LeaseState, ...]:
+        if self._none_running.holds:
+            return ()
+        state = self._none_running.state()
         statement = (
             select(runs.c.id, runs.c.lease_owner, runs.c.lease_token, runs.c.lease_beat)
             .where(runs.c.status == _RUNNING)
@@ -150,6 +160,8 @@ class SqlLeases:
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).all()
+        if not rows:
+            self._none_running.keep(state)
         return tuple(LeaseState(run_id, owner or "", token or "", beat) for run_id, owner, token, beat in rows)
 
     async def expire(self, seen: LeaseState, reason: str, at: datetime) -> bool:

@@ -35,6 +35,7 @@ from atm.storage.schedules import (
 from atm.storage.sql.connection import AsyncConnection
 from atm.storage.sql.database import Database
 from atm.storage.sql.deliveries import insert_deliveries
+from atm.storage.sql.nothing_found import NothingFound
 from atm.storage.sql.run_rows import SUMMARY, insert_run, new_run_values, summary_of
 from atm.storage.sql.runs import MOST_PARTS
 from atm.storage.sql.tables import runs, schedule_deliveries, schedule_firings, schedules
@@ -66,6 +67,10 @@ class SqlSchedules:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._none_due = NothingFound(database)
+        self._next_due: datetime | None = None
+        self._none_queued = NothingFound(database)
+        self._none_started = NothingFound(database)
 
     async def add(self, schedule: Schedule) -> None:
         checked_id(schedule.id)
@@ -113,10 +118,18 @@ class SqlSchedules:
                 raise schedule_not_found(schedule_id)
 
     async def due(self, now: datetime, limit: int = 100) -> tuple[Schedule, ...]:
+        if self._none_due.holds and (self._next_due is None or now < self._next_due):
+            return ()
+        state = self._none_due.state()
         is_due = (schedules.c.next_at <= now) & schedules.c.enabled
         statement = select(schedules).where(is_due).order_by(schedules.c.next_at, schedules.c.id).limit(limit)
         async with self._database.read() as connection:
-            return tuple(_schedule_of(row) for row in await connection.execute(statement))
+            due = tuple(_schedule_of(row) for row in await connection.execute(statement))
+            if not due:
+                earliest = select(func.min(schedules.c.next_at)).where(schedules.c.enabled)
+                self._next_due = (await connection.execute(earliest)).scalar_one()
+                self._none_due.keep(state)
+            return due
 
     async def fire(self, fire: Fire) -> Firing | None:
         seen = fire.seen
@@ -204,6 +217,9 @@ class SqlSchedules:
             return True
 
     async def queued(self) -> tuple[Firing, ...]:
+        if self._none_queued.holds:
+            return ()
+        state = self._none_queued.state()
         waiting = schedule_firings.c.outcome == FiringOutcome.QUEUED.value
         first = (
             select(schedule_firings.c.schedule_id, func.min(schedule_firings.c.due).label("due"))
@@ -215,9 +231,15 @@ class SqlSchedules:
             first, (schedule_firings.c.schedule_id == first.c.schedule_id) & (schedule_firings.c.due == first.c.due)
         )
         async with self._database.read() as connection:
-            return tuple(_firing_of(row) for row in await connection.execute(statement))
+            firings = tuple(_firing_of(row) for row in await connection.execute(statement))
+        if not firings:
+            self._none_queued.keep(state)
+        return firings
 
     async def started(self) -> tuple[tuple[Firing, RunSummary | None], ...]:
+        if self._none_started.holds:
+            return ()
+        state = self._none_started.state()
         statement = (
             select(*SUMMARY, *(column.label(f"f_{column.name}") for column in schedule_firings.c))
             .select_from(schedule_firings.outerjoin(runs, schedule_firings.c.run_id == runs.c.id))
@@ -226,6 +248,8 @@ class SqlSchedules:
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).all()
+        if not rows:
+            self._none_started.keep(state)
         return tuple((_firing_of(row, "f_"), summary_of(row) if row.id is not None else None) for row in rows)
 
     async def settle(self, firing: Firing, deliveries: Sequence[Delivery]) -> bool:
