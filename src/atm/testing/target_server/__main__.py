@@ -1,9 +1,10 @@
 """Process of a `TargetServer`: `python -m atm.testing.target_server`, its options as JSON on standard input."""
 
-import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from atm import entry_point
 from atm.testing.server_process import run_child
 from atm.testing.target_server.foreground import serve
 from atm.testing.target_server.options import ServerOptions
@@ -20,4 +21,4 @@ def _serve(configuration: str, report: Callable[[dict[str, Any]], None]) -> None
 
 
 if __name__ == "__main__":
-    sys.exit(run_child(_serve))
+    entry_point.run(partial(run_child, _serve))
