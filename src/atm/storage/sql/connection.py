@@ -66,7 +66,7 @@ class AsyncEngine:
             await _completed(greenlet_spawn(connection.close))
 
     async def dispose(self) -> None:
-        """Close the connections that nobody uses."""
+        """Close the connections that are not in use."""
         await greenlet_spawn(self.sync_engine.dispose)
 
 

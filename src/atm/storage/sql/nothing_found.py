@@ -1,4 +1,4 @@
-"""That a query found nothing, which is known without another query while nobody writes to the SQLite file.
+"""That a query found nothing, which is known without another query while the SQLite file is unchanged.
 
 A server without runs asks several times a second for pending runs and due schedules; each query takes a millisecond.
 """
