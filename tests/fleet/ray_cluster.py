@@ -36,8 +36,6 @@ class RayCluster:
             "RAY_TMPDIR": self._folder,
             # Five of these without an answer, and Ray gives a node up: in 5 seconds in place of 15.
             "RAY_health_check_period_ms": "1000",
-            # By default each connection starts a Python process on each node in advance.
-            "RAY_prestart_worker_first_driver": "0",
         }
         self._log = (Path(self._folder) / "cluster.log").open("wb")
         self.process = subprocess.Popen(
