@@ -16,8 +16,8 @@ import pytest
 
 from atm.api.audit import ACTIONS, READS
 from tests.api.server import ApiServer
+from tests.cli.program import atm
 from tests.contract.postgresql import PostgresqlServer
-from tests.security.attacking import command
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -34,7 +34,10 @@ FILLED = {
 }
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql", "json"])
+STORAGES = ["sqlite", *(pytest.param(storage, marks=pytest.mark.prove) for storage in ("postgresql", "json"))]
+
+
+@pytest.fixture(scope="module", params=STORAGES)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     environment = {"API_TEST_MACHINE_API_KEY": ADMIN, "ATM_TRUSTED_PROXIES": "127.0.0.1"}
     if request.param == "postgresql":
@@ -180,15 +183,15 @@ def test_the_command_line_writes_down_what_it_changes_and_reads_the_log(tmp_path
         ("db", "prune", "--keep", "10"),
         ("db", "prune", "--keep", "10", "--dry-run"),
     ):
-        done = command(tmp_path, *arguments)
-        assert done.returncode == 0, done.stderr
-    listed = command(tmp_path, "audit", "--json")
-    assert listed.returncode == 0, listed.stderr
-    found = json.loads(listed.stdout)["entries"]
+        done = atm(tmp_path, *arguments)
+        assert done.code == 0, done.err
+    listed = atm(tmp_path, "audit", "--json")
+    assert listed.code == 0, listed.err
+    found = json.loads(listed.out)["entries"]
     assert [each["action"] for each in found] == ["storage.prune", "installation.release", "key.revoke", "key.create"]
     assert {(each["actor_kind"], each["actor"]) for each in found} == {("shell", getpass.getuser())}
-    assert "key.revoke" in command(tmp_path, "audit", "--action", "key").stdout
-    assert "key" not in command(tmp_path, "audit", "--action", "storage.prune").stdout
+    assert "key.revoke" in atm(tmp_path, "audit", "--action", "key").out
+    assert "key" not in atm(tmp_path, "audit", "--action", "storage.prune").out
 
 
 def test_without_a_key_the_account_is_named(tmp_path: Path) -> None:

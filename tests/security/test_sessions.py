@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(400)
 WORKERS = 2
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.prove)])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """Two workers, and a first key that an admin has."""
     environment: dict[str, str] = {}
