@@ -29,6 +29,7 @@ from atm.storage.records import FINAL, Run, RunQuery
 from atm.testing import TargetServer
 from tests.api.server import ApiServer
 from tests.contract.postgresql import PostgresqlServer
+from tests.examples import PROFILE
 from tests.runs.installation import processes_of
 
 RATE = 40
@@ -36,7 +37,7 @@ SECONDS = 1.5
 DUE = round(RATE * SECONDS)
 DRAIN_MILLISECONDS = 400
 """Response time of the target, and of the drain at the end of the run."""
-AT_ONCE = 6
+AT_ONCE = 6 if PROFILE == "prove" else 3
 PAUSE_SECONDS, SHORT_PAUSE_SECONDS = 0.05, 0.003
 """How often it is looked where a run stands; more often where the next state lasts for milliseconds."""
 _Found = TypeVar("_Found")

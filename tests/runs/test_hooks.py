@@ -48,7 +48,8 @@ async def test_teardown_follows_a_cancel(installation: Installation, target: Tar
     await installation.sending(created.run.id)
     await installation.service.cancel(created.run.id, graceful=graceful)
     run = await installation.ended(created.run.id)
-    assert run.summary.stop_reason is (StopReason.STOPPED if graceful else StopReason.CANCELLED)
+    ends = (RunStatus.COMPLETED, StopReason.STOPPED) if graceful else (RunStatus.CANCELLED, StopReason.CANCELLED)
+    assert (run.status, run.summary.stop_reason) == ends
     assert check_once(target) > 0
     result = await installation.storage.runs.result(run.id)
     assert result is not None

@@ -45,12 +45,12 @@ async def kept(settings: Settings, seconds: int) -> tuple[str, int]:
 async def test_saving_a_long_run_takes_no_more_memory_than_a_short_one(tmp_path: Path, kind: str) -> None:
     settings = Settings(data_dir=tmp_path, storage_type=kind)
     await kept(settings, 2)  # what is imported and made once
-    _, short = await kept(settings, 20)
-    run_id, long = await kept(settings, 100)
+    _, short = await kept(settings, 10)
+    run_id, long = await kept(settings, 50)
     assert long < short * 2
     storage = await open_storage(settings)
     try:
-        assert len(await storage.series.intervals(run_id)) == 100
+        assert len(await storage.series.intervals(run_id)) == 50
     finally:
         await storage.close()
 
