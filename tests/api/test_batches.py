@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from tests.cli.program import atm
 
 @pytest.fixture(scope="module")
 def batch_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    started = ApiServer(tmp_path_factory.mktemp("batches") / "data", ATM_MAX_RATE="1000")
+    started = ApiServer(tmp_path_factory.mktemp("batches") / "data", ATM_MAX_CONCURRENT_RUNS="2")
     yield started.ready()
     started.stop()
 
@@ -47,8 +49,13 @@ def ended(client: httpx.Client, batch: str) -> dict[str, Any]:
 
 
 def test_a_batch_has_an_outcome_its_tests_and_reports(control: httpx.Client, batch_server: ApiServer) -> None:
-    started = control.post("/tests/run-all", json={"repetitions": 2, "max_concurrency": 1, "tags": ["smoke"]}).json()
+    answer = control.post("/tests/run-all", json={"repetitions": 2, "max_concurrency": 1, "tags": ["smoke"]})
+    assert answer.status_code == 202, answer.text
+    started = answer.json()
     batch = started["batch_id"]
+    assert str(uuid.UUID(batch)) == batch
+    assert started["run_ids"] == [run["id"] for run in started["runs"]]
+    assert len(started["run_ids"]) == 2 * started["total_tests"] == 4
     view = ended(control, batch)
     assert [(test["name"], len(test["runs"])) for test in view["tests"]] == [("fast", 2), ("other", 2)]
     assert [run["id"] for test in view["tests"] for run in test["runs"]] == started["run_ids"]
@@ -57,6 +64,8 @@ def test_a_batch_has_an_outcome_its_tests_and_reports(control: httpx.Client, bat
     assert (view["total_runs"], sum(view["outcomes"].values()), view["max_concurrency"]) == (4, 4, 1)
     assert control.get("/batches").json()["batches"][0]["id"] == batch
     listed = control.get("/runs", params={"batch": batch, "order": "oldest"}).json()["runs"]
+    spans = sorted((run["started_at"], run["completed_at"]) for run in listed)
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans)), spans
     assert sorted(run["id"] for run in listed) == sorted(started["run_ids"])
     junit = control.get(f"/batches/{batch}/report.xml")
     suites = ElementTree.fromstring(junit.content)
@@ -121,15 +130,15 @@ def test_a_batch_continues_after_a_restart_of_the_server(tmp_path: Path, target:
     server = ApiServer(tmp_path / "data", ATM_MAX_RUNS="1").ready()
     try:
         with server.client() as client:
-            spec = {"name": "again", "url": f"{target.url}/delay/100", "total_requests": 20, "concurrency": 1}
+            spec = {"name": "again", "url": f"{target.url}/delay/100", "total_requests": 10, "concurrency": 1}
             assert client.post("/tests", json={"spec": spec}).status_code == 201
-            batch = client.post("/tests/run-all", json={"repetitions": 3}).json()["batch_id"]
+            batch = client.post("/tests/run-all", json={"repetitions": 2}).json()["batch_id"]
             assert client.get(f"/batches/{batch}").json()["completed_at"] is None
         server.stop()
         server = ApiServer(tmp_path / "data").ready()
         with server.client() as client:
             view = ended(client, batch)
-        assert view["total_runs"] == 3
+        assert view["total_runs"] == 2
         assert view["outcome"] in ("passed", "invalid")
     finally:
         server.stop()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import httpx
+import pytest
 
 from atm.client import ControlClient
 from atm.testing import TargetServer
@@ -32,9 +34,17 @@ def spec(target: TargetServer, **fields: Any) -> dict[str, Any]:
     }
 
 
-def test_the_sampled_iterations_of_a_run_are_listed_and_read(client: httpx.Client, target: TargetServer) -> None:
-    run_id = client.post("/runs", json={"spec": spec(target)}).json()["id"]
-    ended(client, run_id)
+@pytest.fixture(scope="module")
+def sampled(server: ApiServer, running_target: TargetServer) -> str:
+    """A run that has ended."""
+    with server.client() as client:
+        run_id: str = client.post("/runs", json={"spec": spec(running_target)}).json()["id"]
+        ended(client, run_id)
+    return run_id
+
+
+def test_the_sampled_iterations_of_a_run_are_listed_and_read(client: httpx.Client, sampled: str) -> None:
+    run_id = sampled
     listed = client.get(f"/runs/{run_id}/iterations").json()
     by_reason: dict[str, list[int]] = {}
     for entry in listed:
@@ -76,20 +86,18 @@ def test_a_run_in_progress_has_its_first_iterations(client: httpx.Client, target
     run_id = client.post("/runs", json={"spec": endless}).json()["id"]
     while not client.get(f"/runs/{run_id}/iterations").json():
         assert client.get(f"/runs/{run_id}").json()["status"] in ("pending", "running")
+        time.sleep(0.1)
     assert client.get(f"/runs/{run_id}/iterations/1").json()["steps"][1]["status"] == 503
     assert all(sample["endpoint"] for sample in client.get(f"/runs/{run_id}/samples").json())
     client.post(f"/runs/{run_id}/cancel")
     ended(client, run_id)
 
 
-def test_the_client_reads_iterations(server: ApiServer, target: TargetServer) -> None:
+def test_the_client_reads_iterations(server: ApiServer, sampled: str) -> None:
     async def read() -> None:
         async with ControlClient(server.url) as control:
-            accepted = await control.create_run(spec(target))
-            async for _event in control.watch(accepted.id):
-                pass
-            first, second = await control.iterations(accepted.id, scenario="shop", reason="first")
+            first, second = await control.iterations(sampled, scenario="shop", reason="first")
             assert (first.number, second.number) == (1, 2)
-            assert (await control.iteration(accepted.id, 2, scenario="shop")).time_ms == second.time_ms
+            assert (await control.iteration(sampled, 2, scenario="shop")).time_ms == second.time_ms
 
     asyncio.run(read())

@@ -150,7 +150,7 @@ def test_many_watchers_cost_one_reader_and_lose_nothing(tmp_path: Path, behind: 
         async def watch(after: int) -> list[int]:
             return [update.sequence async for update in watcher.watch("watched", after) if update.sequence is not None]
 
-        watching = [asyncio.create_task(watch(number % 5)) for number in range(50)]
+        watching = [asyncio.create_task(watch(number % 5)) for number in range(WATCHERS)]
         for _ in range(5):
             await history.second()
             await asyncio.sleep(0.05)
@@ -161,7 +161,7 @@ def test_many_watchers_cost_one_reader_and_lose_nothing(tmp_path: Path, behind: 
         for number, sequences in enumerate(found):
             assert sequences == list(range(number % 5 + 1, behind + 7))
         # What is old is read once by each; what is new, once for all of them, a few times a second.
-        old = 50 * (1 + behind // 300) if behind else 50
+        old = WATCHERS * (1 + behind // 300) if behind else WATCHERS
         assert counting.series.reads <= old + 6 * (seconds + 1)
         assert watcher.readers == 0
         await watcher.close()

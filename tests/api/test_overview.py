@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -63,7 +64,9 @@ def test_the_server_says_which_engines_it_has_and_what_it_allows(tmp_path: Path)
         server.stop()
 
 
-def test_an_edited_run_keeps_the_credentials_that_nobody_saw(client: httpx.Client, target: TargetServer) -> None:
+def test_an_edited_run_and_a_test_saved_from_it_keep_the_credentials_that_nobody_saw(
+    client: httpx.Client, target: TargetServer
+) -> None:
     spec = {
         "name": "edited",
         "url": f"{target.url}/auth/bearer?token=hush",
@@ -75,6 +78,7 @@ def test_an_edited_run_keeps_the_credentials_that_nobody_saw(client: httpx.Clien
     first = client.post("/runs", json={"spec": spec}).json()["id"]
     shown = ended(client, first)["spec"]
     assert shown["auth"]["token"] == "***"
+    _check_a_test_saved_from_it(client, first, shown)
     again = client.post(f"/runs/{first}/rerun", json={"spec": {**shown, "total_requests": 3}, "tags": ["edited"]})
     assert again.status_code == 202, again.text
     run = ended(client, again.json()["id"])
@@ -85,16 +89,7 @@ def test_an_edited_run_keeps_the_credentials_that_nobody_saw(client: httpx.Clien
     assert client.post("/runs", json={"spec": shown}).status_code == 422
 
 
-def test_a_test_saved_from_a_run_has_its_credentials(client: httpx.Client, target: TargetServer) -> None:
-    spec = {
-        "name": "saved from a run",
-        "url": f"{target.url}/auth/bearer?token=hush",
-        "auth": {"type": "bearer_token", "token": "hush"},
-        "total_requests": 2,
-        "thresholds": ["error_rate < 1%"],
-    }
-    first = client.post("/runs", json={"spec": spec}).json()["id"]
-    shown = ended(client, first)["spec"]
+def _check_a_test_saved_from_it(client: httpx.Client, first: str, shown: dict[str, Any]) -> None:
     assert client.post("/tests", json={"spec": shown}).json()["code"] == "credentials_needed"
     elsewhere = {**shown, "url": "http://127.0.0.1:9/"}
     refused = client.post("/tests", json={"spec": elsewhere, "from_run": first})
@@ -103,5 +98,5 @@ def test_a_test_saved_from_a_run_has_its_credentials(client: httpx.Client, targe
     saved = client.post("/tests", json={"spec": shown, "from_run": first})
     assert saved.status_code == 201, saved.text
     assert saved.json()["spec"]["auth"]["token"] == "***"
-    run = ended(client, client.post("/tests/saved from a run/run").json()["id"])
+    run = ended(client, client.post("/tests/edited/run").json()["id"])
     assert (run["passed"], run["metrics"]["total_requests"]) == (True, 2)

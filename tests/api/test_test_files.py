@@ -173,29 +173,25 @@ def test_a_run_has_the_version_of_its_start_and_a_rerun_the_same(client: httpx.C
     assert (error["path"], error["hint"]) == ("data.accounts.file", "Run the test again, with its present files")
 
 
-def test_run_all_and_a_schedule_use_the_files(tmp_path: Path, target: TargetServer) -> None:
-    alone = ApiServer(tmp_path / "data").ready()
-    try:
-        with alone.client() as client:
-            test = client.post("/tests", json={"spec": spec(target, "nightly")}).json()["id"]
-            digests = upload_all(client, test)
-            started = client.post("/tests/run-all").json()
-            assert started["skipped"] == []
-            assert ended(client, started["run_ids"][0])["files"] == digests
-            assert_sent(target)
-            target.reset()
-            trigger = {"type": "interval", "seconds": 1}
-            made = client.post("/schedules", json={"name": "each", "test": test, "trigger": trigger, "max_runs": 1})
-            assert made.status_code == 201, made.text
-            deadline = time.monotonic() + 240
-            while (runs := client.get("/runs", params={"name": "nightly"}).json())["total"] != 2:
-                assert time.monotonic() < deadline, runs
-                time.sleep(0.1)
-            newest = ended(client, runs["runs"][0]["id"])
-            assert (newest["source"], newest["files"], newest["error_rate"]) == ("schedule", digests, 0)
-            assert_sent(target)
-    finally:
-        alone.stop()
+def test_run_all_and_a_schedule_use_the_files(client: httpx.Client, target: TargetServer) -> None:
+    test = client.post("/tests", json={"spec": spec(target, "nightly")}).json()["id"]
+    digests = upload_all(client, test)
+    started = client.post("/tests/run-all", json={"tests": ["nightly"]}).json()
+    assert started["skipped"] == []
+    assert ended(client, started["run_ids"][0])["files"] == digests
+    assert_sent(target)
+    target.reset()
+    trigger = {"type": "interval", "seconds": 1}
+    made = client.post("/schedules", json={"name": "each", "test": test, "trigger": trigger, "max_runs": 1})
+    assert made.status_code == 201, made.text
+    deadline = time.monotonic() + 240
+    while (runs := client.get("/runs", params={"name": "nightly"}).json())["total"] != 2:
+        assert time.monotonic() < deadline, runs
+        time.sleep(0.2)
+    newest = ended(client, runs["runs"][0]["id"])
+    assert (newest["source"], newest["files"], newest["error_rate"]) == ("schedule", digests, 0)
+    assert_sent(target)
+    client.delete("/schedules/each")
 
 
 def test_a_spec_alone_is_refused_and_a_spec_with_a_test_has_its_files(

@@ -68,7 +68,7 @@ async def test_a_run_from_its_start_to_its_bundle(control: ControlClient, target
 async def test_no_event_is_lost_or_told_twice_when_connections_break(
     server: ApiServer, control: ControlClient, target: TargetServer
 ) -> None:
-    accepted = await control.create_run(spec(target, requests_per_second=20, duration="8s", total_requests=None))
+    accepted = await control.create_run(spec(target, requests_per_second=20, duration="5s", total_requests=None))
     async with Relay(server.port) as relay, ControlClient(relay.url) as client:
         seen: list[int] = []
         kinds: set[type[AnyRunEvent]] = set()
