@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.api.server import ApiServer
+from tests.cli.program import atm
 from tests.security.attacking import as_other_account, encoded, other_account, raw, readable_python
 
 pytestmark = pytest.mark.timeout(300)
@@ -192,14 +193,9 @@ def test_the_address_with_the_token_signs_a_browser_in(with_token: ApiServer) ->
 
 
 def test_the_command_line_of_the_same_account_reads_the_token(with_token: ApiServer, tmp_path: Path) -> None:
-    def listed(data_dir: Path) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "ATM_DATA_DIR": str(data_dir)}
-        command = [sys.executable, "-m", "atm", "list", "--server", with_token.url]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-    done = listed(with_token.data_dir)
-    assert done.returncode == 0, done.stderr
-    assert listed(tmp_path).returncode != 0
+    done = atm(with_token.data_dir, "list", "--server", with_token.url)
+    assert done.code == 0, done.err
+    assert atm(tmp_path, "list", "--server", with_token.url).code != 0
 
 
 def test_agents_of_the_same_account_read_the_token(with_token: ApiServer, tmp_path: Path) -> None:

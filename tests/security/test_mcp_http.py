@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class McpServer:
     def ready(self) -> McpServer:
         while "listens on" not in self.log():
             assert self.process.poll() is None, self.log()
+            time.sleep(0.1)
         return self
 
     def stop(self) -> None:

@@ -19,7 +19,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from pydantic import SecretStr
 
 from atm.config import Settings, StorageType
-from atm.storage import open_storage
+from atm.storage import open_storage, upgrade_storage
 from atm.storage.key_rotation import Rotation, rotate_seal
 from atm.storage.records import Lease
 from atm.storage.seal import Sealer
@@ -34,7 +34,11 @@ RUNS = 60
 SECRET = "STORED-b7a3d5824c1e97b60d4f8a25"
 
 
-@pytest.fixture(params=["sqlite", "json", "postgresql"])
+STORAGES = ("sqlite", "json", "postgresql")
+IN_PROOFS = tuple(pytest.param(storage, marks=pytest.mark.prove) for storage in STORAGES[1:])
+
+
+@pytest.fixture(params=STORAGES)
 def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     settings: dict[str, Any] = {"ATM_DATA_DIR": str(tmp_path / "data")}
     if request.param == "json":
@@ -44,9 +48,7 @@ def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any
         name = f"rotation_{os.getpid()}_{time.monotonic_ns()}"
         server.sql(f"CREATE DATABASE {name}")
         settings["ATM_DATABASE_URL"] = server.url(name)
-        upgrading = _atm(settings, "db", "upgrade")
-        assert upgrading.communicate()[0] is not None
-        assert upgrading.returncode == 0
+        asyncio.run(upgrade_storage(settings_of(settings)))
     return settings
 
 
@@ -161,7 +163,44 @@ async def _until_one_is_sealed_anew(settings: Settings, process: subprocess.Pope
         await storage.close()
 
 
-def test_a_rotation_that_is_killed_loses_nothing_and_is_completed_later(
+def check_interrupted(settings: Settings, before: bytes, count: int) -> None:
+    """Both keys are in the file, and each of this number of values opens with one of them."""
+    assert settings.key_file.read_bytes().split()[1:] == [before]
+    values = sealed_values(settings)
+    assert len(values) == count
+    sealer = Sealer(settings)
+    assert all(SECRET in json.dumps(sealer.open(value)) for value in values)
+
+
+def check_completed(environment: dict[str, Any], before: bytes, count: int) -> None:
+    """The next rotation completes the work: this number of values, and the key file, know the new key alone."""
+    settings = settings_of(environment)
+    new = settings.key_file.read_bytes().split()[0]
+    process = _atm(environment, "keys", "rotate-seal", "--json")
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    report = json.loads(out)
+    assert report["resumed"] is True
+    assert report["unreadable"] == 0
+    assert report["resealed"] > 0
+    assert settings.key_file.read_bytes() == new
+    assert settings.key_file.stat().st_mode & 0o777 == 0o600
+    values = sealed_values(settings)
+    assert opened_by(new, values) == len(values) == count
+    assert opened_by(before, values) == 0
+
+
+@pytest.mark.parametrize("environment", STORAGES[1:], indirect=True)
+def test_a_rotation_that_is_killed_loses_nothing_and_is_completed_later(environment: dict[str, Any]) -> None:
+    settings = settings_of(environment)
+    asyncio.run(runs_of_earlier(settings))
+    before = killed_in_the_middle(environment)
+    check_interrupted(settings, before, RUNS)
+    check_completed(environment, before, RUNS)
+
+
+@pytest.mark.parametrize("environment", [STORAGES[0], *IN_PROOFS], indirect=True)
+def test_a_server_goes_on_during_a_rotation_that_is_killed_and_completed_later(
     environment: dict[str, Any], recorder: Recorder
 ) -> None:
     settings = settings_of(environment)
@@ -171,12 +210,7 @@ def test_a_rotation_that_is_killed_loses_nothing_and_is_completed_later(
         with server.client() as client:
             test, run = stored(client, f"http://127.0.0.1:{recorder.port}/")
         before = killed_in_the_middle(environment)
-        new, *old = settings.key_file.read_bytes().split()
-        assert old == [before]
-        values = sealed_values(settings)
-        assert len(values) == RUNS + 3
-        sealer = Sealer(settings)
-        assert all(SECRET in json.dumps(sealer.open(value)) for value in values)
+        check_interrupted(settings, before, RUNS + 3)
 
         # The server that has been running all the time opens what is sealed with either key, and seals with the new.
         with server.client() as client:
@@ -184,18 +218,7 @@ def test_a_rotation_that_is_killed_loses_nothing_and_is_completed_later(
             assert ended(client, again)["status"] == "completed"
         assert recorder.received.count(SECRET.encode()) == 2
 
-        process = _atm(environment, "keys", "rotate-seal", "--json")
-        out, err = process.communicate(timeout=200)
-        assert process.returncode == 0, err
-        report = json.loads(out)
-        assert report["resumed"] is True
-        assert report["unreadable"] == 0
-        assert report["resealed"] > 0
-        assert settings.key_file.read_bytes() == new
-        assert settings.key_file.stat().st_mode & 0o777 == 0o600
-        values = sealed_values(settings)
-        assert opened_by(new, values) == len(values) == RUNS + 4
-        assert opened_by(before, values) == 0
+        check_completed(environment, before, RUNS + 4)
         with server.client() as client:
             assert ended(client, client.post(f"/tests/{test}/run").json()["id"])["status"] == "completed"
     finally:

@@ -36,7 +36,8 @@ def runner_of(run_id: str) -> int:
 
 
 def started_run(client: httpx.Client, target: TargetServer, name: str) -> str:
-    spec = {"name": name, "url": f"{target.url}/delay/20", "total_requests": 10**6, "graceful_stop": 0.1}
+    spec = {"name": name, "url": f"{target.url}/delay/20", "total_requests": 10**6, "concurrency": 1}
+    spec["graceful_stop"] = 0.1
     run: str = client.post("/runs", json={"spec": spec}).json()["id"]
     deadline = time.monotonic() + PATIENCE_SECONDS
     while client.get(f"/runs/{run}").json()["status"] != "running":
