@@ -22,7 +22,7 @@ _LOOK_AT_THE_CLOCK = (
 
 
 _SHARE_A_SERVER = (
-    *(f"tests/{place}/" for place in ("agent", "api", "client", "security")),
+    *(f"tests/{place}/" for place in ("agent", "api", "client", "mcp_server", "security")),
     "tests/faults/test_over_http",
     "tests/cli/monitor/test_screens",
     "tests/cli/test_history",
@@ -45,6 +45,10 @@ _SHARE_A_DATABASE = (
     *(f"tests/contract/test_storage_{name}" for name in ("batches", "files", "own_metrics", "scenarios")),
     "tests/contract/test_graphql_statements",
 )
+
+
+_OWN_DATABASE = "tests/faults/test_kills"
+"""Kills its PostgreSQL server."""
 
 
 _SHARE_A_CLUSTER = ("tests/fleet/test_ray", "tests/fleet/test_transports")
@@ -81,8 +85,10 @@ class OneAfterAnother(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith((*_SHARE_A_SERVER, *_ONLY_COMPUTE)):
             return nodeid.partition("::")[0]
+        if nodeid.startswith(_OWN_DATABASE):
+            return nodeid
         if nodeid.startswith(_SHARE_A_CLUSTER):
             return "tests/fleet/test_ray"
-        if nodeid.startswith(_SHARE_A_DATABASE):
+        if nodeid.startswith(_SHARE_A_DATABASE) or "postgresql" in nodeid.partition("[")[2]:
             return "database"
         return "clock" if nodeid.startswith(_LOOK_AT_THE_CLOCK) else nodeid

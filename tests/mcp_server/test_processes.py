@@ -16,6 +16,7 @@ import pytest
 
 from atm.testing import TargetServer
 from tests.mcp_server.agent import DEADLINE, command, environment, http_server, session, with_key
+from tests.runs.installation import processes_of
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -66,16 +67,24 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason=
 
 @needs_proc
 @pytest.mark.anyio
-async def test_the_end_of_a_session_ends_its_server_and_its_runs(tmp_path: Path, target: TargetServer) -> None:
+async def test_a_server_that_dies_is_started_again_and_the_end_of_a_session_ends_it_and_its_runs(
+    tmp_path: Path, target: TargetServer
+) -> None:
     data = tmp_path / "data"
     async with session(command(data)) as agent:
         # Listing tools needs no server, and starts none.
         await agent.client.list_tools()
-        assert len(children_of(data)) == 1
-        await agent.call("run_api_test", url=f"{target.url}/fixed", requests_per_second=5, duration=100)
+        [ours] = children_of(data)
+        await agent.call("list_tests")
+        [child] = [pid for pid in children_of(data) if pid != ours]
+        os.kill(child, signal.SIGKILL)
+        wait_for(lambda: has_ended(child))
+        await agent.call("list_tests")
+        assert len(children_of(data)) == 2
+        run = await agent.call("run_api_test", url=f"{target.url}/fixed", requests_per_second=5, duration=100)
         wait_for(lambda: target.stats().received > 0)
         assert len(children_of(data)) > 1
-    wait_for(lambda: children_of(data) == [])
+    wait_for(lambda: children_of(data) == [] and processes_of(run["run_id"]) == {})
     assert status_of_last(data) == "cancelled"
 
 
@@ -122,20 +131,6 @@ async def test_a_server_that_does_not_start_is_told_with_its_own_words(tmp_path:
     assert "[own_server_failed]" in said
     assert "data" in said
     assert "`atm serve`" in said
-
-
-@needs_proc
-@pytest.mark.anyio
-async def test_a_server_of_our_own_that_dies_is_started_again(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    async with session(command(data)) as agent:
-        await agent.call("list_tests")
-        ours = min(children_of(data))
-        [child] = [pid for pid in children_of(data) if pid != ours]
-        os.kill(child, signal.SIGKILL)
-        wait_for(lambda: has_ended(child))
-        await agent.call("list_tests")
-        assert len(children_of(data)) == 2
 
 
 @pytest.mark.anyio

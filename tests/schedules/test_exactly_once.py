@@ -34,8 +34,8 @@ ROOT = Path(__file__).parents[2]
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 PROCESSES = 4
 SCHEDULES = 10
-DUE_TIMES = 100 if PROFILE == "prove" else 20
-KILLS = 60 if PROFILE == "prove" else 6
+DUE_TIMES = 100 if PROFILE == "prove" else 8
+KILLS = 60 if PROFILE == "prove" else 4
 SPEED = 20.0
 """Faster than they can fire, so that a firing is always in progress when one is killed."""
 GUARD_SECONDS = 900 if PROFILE == "prove" else 250
@@ -146,7 +146,7 @@ async def _fire_all(storage: StorageInterface, installed: dict[str, Any]) -> Non
                 moments.pop(0)
                 await asyncio.sleep(chance.uniform(0, 0.02))
                 running.replace(chance.randrange(PROCESSES))
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
     grid = [BEGAN + timedelta(seconds=number + 1) for number in range(DUE_TIMES)]
     with_run: list[str | None] = []
     owners: Counter[str] = Counter()
