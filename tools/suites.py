@@ -46,9 +46,9 @@ _PYTEST = (sys.executable, "-u", "-m", "pytest")
 _PROCESSES = f"--numprocesses={min(2 * (os.cpu_count() or 1) + 1, 9)}"
 """More processes than cores, as tests mostly wait; tests/scheduling.py distributes the files."""
 _PARALLEL = (_PROCESSES, "-p", "no:schemathesis")
-"""Each process would take most of a second to import the plugin of schemathesis, which only tests/api uses."""
+"""Each process would take most of a second to import the plugin of schemathesis, which no test uses."""
 _FEWER_PROCESSES = (f"--numprocesses={min((os.cpu_count() or 1) + 2, 9)}", *_PARALLEL[1:])
-"""For core, whose thousands of small tests each process takes seconds to collect."""
+"""For agents and core, as each process takes seconds to collect their small tests."""
 _PATIENT = "--override-ini=timeout=1800"
 _CONTROL = (
     # These start servers and databases, which is slow on a busy machine.
@@ -70,8 +70,8 @@ SUITES: tuple[Suite, ...] = (
     # Rust tests need a toolchain; set-up prints a line if there is none.
     *((Suite("native", command=_CARGO_TEST),) if shutil.which("cargo") else ()),
     *((Suite("dashboard", command=_DASHBOARD),) if (ROOT / "webapp" / "node_modules").is_dir() else ()),
-    Suite("control", command=(*_PYTEST, _PROCESSES, *_CONTROL), prove=(*_PYTEST, *_CONTROL, _PATIENT)),
-    Suite("agents", command=(*_PYTEST, *_PARALLEL, *_AGENTS), prove=(*_PYTEST, *_AGENTS, _PATIENT)),
+    Suite("control", command=(*_PYTEST, *_PARALLEL, *_CONTROL), prove=(*_PYTEST, *_CONTROL, _PATIENT)),
+    Suite("agents", command=(*_PYTEST, *_FEWER_PROCESSES, *_AGENTS), prove=(*_PYTEST, *_AGENTS, _PATIENT)),
     Suite("core", command=(*_PYTEST, *_FEWER_PROCESSES, *_REST), prove=(*_PYTEST, _PATIENT, *_REST)),
 )
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
-from schemathesis import GenerationMode, checks
-from schemathesis.specs.openapi import checks as specified
 
 from atm.testing import TargetServer
 from tests.api.server import ApiServer, ended
@@ -26,20 +24,36 @@ NEVER_ENDS = "/api/v1/events"
 KEY = {"X-API-Key": "b7Qm2xVt9KsLw4Zr8NcFy6Hd"}
 """It opens everything, also after a request has made the first of other keys."""
 
-schema = schemathesis.openapi.from_dict(json.loads(DOCUMENT.read_text())).exclude(path=NEVER_ENDS)
 OPERATIONS = sorted(
     (method, path)
     for path, operations in json.loads(DOCUMENT.read_text())["paths"].items()
     for method in operations
     if path != NEVER_ENDS
 )
-CHECKS = [
-    checks.not_a_server_error,
-    specified.status_code_conformance,
-    specified.content_type_conformance,
-    specified.response_headers_conformance,
-    specified.response_schema_conformance,
-]
+
+
+@cache
+def schema() -> Any:
+    """Return the document with its hook. All processes collect these tests: only one of them imports schemathesis."""
+    import schemathesis
+
+    document = schemathesis.openapi.from_dict(json.loads(DOCUMENT.read_text())).exclude(path=NEVER_ENDS)
+    document.hook(map_path_parameters)
+    return document
+
+
+@cache
+def checked() -> list[Any]:
+    from schemathesis import checks
+    from schemathesis.specs.openapi import checks as specified
+
+    return [
+        checks.not_a_server_error,
+        specified.status_code_conformance,
+        specified.content_type_conformance,
+        specified.response_headers_conformance,
+        specified.response_schema_conformance,
+    ]
 
 
 class Known:
@@ -50,7 +64,6 @@ class Known:
     test = ""
 
 
-@schema.hook
 def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
     """In every other request an id that exists; what is deleted is not among them."""
     if not path_parameters or context.operation.method.upper() == "DELETE":
@@ -96,7 +109,9 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory, running_target: TargetServe
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_the_server_does_what_the_document_says(method: str, path: str, fuzzed: ApiServer) -> None:
-    operation = schema[path][method]
+    from schemathesis import GenerationMode
+
+    operation = schema()[path][method]
     good = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
     bad = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
 
@@ -104,7 +119,7 @@ def test_the_server_does_what_the_document_says(method: str, path: str, fuzzed: 
     @given(case=good | bad if operation.query or operation.body or operation.headers else good)
     def probe(case: Any) -> None:
         answer = case.call(base_url=fuzzed.url, headers=KEY, timeout=240)
-        case.validate_response(answer, checks=CHECKS)
+        case.validate_response(answer, checks=checked())
 
     probe()
 

@@ -202,13 +202,17 @@ def test_a_key_opens_by_header_and_by_bearer(locked: ApiServer) -> None:
 
 
 def test_a_viewer_may_look_and_change_nothing(locked: ApiServer) -> None:
-    changes = ("POST /runs", "DELETE /runs/x", "POST /tests/sync", "PUT /tests/x", "PATCH /runs/x")
+    changes = (
+        *("POST /runs", "DELETE /runs/x", "POST /tests/sync", "PUT /tests/x", "PATCH /runs/x"),
+        *("POST /schedules", "PUT /schedules/x", "DELETE /schedules/x", "POST /schedules/x/pause"),
+    )
     viewing, operating = {"X-API-Key": KEYS[Role.VIEWER]}, {"X-API-Key": KEYS[Role.OPERATOR]}
     with locked.client(**viewing) as viewer, locked.client(**operating) as operator:
         for change in changes:
             method, path = change.split()
             assert code(viewer.request(method, path, json={})) == (403, "role_too_low"), path
         assert operator.delete("/runs/x").status_code == 404
+        assert viewer.get("/schedules").status_code == 200
         assert viewer.get("/session").json() == {"role": "viewer", "name": "viewer", "expires_at": None}
 
 

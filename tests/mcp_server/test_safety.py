@@ -30,56 +30,52 @@ def runs_of(api: ApiServer) -> int:
         return total
 
 
-@pytest.mark.parametrize(
-    ("fields", "host"),
-    [
-        ({"url": "http://example.com/"}, "example.com"),
-        ({"url": "http://169.254.169.254/latest/meta-data"}, "169.254.169.254"),
-        ({"url": "http://[::ffff:10.0.0.1]/"}, "::ffff:a00:1"),
-        ({"url": "{{base}}/", "variables": {"base": "http://example.com"}}, "example.com"),
-        ({"url": "http://localhost/", "connect_to": ["localhost:80:example.com:80"]}, "example.com"),
-        ({"url": "http://127.0.0.1/", "proxy": "http://proxy.example.com:3128"}, "proxy.example.com"),
-        (
-            {"endpoints": [{"name": "a", "url": "http://localhost/"}, {"name": "b", "url": "http://b.example/"}]},
-            "b.example",
-        ),
-        (
-            {
-                "url": "http://localhost/",
-                "auth": {
-                    "type": "oauth2_client_credentials",
-                    "token_url": "http://login.example/token",
-                    "client_id": "i",
-                    "client_secret": "s",
-                },
+SPELLINGS: list[tuple[dict[str, Any], str]] = [
+    ({"url": "http://example.com/"}, "example.com"),
+    ({"url": "http://169.254.169.254/latest/meta-data"}, "169.254.169.254"),
+    ({"url": "http://[::ffff:10.0.0.1]/"}, "::ffff:a00:1"),
+    ({"url": "{{base}}/", "variables": {"base": "http://example.com"}}, "example.com"),
+    ({"url": "http://localhost/", "connect_to": ["localhost:80:example.com:80"]}, "example.com"),
+    ({"url": "http://127.0.0.1/", "proxy": "http://proxy.example.com:3128"}, "proxy.example.com"),
+    (
+        {"endpoints": [{"name": "a", "url": "http://localhost/"}, {"name": "b", "url": "http://b.example/"}]},
+        "b.example",
+    ),
+    (
+        {
+            "url": "http://localhost/",
+            "auth": {
+                "type": "oauth2_client_credentials",
+                "token_url": "http://login.example/token",
+                "client_id": "i",
+                "client_secret": "s",
             },
-            "login.example",
-        ),
-    ],
-)
-async def test_no_spelling_of_a_spec_leads_to_a_host_that_is_not_listed(
-    fields: dict[str, Any], host: str, server: AgentServer, api: ApiServer
-) -> None:
+        },
+        "login.example",
+    ),
+]
+
+
+async def test_no_spelling_of_a_spec_leads_to_a_host_that_is_not_listed(server: AgentServer, api: ApiServer) -> None:
     before = runs_of(api)
     async with session(server, person=Person()) as agent:
-        said = await agent.refused("run_api_test", spec={"name": "a", **fields})
-        assert host in said
-        assert "target_not_allowed" in said
-        assert "ATM_MCP_ALLOWED_TARGETS" in said or "ATM_ALLOWED_TARGETS" in said
-        kept = await agent.refused("create_test_spec", spec={"name": "a", **fields}, save=True)
-        assert host in kept
-        checked = await agent.call("validate_spec", spec={"name": "a", **fields})
-        assert checked["valid"] is False
-    assert runs_of(api) == before
+        for fields, host in SPELLINGS:
+            refusal = await agent.refused("run_api_test", spec={"name": "a", **fields})
+            assert host in refusal, fields
+            assert "target_not_allowed" in refusal, fields
+            assert "ATM_MCP_ALLOWED_TARGETS" in refusal or "ATM_ALLOWED_TARGETS" in refusal, fields
+            not_saved = await agent.refused("create_test_spec", spec={"name": "a", **fields}, save=True)
+            assert host in not_saved, fields
+            answer = await agent.call("validate_spec", spec={"name": "a", **fields})
+            assert answer["valid"] is False, fields
+            assert runs_of(api) == before, fields
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1@example.com/", "http://2130706433/", "http://0x7f.1/", "file:///etc/passwd"]
-)
-async def test_a_url_that_reads_in_two_ways_is_no_url(url: str, server: AgentServer) -> None:
+async def test_a_url_that_reads_in_two_ways_is_no_url(server: AgentServer) -> None:
     async with session(server) as agent:
-        said = await agent.refused("run_api_test", url=url)
-    assert re.search(r"\[bad_url\]|\[target_not_allowed\]", said), said
+        for url in ("http://127.0.0.1@example.com/", "http://2130706433/", "http://0x7f.1/", "file:///etc/passwd"):
+            refusal = await agent.refused("run_api_test", url=url)
+            assert re.search(r"\[bad_url\]|\[target_not_allowed\]", refusal), (url, refusal)
 
 
 async def test_no_tool_starts_python_code(server: AgentServer, api: ApiServer, target: TargetServer) -> None:

@@ -16,6 +16,7 @@ from atm.errors import SpecError
 from atm.models.schedule import CronTrigger, DateTrigger, IntervalTrigger
 from atm.schedules.time_zones import moments
 from atm.schedules.triggers import MOST_MISSED, CronTimes, DueTimes, describe, due_times, missed, upcoming
+from tests.examples import examples
 
 BERLIN, NEW_YORK, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe")
 ZONES = (
@@ -131,6 +132,7 @@ def test_a_midnight_that_does_not_exist() -> None:
     hour=st.sampled_from(["0", "1", "2", "3", "23", "*", "*/2", "1-3", "0,2"]),
     near_a_change=st.booleans(),
 )
+@examples(40)
 def test_due_times_are_those_of_a_clock_that_is_watched_minute_by_minute(
     zone: str, after: datetime, minute: str, hour: str, near_a_change: bool
 ) -> None:
