@@ -31,8 +31,8 @@ from tests.steadiness import allowed
 pytestmark = pytest.mark.timeout(1_700 if PROFILE == "prove" else 580)
 
 KEY = "9f1c6e0b7a3d5824c1e97b60d4f8a2534be17c09"
-REQUESTS = 400_000 if PROFILE == "prove" else 1_500
-WARM_UP = max(REQUESTS // 5, 1_000)
+REQUESTS = 400_000 if PROFILE == "prove" else 3_000
+WARM_UP = max(REQUESTS // 5, 2_000)
 """Once every route has been imported and every cache filled, memory must not grow."""
 PIPELINED = 40
 ATTACKERS = 2
