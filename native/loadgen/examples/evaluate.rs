@@ -1,7 +1,7 @@
 //! Evaluates cases of conditions, subjects, templates and paths, to compare engines: one JSON object per line in, one
 //! result per line out. `evaluate measure` prints instead what the checks and extracts of a small response cost.
 
-#[path = "../tests/evaluation/user.rs"]
+#[path = "../tests/integration/user.rs"]
 mod user;
 
 use std::io::{self, BufRead, Write};

@@ -1,7 +1,4 @@
 //! Programs of scenarios against a real server: what arrives, in which order, and the books of it.
-#![allow(clippy::unwrap_used)] // a test that meets what it did not expect should say so by stopping
-
-mod common;
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::Ran;
+use crate::common::{self, Ran};
 use serde_json::{Value, json};
 
 /// What the server received: method, path, cookies and body of each request, in order.

@@ -1,12 +1,11 @@
 //! Hostile plans: an error, or a plan that can be scheduled, and never a panic or a wait.
-#![allow(clippy::unwrap_used)] // a test that meets what it did not expect should say so by stopping
-
-mod common;
 
 use loadgen::plan::{Plan, PlanError};
 use loadgen::schedule::{Next, Shard, Timetable};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use crate::common;
 
 /// Every place in a document.
 fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {

@@ -1,12 +1,10 @@
 //! Peers that break the protocol: each ends the connection, or the one stream, with a clear message.
 
-mod wire;
-
-use h2client::{Body, Connection, ErrorCode, ErrorKind, Failure, Refusal, Request, Settings};
-use wire::{
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PING, PRIORITY, PUSH_PROMISE,
+use crate::wire::{
+    self, ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PING, PRIORITY, PUSH_PROMISE,
     RST_STREAM, SETTINGS, STATUS_200, Seen, WINDOW_UPDATE, connect, feed, frame, frames, greeting, head, setting, take,
 };
+use h2client::{Body, Connection, ErrorCode, ErrorKind, Failure, Refusal, Request, Settings};
 
 /// A connection with requests 0 and 1 in flight, settings exchanged.
 fn open() -> Connection {

@@ -1,9 +1,5 @@
 //! Where connections come from and go to, and targets that do not wait for their turn.
 
-#![allow(clippy::unwrap_used)] // a test that meets what it did not expect should say so by stopping
-
-mod common;
-
 use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver};
@@ -11,6 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
+
+use crate::common;
 
 /// Gives every connection to `serve`, in a thread of its own, and tells who dialled.
 fn server(serve: fn(TcpStream)) -> (u16, Receiver<IpAddr>) {

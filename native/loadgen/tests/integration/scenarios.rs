@@ -1,12 +1,11 @@
 //! Plans with scenarios: what is refused, and that nothing in an accepted one is out of range.
-#![allow(clippy::unwrap_used)] // a test that meets what it did not expect should say so by stopping
-
-mod common;
 
 use loadgen::plan::{Plan, program::Op};
 use loadgen::scenario::Condition;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use crate::common;
 
 fn slot(slot: usize, encoding: &str) -> Value {
     json!({"part": "value", "source": {"source": "slot", "slot": slot}, "filters": [], "encoding": encoding, "is_secret": false})

@@ -1,11 +1,12 @@
-//! A load thread that dies in the middle of a run. In a process of its own, as what kills it is a descriptor taken away.
+//! A load thread that dies in the middle of a run. What kills it is a descriptor taken away.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)] // a test that meets what it did not expect should say so by stopping
-
-mod common;
 
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::thread;
+use std::time::Duration;
+
+use crate::{alone, common};
 
 /// The descriptors by which load threads of this process wait.
 fn pollers() -> Vec<i32> {
@@ -23,11 +24,15 @@ fn pollers() -> Vec<i32> {
 
 #[test]
 fn a_panic_in_a_load_thread_ends_the_run_as_failed_with_its_message() {
+    let _alone = alone();
+    while !pollers().is_empty() {
+        thread::sleep(Duration::from_millis(1)); // threads of the run before are ending
+    }
     let mut plan = common::closed(common::target(), 2, 1);
     plan["lanes"][0]["total"] = serde_json::Value::Null;
     plan["lanes"][0]["duration_ns"] = 60_000_000_000_u64.into();
     let run = common::start(&plan, Some(2));
-    let first = run.next_interval(std::time::Duration::from_secs(20));
+    let first = run.next_interval(Duration::from_secs(20));
     assert!(matches!(first, loadgen::run::Step::Interval(_)));
 
     let pollers = pollers();

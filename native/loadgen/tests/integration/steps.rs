@@ -1,7 +1,4 @@
 //! Flows of several steps: order, numbers and books, in both load models.
-#![allow(clippy::unwrap_used)] // a test that meets what it did not expect should say so by stopping
-
-mod common;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,6 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use crate::common;
 
 /// What a target does with a request for `path`, the second word of its first line.
 type Script = fn(&mut TcpStream, path: &str) -> std::io::Result<()>;

@@ -1,7 +1,4 @@
 //! Several load threads are one run: numbers, totals and seconds come out as if there were one.
-#![allow(clippy::unwrap_used)] // a test that meets what it did not expect should say so by stopping
-
-mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -12,6 +9,8 @@ use std::thread;
 use loadgen::plan::Plan;
 use loadgen::schedule::{Shard, Timetable};
 use serde_json::{Value, json};
+
+use crate::common;
 
 /// What stands before the number of a target with a flow.
 const FLOW: u64 = 1_000_000_000;

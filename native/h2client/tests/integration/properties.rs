@@ -1,13 +1,11 @@
 //! However the bytes are cut and whatever they are, a connection says the same, and neither panics nor grows.
 
-mod wire;
-
+use crate::wire::{
+    self, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, PING, Record, connect, field, frame, greeting,
+    head, setting, take,
+};
 use h2client::{Body, Connection, ConnectionError, Request, Settings};
 use proptest::prelude::*;
-use wire::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, PING, Record, connect, field, frame, greeting, head,
-    setting, take,
-};
 
 /// Three requests in flight, one with a body that waits.
 fn busy() -> Connection {

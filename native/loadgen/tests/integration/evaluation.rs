@@ -1,17 +1,13 @@
 //! The cases that every engine shares: `tests/vectors/evaluation.json` and `cookies.json`.
 
-#![allow(clippy::unwrap_used)] // a test that meets what it did not expect should say so by stopping
-
-mod user;
-
 use std::collections::HashMap;
 
+use crate::user::{Response, User, UserScope, bytes};
 use loadgen::plan::{Part, program};
 use loadgen::scenario::path::Path;
 use loadgen::scenario::{Condition, Jar, Place, Shown, Subject, render, set_cookie, value};
 use serde::Deserialize;
 use serde_json::Value as Json;
-use user::{Response, User, UserScope, bytes};
 
 #[derive(Deserialize)]
 struct Cases {

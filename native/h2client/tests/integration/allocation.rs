@@ -1,12 +1,10 @@
 //! A request and its answer allocate nothing, once a connection is warm.
 
-mod wire;
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use crate::wire::{DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, connect, frame};
 use h2client::{Body, Connection, Events, Failure, Head, Request, Settings, Stream};
-use wire::{DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, connect, frame};
 
 /// Counts for each thread by itself: the harness that waits for this test allocates too.
 struct Counting;

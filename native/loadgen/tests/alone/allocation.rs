@@ -1,22 +1,18 @@
 //! A request allocates nothing, once its connection is warm: constant ones, and those with templates. A request of a
 //! scenario allocates for what it reads of the response, a fixed number of times.
-#![allow(clippy::unwrap_used)] // a test that meets what it did not expect should say so by stopping
-
-mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
+
+use crate::{alone, common};
 
 /// Counts what load threads ask for; the target and the collector of seconds are threads of the same process.
 struct Counting;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
-/// The count is of one test at a time.
-static ALONE: Mutex<()> = Mutex::new(());
 
 thread_local! {
     static IS_LOAD: Cell<bool> = const { Cell::new(false) };
@@ -78,7 +74,7 @@ fn allocated(port: u16, total: u64, header: &serde_json::Value) -> [u64; 2] {
 
 #[test]
 fn a_warm_request_allocates_nothing() {
-    let _alone = ALONE.lock().unwrap();
+    let _alone = alone();
     let port = common::target();
     let variable = |name: &str| json!({"part": "variable", "name": name, "encoding": "raw"});
     let constant = json!({"name": "X-A", "value": [{"part": "literal", "text": "b"}]});
@@ -98,7 +94,7 @@ const MOST_OF_STEP: u64 = 5;
 
 #[test]
 fn a_warm_step_of_a_scenario_allocates_only_for_what_it_reads() {
-    let _alone = ALONE.lock().unwrap();
+    let _alone = alone();
     let port = common::target();
     let run = |total: u64| {
         let mut plan = common::closed(port, 4, total);

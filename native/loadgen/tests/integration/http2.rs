@@ -1,7 +1,4 @@
 //! HTTP/2 against a server that others wrote.
-#![allow(clippy::unwrap_used)] // a test that meets what it did not expect should say so by stopping
-
-mod common;
 
 use std::future::poll_fn;
 use std::net::TcpListener as StdListener;
@@ -16,6 +13,8 @@ use h2::{Reason, RecvStream};
 use http::{Request, Response};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::common;
 
 /// What the server does with the nth request of a connection.
 type Script = fn(usize, &Request<RecvStream>) -> Action;

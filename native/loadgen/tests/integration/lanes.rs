@@ -1,7 +1,4 @@
 //! Several loads side by side: each lane has its own arrivals, numbers, total and end.
-#![allow(clippy::unwrap_used)] // a test that meets what it did not expect should say so by stopping
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -10,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::Ran;
+use crate::common::{self, Ran};
 use serde_json::{Value, json};
 
 const MILLISECOND: u64 = 1_000_000;

@@ -1,14 +1,12 @@
 //! What a connection and a peer that keeps to the protocol say to each other.
 
-mod wire;
-
 use std::sync::Arc;
 
-use h2client::{Body, ErrorCode, Failure, Refusal, Request, Settings};
-use wire::{
+use crate::wire::{
     ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PING, RST_STREAM, SETTINGS, STATUS_200, Seen,
     WINDOW_UPDATE, connect, feed, field, frame, frames, greeting, head, setting, take,
 };
+use h2client::{Body, ErrorCode, Failure, Refusal, Request, Settings};
 
 fn get(connection: &mut h2client::Connection, token: u64) -> u32 {
     connection.send_request(0, Request::new(token), |_, _| {}).expect("a free stream").id
