@@ -1,7 +1,7 @@
 //! JSON Schemas of checks, without access to network and files; patterns match in linear time.
 //!
-//! This is a crate of its own for the sake of the build: `jsonschema` consists of generic code, which a crate compiled for
-//! speed would compile once more. See the profile of the workspace.
+//! This is a crate of its own for the sake of the build: `jsonschema` consists of generic code, of which only this crate
+//! compiles what it uses. See the profile of the workspace.
 
 #![forbid(unsafe_code)]
 
