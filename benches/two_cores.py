@@ -3,6 +3,10 @@
 On one core, thread and server share core 0. On two cores there are two threads of one run, and a server pinned to
 each core. Every user sends to two origins in turn, so that in both cases a thread sends to all servers, with as many
 connections per core. All cores are full in both cases, so twice the requests/s of one core is what two can do.
+
+Two controls run in the same rounds, each with two processes of one thread, pinned to a core each. With a server of its
+own, a process shares nothing with the other but the machine. With both servers, half of its requests cross to the other
+core, as those of two threads do; the engine itself loses what two threads lose beyond this control.
 """
 
 from __future__ import annotations
@@ -10,6 +14,8 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from atm.engine.native_engine import load_native_engine
@@ -25,48 +31,82 @@ SECONDS = 4
 USERS_PER_CORE = 64
 MOST_PERCENT_LOST = 5
 _PATH = "/users/4711?page=1"
-_CASES = {"one core": (0,), "two cores": (0, 1)}
+
+# The processes of a case: the cores on which each has a load thread, and the cores of the servers that it sends to.
+Processes = Sequence[tuple[tuple[int, ...], tuple[int, ...]]]
+ONE = "one core"
+CASES: dict[str, Processes] = {
+    ONE: [((0,), (0,))],
+    "two cores": [((0, 1), (0, 1))],
+    "two processes, own servers": [((0,), (0,)), ((1,), (1,))],
+    "two processes, both servers": [((0,), (0, 1)), ((1,), (0, 1))],
+}
+_BARS = {"two cores": MOST_PERCENT_LOST}
 
 
 def main() -> int:
     if sys.platform != "linux" or load_native_engine() is None:
         print("error: this benchmark needs Linux and the native engine (`atm doctor` says why it is not there)")
         return 2
+    cpu: dict[str, list[float]] = {name: [] for name in CASES}
     try:
         install.install("responder")
-        samples = interleaved({name: lambda cores=cores: rate(cores) for name, cores in _CASES.items()}, ROUNDS)  # type: ignore[misc]
+        samples = interleaved(
+            {name: lambda name=name: rate(CASES[name], cpu[name]) for name in CASES},  # type: ignore[misc]
+            ROUNDS,
+        )
     except (MeasurementError, NotInstalledError, OSError, subprocess.SubprocessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    one, two = samples["one core"], samples["two cores"]
-    lost = [(1 - both / (2 * single)) * 100 for single, both in zip(one, two, strict=True)]
-    rows = [
-        Figure("one core: requests", statistics.median(one), "per second"),
-        Figure("two cores: requests", statistics.median(two), "per second"),
-        Figure("two cores: requests/s below twice those of one", statistics.median(lost), "%", MOST_PERCENT_LOST),
-        Figure("the least of the rounds", min(lost), "%"),
-        Figure("the most of the rounds", max(lost), "%"),
-    ]
+    rows = compared(samples, {name: costs[1:] for name, costs in cpu.items()})
     print(figures(rows))
     print(f"samples: {keep('two_cores', {}, rows).relative_to(ROOT)}")
     return 0 if all(row.holds for row in rows) else 1
 
 
-def rate(cores: tuple[int, ...]) -> float:
-    """Return the requests/s of a run with a load thread and a server on each of these cores."""
+def compared(samples: dict[str, list[float]], cpu: dict[str, list[float]]) -> list[Figure]:
+    """Compare the requests/s and the CPU time per request of each case with those of one core, round by round."""
+    one = samples[ONE]
+    rows = [Figure(f"{ONE}: requests", statistics.median(one), "per second")]
+    for name in list(samples)[1:]:
+        lost = [(1 - both / (2 * single)) * 100 for single, both in zip(one, samples[name], strict=True)]
+        more = [(both / single - 1) * 100 for single, both in zip(cpu[ONE], cpu[name], strict=True)]
+        rows += [
+            Figure(f"{name}: requests", statistics.median(samples[name]), "per second"),
+            Figure(f"{name}: requests/s below twice those of one", statistics.median(lost), "%", _BARS.get(name)),
+            Figure(f"{name}: the least of the rounds", min(lost), "%"),
+            Figure(f"{name}: the most of the rounds", max(lost), "%"),
+            Figure(f"{name}: CPU time per request, threads and servers, above one core", statistics.median(more), "%"),
+        ]
+    return rows
+
+
+def rate(processes: Processes, costs: list[float]) -> float:
+    """Return the requests/s of a case, and append the CPU time per request of load threads and servers to `costs`."""
     program = install.path_of("responder")
     with ExitStack() as stack:
-        ports = [stack.enter_context(Responder(program, core)).port(Protocol.HTTP1) for core in cores]
-        hosts = [f"127.0.0.1:{port}" for port in ports]
-        if len(cores) == 1:
-            # Another name of the server is another origin, with connections of its own.
-            hosts.append(f"localhost:{ports[0]}")
-        endpoints = [{"name": host, "url": f"http://{host}{_PATH}"} for host in hosts]
-        load = {"endpoints": endpoints, "concurrency": USERS_PER_CORE * len(cores), "duration": f"{SECONDS}s"}
-        found: RunFigures = run_plan(compiled(load), cores)
-    if found.not_ok:
-        raise MeasurementError(f"{found.not_ok} requests failed")
-    return found.ok / found.seconds
+        cores = sorted({core for _, servers in processes for core in servers})
+        responders = {core: stack.enter_context(Responder(program, core)) for core in cores}
+        ports = {core: responder.port(Protocol.HTTP1) for core, responder in responders.items()}
+        pool = stack.enter_context(ThreadPoolExecutor(len(processes)))
+        before = sum(responder.count().cpu_seconds for responder in responders.values())
+        pending = [pool.submit(_run, threads, [ports[core] for core in servers]) for threads, servers in processes]
+        found = [each.result() for each in pending]
+        served = sum(responder.count().cpu_seconds for responder in responders.values()) - before
+    if failed := sum(run.not_ok for run in found):
+        raise MeasurementError(f"{failed} requests failed")
+    costs.append((served + sum(run.cpu_seconds for run in found)) / sum(run.ok for run in found))
+    return sum(run.ok / run.seconds for run in found)
+
+
+def _run(cores: tuple[int, ...], ports: list[int]) -> RunFigures:
+    hosts = [f"127.0.0.1:{port}" for port in ports]
+    if len(hosts) == 1:
+        # Another name of the server is another origin, with connections of its own.
+        hosts.append(f"localhost:{ports[0]}")
+    endpoints = [{"name": host, "url": f"http://{host}{_PATH}"} for host in hosts]
+    load = {"endpoints": endpoints, "concurrency": USERS_PER_CORE * len(cores), "duration": f"{SECONDS}s"}
+    return run_plan(compiled(load), cores)
 
 
 if __name__ == "__main__":
