@@ -17,11 +17,11 @@ from atm.testing import TargetServer
 from atm.testing.target_server.record import RequestRow
 from benches.flow import REQUESTS
 from benches.measure import BIN, Figure, MeasurementError
-from benches.peers.closed import CLIENT_CPU
+from benches.peers.closed_rows import CLIENT_CPU
 from benches.peers.command import Command
-from benches.peers.pacing import target_on_its_core, wait_for_first
-from benches.peers.printed import percentile
+from benches.peers.paced_rows import target_on_its_core, wait_for_first
 from benches.peers.processes import ClientProcess
+from benches.peers.tool_output import percentile
 
 RATE = 200
 SECONDS = 10

@@ -67,7 +67,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    from tests.scheduling import OneAfterAnother
+    from tests.distribution import OneAfterAnother
 
     return OneAfterAnother(config, log)
 

@@ -44,7 +44,7 @@ _CARGO_TEST = (
 
 _PYTEST = (sys.executable, "-u", "-m", "pytest")
 _PROCESSES = f"--numprocesses={min(2 * (os.cpu_count() or 1) + 1, 9)}"
-"""More processes than cores, as tests mostly wait; tests/scheduling.py distributes the files."""
+"""More processes than cores, as tests mostly wait; tests/distribution.py distributes the files."""
 _PARALLEL = (_PROCESSES, "-p", "no:schemathesis")
 """Each process would take most of a second to import the plugin of schemathesis, which no test uses."""
 _FEWER_PROCESSES = (f"--numprocesses={min((os.cpu_count() or 1) + 2, 9)}", *_PARALLEL[1:])

@@ -61,7 +61,7 @@ EXCEPTIONS: dict[str, str] = {
     "docs/reference/cli.md": "generated from src, where the words are checked",
     "docs/reference/mcp.md": "generated from src, where the words are checked",
     "tests/contract/postgresql.py": "names the Unix account `nobody`",
-    "tests/security/attacking.py": "names the Unix account `nobody`",
+    "tests/security/attack.py": "names the Unix account `nobody`",
     "tools/wording.py": "lists the words",
     "tests/tools/test_wording.py": "shows matches",
 }

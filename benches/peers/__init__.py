@@ -2,7 +2,7 @@
 
 May import `benches.measure`, `atm.testing` and what `tools` needs for the docs; only `benches` and `tools` import it.
 Start reading with `campaign.py` (the measurements and their order), then `clients.py` (the command line of each tool)
-and `closed.py`, `pacing.py`, `truth.py` (the kinds of measurement).
+and `closed_rows.py`, `paced_rows.py`, `truth_rows.py` (the kinds of measurement).
 """
 
 from __future__ import annotations

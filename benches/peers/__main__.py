@@ -14,7 +14,7 @@ from benches.measure import RESULTS, MeasurementError
 from benches.peers import campaign, publish
 from benches.peers.campaign import SECTIONS, Campaign, Settings
 from benches.peers.clients import CLIENTS
-from benches.peers.closed import CLIENT_CPU, SERVER_CPU
+from benches.peers.closed_rows import CLIENT_CPU, SERVER_CPU
 from benches.peers.figures import bars
 from benches.peers.install import peers_folder
 from benches.peers.table import markdown

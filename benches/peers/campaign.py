@@ -20,9 +20,9 @@ from typing import Any
 
 from atm.errors import AtmError
 from benches.measure import ROOT, MeasurementError, processor
-from benches.peers import closed, install, instructions, pacing, truth
+from benches.peers import closed_rows, install, instructions, paced_rows, truth_rows
 from benches.peers.clients import CLIENTS
-from benches.peers.closed import AGAINST_RESPONDER, AT_EQUAL_RATES, SCENARIOS, Scenario, Window
+from benches.peers.closed_rows import AGAINST_RESPONDER, AT_EQUAL_RATES, SCENARIOS, Scenario, Window
 from benches.peers.install import NotInstalledError
 from benches.peers.nginx import Nginx
 from benches.peers.quota import PERIOD_MICROSECONDS, Quota
@@ -51,7 +51,7 @@ class Settings:
     """Seconds of the first scenario, the source of most figures."""
     window_seconds: float = 2.0
     instructions_seconds: float = 2.0
-    paced_seconds: int = pacing.SECONDS
+    paced_seconds: int = paced_rows.SECONDS
     quota_share: float = 0.4
 
 
@@ -124,7 +124,7 @@ class Campaign:
         if closed_scenarios or wanted & {"quota", "instructions"}:
             if "nginx" in self._missing:
                 raise MeasurementError(f"nginx is {self._missing['nginx']}")
-            nginx = stack.enter_context(Nginx(install.path_of("nginx"), closed.SERVER_CPU))
+            nginx = stack.enter_context(Nginx(install.path_of("nginx"), closed_rows.SERVER_CPU))
             yield from self._closed_jobs(closed_scenarios, nginx)
             if "quota" in wanted:
                 yield from self._quota_jobs(stack, nginx)
@@ -134,7 +134,7 @@ class Campaign:
         yield from self._responder_jobs(stack, [scenario for scenario in against_responder if scenario.key in wanted])
         if "rates" in wanted:
             yield from self._rate_jobs()
-        for case in truth.Case:
+        for case in truth_rows.Case:
             if case.value in wanted:
                 yield from self._truth_jobs(case)
 
@@ -146,7 +146,7 @@ class Campaign:
                 for name in scenario.clients:
                     self._row(scenario.key, name)["problem"] = f"responder is {self._missing['responder']}"
             return
-        server = stack.enter_context(Responder(install.path_of("responder"), closed.SERVER_CPU))
+        server = stack.enter_context(Responder(install.path_of("responder"), closed_rows.SERVER_CPU))
         yield from self._closed_jobs(scenarios, server)
 
     def _closed_jobs(self, scenarios: Sequence[Scenario], server: Server) -> Iterator[Job]:
@@ -160,13 +160,13 @@ class Campaign:
         try:
             quota = stack.enter_context(Quota(self.settings.quota_share))
         except MeasurementError as error:
-            for name in closed.QUOTA.clients:
+            for name in closed_rows.QUOTA.clients:
                 self._row("quota", name)["problem"] = str(error)
             return
         self._quota_kind = f"{quota.kind}, period {PERIOD_MICROSECONDS // 1000} ms"
         window = Window(self.settings.window_seconds, group=quota.path)
-        for name in self._interleaved("quota", closed.QUOTA.clients, self.settings.repeats):
-            yield self._closed_job("quota", name, closed.QUOTA, nginx, window)
+        for name in self._interleaved("quota", closed_rows.QUOTA.clients, self.settings.repeats):
+            yield self._closed_job("quota", name, closed_rows.QUOTA, nginx, window)
 
     def _instructions_jobs(self, nginx: Nginx) -> Iterator[Job]:
         scenario = next(scenario for scenario in SCENARIOS if scenario.key == "h1")
@@ -181,18 +181,18 @@ class Campaign:
             yield self._closed_job("instructions", name, scenario, nginx, window)
 
     def _rate_jobs(self) -> Iterator[Job]:
-        for rate, names in pacing.CLIENTS.items():
+        for rate, names in paced_rows.CLIENTS.items():
             section = f"rate {rate}"
             for name in self._interleaved(section, names, self.settings.open_repeats):
                 seconds = self.settings.paced_seconds
-                yield Job(section, name, partial(pacing.measure, CLIENTS[name], rate, seconds))
+                yield Job(section, name, partial(paced_rows.measure, CLIENTS[name], rate, seconds))
 
-    def _truth_jobs(self, case: truth.Case) -> Iterator[Job]:
-        for name in self._interleaved(case.value, truth.CLIENTS, self.settings.open_repeats):
-            yield Job(case.value, name, partial(truth.measure, CLIENTS[name], case))
+    def _truth_jobs(self, case: truth_rows.Case) -> Iterator[Job]:
+        for name in self._interleaved(case.value, truth_rows.CLIENTS, self.settings.open_repeats):
+            yield Job(case.value, name, partial(truth_rows.measure, CLIENTS[name], case))
 
     def _closed_job(self, section: str, name: str, scenario: Scenario, server: Server, window: Window) -> Job:
-        return Job(section, name, partial(closed.measure, CLIENTS[name], scenario, server, window))
+        return Job(section, name, partial(closed_rows.measure, CLIENTS[name], scenario, server, window))
 
     def _interleaved(self, section: str, names: Sequence[str], repeats: int) -> Iterator[str]:
         """Yield each installed client once per repeat; missing clients get their row first."""
@@ -245,10 +245,10 @@ def install_all(names: Sequence[str]) -> None:
             print(f"peers: {tool}: not installed: {error}", file=sys.stderr, flush=True)
 
 
-def _in_short(sample: closed.ClosedSample | pacing.PacedSample | truth.TruthSample) -> str:
-    if isinstance(sample, closed.ClosedSample):
+def _in_short(sample: closed_rows.ClosedSample | paced_rows.PacedSample | truth_rows.TruthSample) -> str:
+    if isinstance(sample, closed_rows.ClosedSample):
         return f"{sample.cpu_per_100k:.2f} CPU s per 100,000 requests, {sample.rate:,.0f} requests/s"
-    if isinstance(sample, pacing.PacedSample):
+    if isinstance(sample, paced_rows.PacedSample):
         return f"{sample.rate:,.1f} requests/s, spread {sample.spread:.2f}, {sample.cpu_share:.0%} CPU"
     said, true = sample.printed, sample.truth
     return f"p50 {said.p50} ({true.p50:.3g}), p90 {said.p90} ({true.p90:.4g}), p99 {said.p99} ({true.p99:.4g}) ms"

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benches.measure import MeasurementError
-from benches.peers import printed
+from benches.peers import tool_output
 from benches.peers.command import Closed, Command, Output, Paced, Printed, Protocol
 from benches.peers.install import path_of
 
@@ -63,7 +63,7 @@ class Wrk(Client):
         return Command((self.program(), "-t1", connections, seconds, "--latency", load.url))
 
     def printed(self, output: Output) -> Printed:
-        return printed.wrk(output.stdout)
+        return tool_output.wrk(output.stdout)
 
 
 class Ab(Client):
@@ -79,7 +79,7 @@ class Ab(Client):
         return Command((self.program(), "-k", "-q", "-c", str(load.connections), *limits, load.url))
 
     def printed(self, output: Output) -> Printed:
-        return printed.ab(output.stdout)
+        return tool_output.ab(output.stdout)
 
 
 class H2load(PacedClient):
@@ -98,7 +98,7 @@ class H2load(PacedClient):
         return Command((self.program(), *shape, load.url))
 
     def printed(self, output: Output) -> Printed:
-        return printed.h2load_log((output.scratch / "log.tsv").read_text(encoding="utf-8").splitlines())
+        return tool_output.h2load_log((output.scratch / "log.tsv").read_text(encoding="utf-8").splitlines())
 
 
 class Hey(PacedClient):
@@ -119,7 +119,7 @@ class Hey(PacedClient):
         return Command((self.program(), *shape, load.url))
 
     def printed(self, output: Output) -> Printed:
-        return printed.hey(output.stdout)
+        return tool_output.hey(output.stdout)
 
 
 class Vegeta(PacedClient):
@@ -144,7 +144,7 @@ class Vegeta(PacedClient):
         report = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         if report.returncode != 0:
             raise MeasurementError(f"vegeta report ended with {report.returncode}: {report.stderr.strip()[-200:]}")
-        return printed.vegeta(report.stdout)
+        return tool_output.vegeta(report.stdout)
 
     def _attack(self, url: str, scratch: Path) -> tuple[str, ...]:
         (scratch / "targets").write_text(f"GET {url}\n", encoding="utf-8")
@@ -168,7 +168,7 @@ class Oha(PacedClient):
         return Command((self.program(), *self._quiet, *shape, load.url))
 
     def printed(self, output: Output) -> Printed:
-        return printed.oha(output.stdout)
+        return tool_output.oha(output.stdout)
 
 
 class K6(PacedClient):
@@ -194,7 +194,7 @@ class K6(PacedClient):
         return self._run({"TARGET": load.url, "SECONDS": str(load.seconds), "VUS": users, "RATE": str(load.rate)})
 
     def printed(self, output: Output) -> Printed:
-        return printed.k6(output.stdout)
+        return tool_output.k6(output.stdout)
 
     def _run(self, environment: dict[str, str]) -> Command:
         argv = (self.program(), "run", "--quiet", "--no-color", "--address", "", str(_SCRIPTS / "k6.js"))
@@ -217,7 +217,7 @@ class Autocannon(PacedClient):
         return Command((self.program(), "--json", "--no-progress", *shape, load.url), self._trust())
 
     def printed(self, output: Output) -> Printed:
-        return printed.autocannon(output.stdout)
+        return tool_output.autocannon(output.stdout)
 
     @staticmethod
     def _trust() -> dict[str, str]:
@@ -240,7 +240,7 @@ class Locust(PacedClient):
         return self._run(load.url, load.connections, load.seconds, each)
 
     def printed(self, output: Output) -> Printed:
-        return printed.locust((output.scratch / "locust_stats.csv").read_text(encoding="utf-8"))
+        return tool_output.locust((output.scratch / "locust_stats.csv").read_text(encoding="utf-8"))
 
     def _run(self, url: str, users: int, seconds: int, environment: dict[str, str]) -> Command:
         parts = urlsplit(url)
@@ -282,7 +282,7 @@ class Atm(PacedClient):
         return self._run(load.url, "--rate", str(load.rate), "--duration", f"{load.seconds}s")
 
     def printed(self, output: Output) -> Printed:
-        return printed.atm(output.stdout)
+        return tool_output.atm(output.stdout)
 
     def _run(self, subject: str, *options: str) -> Command:
         # 4: the measurement is invalid, which is correct for a throttled client; the figures are used anyway.

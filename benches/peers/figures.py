@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benches.peers.closed import CONSTANT, TEMPLATES
+from benches.peers.closed_rows import CONSTANT, TEMPLATES
 
 Document = Mapping[str, Any]
 Figure = Callable[[Mapping[str, Any]], float]

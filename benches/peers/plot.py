@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from benches.peers import figures
-from benches.peers.closed import SCENARIOS
+from benches.peers.closed_rows import SCENARIOS
 from benches.peers.figures import Document
 
 _WIDTH, _LABEL, _BAR, _GAP, _TOP, _RIGHT = 760, 250, 20, 10, 64, 150

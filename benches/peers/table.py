@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benches.peers import figures
-from benches.peers.closed import AGAINST_RESPONDER, AT_EQUAL_RATES, QUOTA, SCENARIOS, Scenario
+from benches.peers.closed_rows import AGAINST_RESPONDER, AT_EQUAL_RATES, QUOTA, SCENARIOS, Scenario
 from benches.peers.figures import Bar, Document
 
 SERVER_LIMIT_PERCENT = 95

@@ -18,7 +18,7 @@ from atm.api.server import WORKER_SILENCE_SECONDS
 from atm.testing import TargetServer
 from tests.api.server import ApiServer, ended
 from tests.examples import PROFILE
-from tests.faults.killing import children_of
+from tests.faults.kill import children_of
 from tests.runs.installation import spec
 from tests.steadiness import allowed
 

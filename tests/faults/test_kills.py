@@ -18,7 +18,7 @@ from atm.storage.factory import upgrade_storage
 from atm.testing import TargetServer
 from tests.contract.postgresql import PostgresqlServer
 from tests.examples import PROFILE
-from tests.faults.killing import AT_ONCE, DUE, OF_THE_RUN, RATE, Installation, Kill, State, Victim
+from tests.faults.kill import AT_ONCE, DUE, OF_THE_RUN, RATE, Installation, Kill, State, Victim
 from tests.runs.installation import processes_of
 from tools.postgresql import MISSING, binaries
 

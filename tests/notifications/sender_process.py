@@ -13,7 +13,7 @@ from atm.notifications.webhook import WebhookChannel
 from atm.plan.targets import TargetRules
 from atm.storage import open_storage
 from atm.storage.seal import Sealer
-from tests.schedules.moving import WallClock
+from tests.schedules.wall_clock import WallClock
 
 
 async def deliver(data_dir: Path, now: datetime) -> None:

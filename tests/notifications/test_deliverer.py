@@ -24,7 +24,7 @@ from atm.storage.schedules import Delivery, Fire, Schedule, delivery_id
 from atm.storage.seal import Sealer
 from tests.notifications.documents import DUE, document
 from tests.notifications.receiver import ROOT, Receiver
-from tests.schedules.moving import WallClock
+from tests.schedules.wall_clock import WallClock
 
 pytestmark = pytest.mark.anyio
 

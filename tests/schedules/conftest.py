@@ -14,7 +14,7 @@ from atm.schedules.scheduler import Scheduler
 from atm.schedules.service import ScheduleService
 from atm.storage import StorageInterface, open_storage, upgrade_storage
 from atm.storage.seal import Sealer
-from tests.schedules.moving import ToolServices, WallClock
+from tests.schedules.wall_clock import ToolServices, WallClock
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from atm.schedules.scheduler import Scheduler
 from atm.storage.records import CancelRequest, Finish, RunQuery, RunSource
 from atm.storage.seal import Sealer
 from atm.storage.test_configs import TestConfig
-from tests.schedules.moving import SPEC, ToolServices, WallClock
+from tests.schedules.wall_clock import SPEC, ToolServices, WallClock
 
 pytestmark = pytest.mark.anyio
 

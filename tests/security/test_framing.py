@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.api.server import ApiServer
-from tests.security.attacking import raw
+from tests.security.attack import raw
 from tests.security.sockets import connected, eventually, head
 
 KEY = "9f1c6e0b7a3d5824c1e97b60d4f8a2534be17c09"

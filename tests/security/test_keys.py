@@ -22,7 +22,7 @@ from tests.api.server import ApiServer, ended
 from tests.cli.program import atm
 from tests.contract.postgresql import PostgresqlServer
 from tests.examples import examples
-from tests.security.attacking import command
+from tests.security.attack import command
 from tests.security.sockets import eventually
 
 pytestmark = pytest.mark.timeout(300)

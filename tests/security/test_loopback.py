@@ -17,7 +17,7 @@ import pytest
 
 from tests.api.server import ApiServer
 from tests.cli.program import atm
-from tests.security.attacking import as_other_account, encoded, other_account, raw, readable_python
+from tests.security.attack import as_other_account, encoded, other_account, raw, readable_python
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.server import PATIENCE_SECONDS, ApiServer
 from tests.examples import PROFILE
-from tests.security.attacking import encoded, raw
+from tests.security.attack import encoded, raw
 
 KEY = secrets.token_urlsafe(32)
 SECRET = b"atm_runs"

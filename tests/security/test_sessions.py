@@ -195,7 +195,7 @@ def test_a_session_does_not_outlive_its_key(server: ApiServer, admin: str) -> No
 
 
 def test_after_the_last_key_nobody_is_let_in_until_a_local_command_says_so(tmp_path: Path) -> None:
-    from tests.security.attacking import command
+    from tests.security.attack import command
 
     server = ApiServer(tmp_path / "data").ready()
     try:

@@ -21,11 +21,11 @@ from atm.testing import TargetServer
 from atm.testing.target_server.record import RequestRow
 from benches.measure import MeasurementError
 from benches.peers.clients import Client, PacedClient
-from benches.peers.closed import CLIENT_CPU
+from benches.peers.closed_rows import CLIENT_CPU
 from benches.peers.command import Closed, Command, Output, Paced, Printed, Protocol
-from benches.peers.pacing import target_on_its_core, wait_for_first
-from benches.peers.printed import percentile
+from benches.peers.paced_rows import target_on_its_core, wait_for_first
 from benches.peers.processes import ClientProcess
+from benches.peers.tool_output import percentile
 
 RATE = 500
 SECONDS = 10

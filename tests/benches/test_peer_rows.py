@@ -11,7 +11,7 @@ import pytest
 
 from atm.testing.target_server.record import Outcome, RequestRow
 from benches.measure import MeasurementError
-from benches.peers import campaign, closed, install, pacing, truth
+from benches.peers import campaign, closed_rows, install, paced_rows, truth_rows
 from benches.peers.campaign import Campaign, Settings
 from benches.peers.clients import CLIENTS
 from benches.peers.command import Closed, Command, Protocol
@@ -37,7 +37,7 @@ def row(number: int, arrived_ns: int, answered_ns: int) -> RequestRow:
 
 def test_even_arrivals_have_no_spread_and_their_own_rate() -> None:
     arrivals = [5 * SECOND + number * MILLISECOND for number in range(10_000)]
-    sample = pacing.sample("", 1000, 10, arrivals, Usage(0.4, 0.1, 0.3), (6 * SECOND, 14 * SECOND))
+    sample = paced_rows.sample("", 1000, 10, arrivals, Usage(0.4, 0.1, 0.3), (6 * SECOND, 14 * SECOND))
     assert sample.rate == pytest.approx(1000, rel=1e-9)
     assert (sample.spread, sample.fine_spread, sample.received) == (0, 0, 10_000)
     assert sample.cpu_per_100k == pytest.approx(5.0)
@@ -46,7 +46,7 @@ def test_even_arrivals_have_no_spread_and_their_own_rate() -> None:
 
 def test_bursts_every_10_ms_show_per_1_ms_only_and_do_not_change_the_rate() -> None:
     arrivals = [burst * 10 * MILLISECOND + place * 100 for burst in range(1000) for place in range(50)]
-    sample = pacing.sample("", 5000, 10, arrivals, Usage(1.0, 0.5, 0.5), (0, 10 * SECOND))
+    sample = paced_rows.sample("", 5000, 10, arrivals, Usage(1.0, 0.5, 0.5), (0, 10 * SECOND))
     assert sample.rate == pytest.approx(5000, rel=1e-4)
     assert sample.spread < 0.01
     assert sample.fine_spread == pytest.approx(3.0, abs=0.05)
@@ -54,37 +54,37 @@ def test_bursts_every_10_ms_show_per_1_ms_only_and_do_not_change_the_rate() -> N
 
 def test_a_tool_that_sent_next_to_nothing_has_no_rate() -> None:
     with pytest.raises(MeasurementError, match="sent only 1 requests"):
-        pacing.sample("", 1000, 10, [5], Usage(0, 0, 0), (0, SECOND))
+        paced_rows.sample("", 1000, 10, [5], Usage(0, 0, 0), (0, SECOND))
 
 
 # The closed form of the pause
 
 
 def test_visitors_of_a_frozen_server_wait_until_it_goes_on() -> None:
-    gap = SECOND // truth.RATE
+    gap = SECOND // truth_rows.RATE
     began, thawed = 4 * SECOND, 6 * SECOND
     rows = []
-    for number in range(truth.RATE * truth.SECONDS):
+    for number in range(truth_rows.RATE * truth_rows.SECONDS):
         due = number * gap
         answered = thawed if began <= due < thawed else due
         rows.append(row(number + 1, due, answered))
-    waited = truth.waited(rows, (began, thawed))
+    waited = truth_rows.waited(rows, (began, thawed))
     # 1,000 of 5,000 visitors come while it is frozen, and wait 2,000, 1,998, ... 2 ms.
     assert (waited.p50, waited.p90, waited.p99, waited.maximum) == (0.0, 1000.0, 1900.0, 2000.0)
 
 
 def test_those_who_come_later_wait_for_those_before_them() -> None:
-    gap, drain = SECOND // truth.RATE, MILLISECOND // 10
+    gap, drain = SECOND // truth_rows.RATE, MILLISECOND // 10
     began, thawed = 4 * SECOND, 6 * SECOND
     rows, free = [], thawed
-    for number in range(truth.RATE * truth.SECONDS):
+    for number in range(truth_rows.RATE * truth_rows.SECONDS):
         due = number * gap
         answered = due
         if due >= began and max(due, free) == free:
             free += drain
             answered = free
         rows.append(row(number + 1, due, answered))
-    waited = truth.waited(rows, (began, thawed))
+    waited = truth_rows.waited(rows, (began, thawed))
     assert waited.maximum == pytest.approx(2000.1)
     # The visitor at p90 came when about half of the 1,000 were waiting, so some 50 ms after the thaw are due to them.
     assert waited.p90 is not None
@@ -92,14 +92,14 @@ def test_those_who_come_later_wait_for_those_before_them() -> None:
 
 
 def test_a_tool_that_kept_silent_does_not_improve_the_truth() -> None:
-    gap = SECOND // truth.RATE
+    gap = SECOND // truth_rows.RATE
     began, thawed = 4 * SECOND, 6 * SECOND
     rows = [
         row(number + 1, number * gap, number * gap)
-        for number in range(truth.RATE * truth.SECONDS)
+        for number in range(truth_rows.RATE * truth_rows.SECONDS)
         if not began <= number * gap < thawed
     ]
-    assert truth.waited(rows, (began, thawed)).p90 == 1000.0
+    assert truth_rows.waited(rows, (began, thawed)).p90 == 1000.0
 
 
 # Processes
@@ -196,15 +196,15 @@ def test_a_quota_is_a_control_group_that_goes_away() -> None:
 
 
 def test_every_section_names_known_clients_and_a_baseline_of_its_own() -> None:
-    for scenario in (*closed.SCENARIOS, closed.QUOTA):
+    for scenario in (*closed_rows.SCENARIOS, closed_rows.QUOTA):
         assert set(scenario.clients) <= set(CLIENTS)
         assert scenario.baseline in scenario.clients
-    for names in (truth.CLIENTS, *pacing.CLIENTS.values()):
+    for names in (truth_rows.CLIENTS, *paced_rows.CLIENTS.values()):
         assert set(names) <= set(CLIENTS)
 
 
 def test_each_client_that_is_there_can_do_what_it_is_down_for(tmp_path: Path) -> None:
-    for scenario in (*closed.SCENARIOS, closed.QUOTA):
+    for scenario in (*closed_rows.SCENARIOS, closed_rows.QUOTA):
         load = Closed("http://127.0.0.1:1/", scenario.protocol, scenario.connections, scenario.streams, 1, tmp_path)
         for name in scenario.clients:
             try:

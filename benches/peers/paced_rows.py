@@ -16,7 +16,7 @@ from pathlib import Path
 from atm.testing import TargetServer
 from benches.measure import MeasurementError
 from benches.peers.clients import Client, PacedClient
-from benches.peers.closed import CLIENT_CPU, SERVER_CPU
+from benches.peers.closed_rows import CLIENT_CPU, SERVER_CPU
 from benches.peers.command import Paced
 from benches.peers.processes import ClientProcess, Usage
 

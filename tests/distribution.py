@@ -14,7 +14,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 _LOOK_AT_THE_CLOCK = (
-    *(f"tests/contract/test_{name}" for name in ("counts", "ending", "generator", "open_model", "outcomes", "truth")),
+    *(f"tests/contract/test_{name}" for name in ("counts", "ends", "generator", "open_model", "outcomes", "truth")),
     "tests/contract/test_random_plans",
     "tests/engine/",
     "tests/testing/",
