@@ -25,7 +25,7 @@ describe("kept tests", () => {
         await page.getByRole("button", { name: "Save", exact: true }).click();
         await page.waitForURL(/^[^?]*\/tests$/);
         expect((await api<{ spec: { load: { rate: number } } }>("/tests/kept")).spec.load.rate).toBe(41);
-        await page.getByRole("button", { name: "More for kept" }).click();
+        await page.getByRole("button", { name: "More for kept", exact: true }).click();
         await page.getByRole("menuitem", { name: "Delete" }).click();
         await page.getByText("Test “kept” deleted").waitFor();
         await page.getByRole("button", { name: "Undo" }).click();
