@@ -176,13 +176,13 @@ pub fn rewritten(request: &[u8], rewrite: Rewrite<'_>) -> Vec<u8> {
 /// Adds a user's cookies to a request: to its Cookie header, or as a line before Content-Length.
 #[must_use]
 pub fn with_cookies(request: &[u8], cookies: &[u8]) -> Vec<u8> {
-    let end = memchr::memmem::find(request, b"\r\n\r\n").unwrap_or(request.len());
-    let begins = |line: &[u8], name: &[u8]| line.get(..name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name));
-    let mut lines: Vec<Vec<u8>> =
-        request[..end].split(|byte| *byte == b'\n').map(|line| line.trim_ascii_end().to_vec()).collect();
     if cookies.is_empty() {
         return request.to_vec();
     }
+    let end = memchr::memmem::find(request, b"\r\n\r\n").unwrap_or(request.len());
+    let begins = |line: &[u8], name: &[u8]| line.get(..name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name));
+    let lines = request[..end].split(|byte| *byte == b'\n');
+    let mut lines: Vec<Vec<u8>> = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec()).collect();
     if let Some(own) = lines.iter_mut().find(|line| begins(line, b"cookie:")) {
         own.extend_from_slice(b"; ");
         own.extend_from_slice(cookies);
@@ -277,7 +277,8 @@ mod tests {
             with("GET / HTTP/1.1\r\ncookie: x=y\r\nA: b\r\n\r\n", "a=1"),
             "GET / HTTP/1.1\r\ncookie: x=y; a=1\r\nA: b\r\n\r\n"
         );
-        assert_eq!(with("GET / HTTP/1.1\r\nA: b\r\n\r\n", "a=1"), "GET / HTTP/1.1\r\nA: b\r\nCookie: a=1\r\n\r\n");
+        // An empty value keeps the space before it, as in every other request.
+        assert_eq!(with("GET / HTTP/1.1\r\nA: \r\n\r\n", "a=1"), "GET / HTTP/1.1\r\nA: \r\nCookie: a=1\r\n\r\n");
     }
 
     proptest! {

@@ -149,8 +149,9 @@ class Pacer:
     def arrivals(self, share: Share = WHOLE, total: int | None = None) -> Iterator[tuple[int, int]]:
         """Yield the number and the intended start of each arrival of a share, to the end of the load.
 
-        After `total` measured arrivals of all shares the last of them is yielded whatever its share is, because it
-        decides the end of sending. Amortised O(1) each, except that random arrivals of other shares are drawn too.
+        Of several shares, the last of `total` measured arrivals of all is yielded whatever its share is, because it
+        decides the end of sending, and none after it. The only share has all arrivals, without regard to `total`.
+        Amortised O(1) each, except that random arrivals of other shares are drawn too.
         """
         if share.of == 1:
             return zip(count(1), self.starts(), strict=False)
