@@ -50,7 +50,7 @@ _PARALLEL = (_PROCESSES, "-p", "no:schemathesis")
 _FEWER_PROCESSES = (f"--numprocesses={min((os.cpu_count() or 1) + 2, 9)}", *_PARALLEL[1:])
 """For agents: each process takes seconds to collect their small tests."""
 _MORE_PROCESSES = (f"--numprocesses={min(3 * (os.cpu_count() or 1), 12)}", *_PARALLEL[1:])
-"""For core: the tests of one process wait most of their time, as they look at the clock, and those of another for Ray."""
+"""For core: tests that look at the clock wait most of their time in one process, those of Ray in another."""
 _PATIENT = "--override-ini=timeout=1800"
 _CONTROL = (
     # These start servers and databases, which is slow on a busy machine.
