@@ -45,7 +45,9 @@ def test_poisson_arrivals_are_those_of_the_seed(engine: Engine, target: TargetSe
     rows = target.record()
     began = rows[0].arrived_ns
     late = sorted(row.arrived_ns - began - starts[(row.client_number or 0) - 1][1] for row in rows)
-    assert late[55] - late[10] < allowed(3 * MILLISECOND) + (ran.lag.percentile(90) or 0)
+    # A request reaches the target after its start and before its response, whatever delays either on a busy machine.
+    delays = (ran.lag.percentile(90) or 0) + (ran.total().service.percentile(90) or 0)
+    assert late[55] - late[10] < allowed(3 * MILLISECOND) + delays
     assert sum(interval.offered for interval in ran.intervals) == 110
 
 

@@ -30,7 +30,7 @@ describe("kept tests", () => {
         await page.getByText("Test “kept” deleted").waitFor();
         await page.getByRole("button", { name: "Undo" }).click();
         await page.getByRole("link", { name: "kept", exact: true }).waitFor();
-        await page.getByRole("button", { name: "Run kept" }).click();
+        await page.getByRole("button", { name: "Run kept", exact: true }).click();
         await page.getByText("“kept” was started").waitFor();
     });
 
