@@ -48,7 +48,7 @@ _PROCESSES = f"--numprocesses={min(2 * (os.cpu_count() or 1) + 1, 9)}"
 _PARALLEL = (_PROCESSES, "-p", "no:schemathesis")
 """Each process would take most of a second to import the plugin of schemathesis, which no test uses."""
 _FEWER_PROCESSES = (f"--numprocesses={min((os.cpu_count() or 1) + 2, 9)}", *_PARALLEL[1:])
-"""For agents: each process takes seconds to collect their small tests."""
+"""For agents and core: each process takes seconds to collect their small tests, and some tests look at the clock."""
 _PATIENT = "--override-ini=timeout=1800"
 _CONTROL = (
     # These start servers and databases, which is slow on a busy machine.
@@ -72,7 +72,7 @@ SUITES: tuple[Suite, ...] = (
     *((Suite("dashboard", command=_DASHBOARD),) if (ROOT / "webapp" / "node_modules").is_dir() else ()),
     Suite("control", command=(*_PYTEST, *_PARALLEL, *_CONTROL), prove=(*_PYTEST, *_CONTROL, _PATIENT)),
     Suite("agents", command=(*_PYTEST, *_FEWER_PROCESSES, *_AGENTS), prove=(*_PYTEST, *_AGENTS, _PATIENT)),
-    Suite("core", command=(*_PYTEST, *_PARALLEL, *_REST), prove=(*_PYTEST, _PATIENT, *_REST)),
+    Suite("core", command=(*_PYTEST, *_FEWER_PROCESSES, *_REST), prove=(*_PYTEST, _PATIENT, *_REST)),
 )
 
 
