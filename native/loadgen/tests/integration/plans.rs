@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::common;
 
 /// Every place in a document.
-fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+pub fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
         Value::Object(fields) => {

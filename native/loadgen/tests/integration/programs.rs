@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::common::{self, Ran};
+use crate::steps::with_steps;
 use serde_json::{Value, json};
 
 /// What the server received: method, path, cookies and body of each request, in order.
@@ -64,15 +65,7 @@ fn ok(_path: &str) -> Option<(u16, &'static str, String)> {
 /// One closed user who runs `iterations` of a program over steps `/NAME/ITERATION`, each with its own endpoint.
 fn scenario(port: u16, iterations: u64, names: &[&str], program: Value) -> Value {
     let mut plan = common::closed(port, 1, iterations);
-    let step = plan["flows"][0]["steps"][0].clone();
-    let steps = names.iter().enumerate().map(|(index, name)| {
-        let mut step = step.clone();
-        step["endpoint"] = index.into();
-        step["target"][0]["text"] = format!("/{name}/").into();
-        step
-    });
-    plan["endpoints"] = json!(names);
-    plan["flows"][0]["steps"] = steps.collect();
+    with_steps(&mut plan, names);
     plan["flows"][0]["program"] = program;
     plan
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::common;
+use crate::plans::pointers;
 
 fn slot(slot: usize, encoding: &str) -> Value {
     json!({"part": "value", "source": {"source": "slot", "slot": slot}, "filters": [], "encoding": encoding, "is_secret": false})
@@ -277,19 +278,6 @@ fn ends(plan: &Plan, flow: usize, bits: u64) -> bool {
         };
     }
     false
-}
-
-fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
-    found.push(at.to_owned());
-    match value {
-        Value::Object(fields) => {
-            fields.iter().for_each(|(name, inner)| pointers(inner, &format!("{at}/{name}"), found));
-        }
-        Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, inner)| pointers(inner, &format!("{at}/{index}"), found));
-        }
-        _ => {}
-    }
 }
 
 fn odd_values() -> impl Strategy<Value = Value> {

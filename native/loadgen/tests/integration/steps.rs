@@ -50,7 +50,7 @@ fn answer(stream: &mut TcpStream, status: &str) -> std::io::Result<()> {
 }
 
 /// The plan with one flow of these steps, each with an endpoint of its own.
-fn with_steps(plan: &mut Value, names: &[&str]) {
+pub fn with_steps(plan: &mut Value, names: &[&str]) {
     let step = plan["flows"][0]["steps"][0].clone();
     let steps = names.iter().enumerate().map(|(index, name)| {
         let mut step = step.clone();
